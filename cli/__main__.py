@@ -1,0 +1,5 @@
+"""`python -m nmt.cli`."""
+
+from .main import main
+
+main()

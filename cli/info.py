@@ -1,0 +1,206 @@
+"""`nmt info`: what a model folder, a tokenizer or a text file is."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.table import Table
+from rich.text import Text
+
+from nmt.config import load_config
+from nmt.errors import ModelError, UsageError
+from nmt.files import decode_lines, open_for_reading, sha256_file
+
+from .console import is_terminal, out, write_line
+from .options import JsonOption
+
+TOKENIZER_ENDINGS = (".model", ".spm")
+
+Facts = dict[str, Any]
+
+
+def info(
+    path: Annotated[Path, typer.Argument(metavar="PATH", help="A model folder, tokenizer or text file.")],
+    as_json: JsonOption = False,
+) -> None:
+    """Say what a model folder, a tokenizer (.model) or a text file is.
+
+    A model's files are compared with the hashes in its manifest; the exit status is 65 if one is damaged.
+
+    Example:
+        nmt info demo-model
+    """
+    if not path.exists():
+        raise UsageError(f"{path}: no such file or folder")
+    if path.is_dir():
+        facts = model_facts(path)
+    elif path.suffix in TOKENIZER_ENDINGS:
+        facts = tokenizer_facts(path)
+    else:
+        facts = text_facts(path)
+    _show(facts, as_json=as_json)
+    if facts.get("damaged"):
+        raise ModelError(f"{path}: {'; '.join(facts['damaged'])}")
+
+
+def model_facts(path: Path) -> Facts:
+    """What the manifest and configuration of a model folder say, and which of its files are damaged.
+
+    Of a model in training the best one so far is described.
+    """
+    from nmt.checkpoint import MANIFEST, model_folder
+
+    folder = model_folder(path)
+    training = _training_facts(path)
+    if not (folder / MANIFEST).exists():
+        if not training:
+            raise ModelError(f"{path}: not a model folder: it has neither {MANIFEST} nor train/")
+        return {"kind": "model in training, none to use yet", "path": str(path), **training}
+    manifest = _read_manifest(folder / MANIFEST)
+    data = manifest.get("data", {})
+    files = manifest.get("files", {})
+    return {
+        "kind": "model" if folder == path else "model in training, the best so far",
+        "path": str(folder),
+        **_config_facts(folder),
+        "parameters": manifest.get("parameters"),
+        "dev": manifest.get("dev", {}),
+        "alignment": manifest.get("alignment", {}),
+        "data": {**data, "held_out": len(data.get("held_out") or ())},
+        "training": manifest.get("training", {}),
+        **training,
+        "files": {name: entry.get("bytes") for name, entry in files.items()},
+        "damaged": [problem for name, entry in files.items() if (problem := _problem(folder / name, entry))],
+        **{key: manifest.get(key) for key in ("nmt_version", "torch_version", "tokenizer_hash", "signature")},
+    }
+
+
+def _read_manifest(path: Path) -> dict[str, Any]:
+    try:
+        manifest = json.loads(path.read_bytes())
+    except ValueError as error:
+        raise ModelError(f"{path}: not JSON: {error}") from error
+    if not isinstance(manifest, dict):
+        raise ModelError(f"{path}: expected a JSON object")
+    return manifest
+
+
+def _config_facts(folder: Path) -> Facts:
+    from nmt.training.card import languages
+
+    if not (folder / "config.toml").exists():
+        return {}
+    config = load_config(folder / "config.toml")
+    model, tokenizer = config.model, config.tokenizer
+    return {
+        "languages": languages(config),
+        "trained_on": [*config.data.src, *config.data.tgt],
+        "architecture": {
+            "layers": f"{model.encoder_layers}+{model.decoder_layers}",
+            "d_model": model.d_model,
+            "d_ff": model.d_ff,
+            "heads": model.num_heads,
+        },
+        "tokenizer": {"type": tokenizer.type, "pieces": tokenizer.vocab_size, "joint": tokenizer.joint},
+    }
+
+
+def _problem(path: Path, entry: Mapping[str, Any]) -> str:
+    if not path.exists():
+        return f"{path.name} is missing"
+    if path.stat().st_size != entry.get("bytes"):
+        return f"{path.name} has {path.stat().st_size:,} bytes, expected {entry.get('bytes'):,}"
+    return "" if sha256_file(path) == entry.get("sha256") else f"{path.name} does not match its SHA-256"
+
+
+def _training_facts(path: Path) -> Facts:
+    """The newest checkpoint, if there is a training folder."""
+    from nmt.checkpoint import newest
+
+    if not (path / "train").is_dir():
+        return {}
+    checkpoints = newest(path / "train", "step")
+    return {"newest_checkpoint": checkpoints[-1].name if checkpoints else "none yet"}
+
+
+def tokenizer_facts(path: Path) -> Facts:
+    """What a SentencePiece model is."""
+    from nmt.tokenizer import Tokenizer
+
+    return {
+        "kind": "tokenizer",
+        "path": str(path),
+        "bytes": path.stat().st_size,
+        **asdict(Tokenizer.load(path).info()),
+    }
+
+
+def text_facts(path: Path) -> Facts:
+    """Counts over the lines of a text file, read as a stream."""
+    from nmt.corpus.words import word_spans
+
+    num_words = num_characters = num_lines = num_blank = longest = longest_line = 0
+    invalid: list[int] = []
+    with open_for_reading(path) as stream:
+        lines = decode_lines(stream, str(path), on_invalid="replace", on_replaced=invalid.append)
+        for num_lines, line in enumerate(lines, start=1):
+            num_words += len(word_spans(line))
+            num_characters += len(line)
+            num_blank += not line.strip()
+            if len(line) > longest:
+                longest, longest_line = len(line), num_lines
+    return {
+        "kind": "text",
+        "path": str(path),
+        "bytes": path.stat().st_size,
+        "lines": num_lines,
+        "blank_lines": num_blank,
+        "words": num_words,
+        "characters": num_characters,
+        "words_per_line": round(num_words / max(num_lines - num_blank, 1), 2),
+        "longest_line": {"number": longest_line, "characters": longest},
+        "invalid_utf8_lines": {"count": len(invalid), "first": invalid[:10]},
+    }
+
+
+def _show(facts: Facts, *, as_json: bool) -> None:
+    if as_json:
+        write_line(json.dumps(facts, ensure_ascii=False))
+        return
+    rows = [(_name(key), _shown(value)) for key, value in facts.items()]
+    if not is_terminal():
+        for name, value in rows:
+            write_line(f"{name}: {value}")
+        return
+    table = Table(show_header=False, box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for name, value in rows:
+        table.add_row(Text(name, style="dim"), Text(value))
+    out.print(table)
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, Mapping) and value.keys() == {"score", "signature"}:
+        return f"{value['score']:.2f} {value['signature']}"
+    if isinstance(value, Mapping):
+        return ", ".join(f"{_name(key)} {_inner(item)}" for key, item in value.items()) or "none"
+    if isinstance(value, (list, tuple)):
+        return ", ".join(map(_inner, value)) or "none"
+    if value is None:
+        return "unknown"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        return f"{value:,.4g}" if abs(value) < 10_000 else f"{value:,.0f}"
+    return f"{value:,}" if isinstance(value, int) else str(value)
+
+
+def _name(key: str) -> str:
+    return f"{key}:" if key.isdigit() else key.replace("_", " ")
+
+
+def _inner(value: object) -> str:
+    nested = isinstance(value, (Mapping, list, tuple)) and value and "signature" not in value
+    return f"({_shown(value)})" if nested else _shown(value)

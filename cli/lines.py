@@ -1,0 +1,82 @@
+"""Lines from files and stdin, and lines to stdout or a file, as the alignment commands need them."""
+
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from itertools import zip_longest
+from pathlib import Path
+
+from nmt.errors import DataError, OutputError, UsageError
+from nmt.files import atomic_file, decode_lines, read_lines
+
+from .console import write_line
+
+STDIN = Path("-")
+
+
+def lines_of(path: Path) -> Iterator[str]:
+    """Lines of a text file, or of stdin for `-`, as they arrive."""
+    return decode_lines(sys.stdin.buffer, "stdin") if path == STDIN else read_lines(path)
+
+
+def name_of(path: Path) -> str:
+    """What to call a file in a message."""
+    return "stdin" if path == STDIN else str(path)
+
+
+def aligned_lines(paths: Sequence[Path]) -> Iterator[tuple[str, ...]]:
+    """Lines that belong together; raises DataError if the files differ in their number of lines.
+
+    Ordinary files are counted before the first line is given out, stdin only at its end.
+    """
+    if paths.count(STDIN) > 1:
+        raise UsageError("- is given twice, but stdin can be read only once")
+    files = [path for path in paths if path != STDIN and not _is_pipe(path)]
+    counts = [sum(1 for _ in read_lines(path)) for path in files]
+    if len(set(counts)) > 1:
+        _refuse_counts(files, counts)
+    return _zipped(paths)
+
+
+def _is_pipe(path: Path) -> bool:
+    """Whether this is neither a file nor a folder, but there: it can be read only once."""
+    return path.exists() and not path.is_file() and not path.is_dir()
+
+
+def _zipped(paths: Sequence[Path]) -> Iterator[tuple[str, ...]]:
+    counts = [0] * len(paths)
+    for lines in zip_longest(*map(lines_of, paths)):
+        counts = [count + (line is not None) for count, line in zip(counts, lines, strict=True)]
+        if None not in lines and len(set(counts)) == 1:
+            yield lines
+    if len(set(counts)) > 1:
+        _refuse_counts(paths, counts)
+
+
+def _refuse_counts(paths: Sequence[Path], counts: Sequence[int]) -> None:
+    found = ", ".join(
+        f"{name_of(path)} has {_lines(count)}" for path, count in zip(paths, counts, strict=True)
+    )
+    raise DataError(f"{found}; expected as many in each, line by line")
+
+
+def _lines(count: int) -> str:
+    return "1 line" if count == 1 else f"{count:,} lines"
+
+
+@contextmanager
+def line_output(path: Path | None, *, inputs: Sequence[Path] = ()) -> Iterator[Callable[[str], None]]:
+    """A function that writes a line: to stdout, or to a file that appears when it is whole."""
+    if path is None:
+        yield write_line
+        return
+    if any(path.exists() and other.exists() and path.samefile(other) for other in inputs):
+        raise OutputError(f"{path}: is an input as well; give another file to write")
+    if (path / "manifest.json").exists():
+        raise OutputError(f"{path}: is a model folder; give a file to write")
+    with atomic_file(path) as stream:
+        yield lambda line: _write(stream.write, line)
+
+
+def _write(write: Callable[[bytes], int], line: str) -> None:
+    write(line.encode() + b"\n")

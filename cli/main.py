@@ -1,0 +1,141 @@
+"""The program `nmt`: its commands, and the only place where errors become exit statuses."""
+
+import inspect
+import io
+import os
+import platform
+import sys
+import tempfile
+import traceback
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import Annotated
+
+import typer
+
+from nmt import __version__
+from nmt.errors import Interrupted, NmtError
+
+from .aer import aer
+from .align import align
+from .console import say
+from .demo import demo
+from .evaluate import evaluate
+from .info import info
+from .score import score
+from .show import show
+from .symmetrize import symmetrize
+from .tokenizer import tokenizer_app
+from .train import train
+from .translate import translate
+
+app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode="rich")
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"nmt {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _nmt(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", metavar="", help="Show the version and exit.", callback=_show_version, is_eager=True
+        ),
+    ] = False,
+) -> None:
+    """Train, use and explain your own translation model.
+
+    Example:
+        nmt demo --out demo-model
+    """
+
+
+def _show_examples_last(group: typer.Typer) -> None:
+    """Move the `Example:` that ends a docstring behind the options, and let the help wrap its paragraphs."""
+    for command in (*group.registered_commands, group.registered_callback):
+        if command is None or command.callback is None:
+            continue
+        text, heading, example = inspect.cleandoc(command.callback.__doc__ or "").partition("Example:")
+        if heading:
+            command.help = "\n\n".join(
+                " ".join(part.split()) for part in text.replace("\b", "").split("\n\n")
+            )
+            command.epilog = f"\b\n{heading}{example.rstrip()}"
+
+
+for command in (demo, train, translate, align, show, score, evaluate, aer, symmetrize, info):
+    app.command()(command)
+app.add_typer(tokenizer_app, name="tokenizer")
+for group in (app, tokenizer_app):
+    _show_examples_last(group)
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Run the program; a user's mistake ends in one line on stderr and the exit status of its kind."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(encoding="utf-8", errors="backslashreplace")
+    sys.exit(_run(argv))
+
+
+def _run(argv: Sequence[str] | None) -> int:
+    try:
+        try:
+            app(args=argv, prog_name="nmt")
+        finally:
+            sys.stdout.flush()
+    except SystemExit as leaving:
+        if isinstance(leaving.__context__, BrokenPipeError):  # Typer and rich make status 1 of it
+            return _close_stdout(141)
+        return leaving.code if isinstance(leaving.code, int) else 0
+    except BrokenPipeError:
+        return _close_stdout(141)
+    except KeyboardInterrupt:
+        return 130
+    except Interrupted as interrupted:
+        return _fail(str(interrupted), interrupted.exit_status)
+    except NmtError as error:
+        return _fail(f"error: {'; '.join([str(error), *_notes(error)])}", error.exit_status)
+    except OSError as error:
+        place = error.filename or "standard output"
+        return _close_stdout(_fail(f"error: {place}: {error.strerror or error}", 74))
+    except Exception as error:
+        if (
+            isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"
+        ):  # the latter is torch's
+            return _fail("error: out of memory; try smaller batches or a smaller model", 75)
+        return _fail(f"error: internal error, please report it with {_write_log()}: {error!r}", 70)
+    return 0
+
+
+def _fail(message: str, exit_status: int) -> int:
+    with suppress(OSError):
+        say(message, style="red" if message.startswith("error:") else "")
+    return exit_status
+
+
+def _notes(error: Exception) -> list[str]:
+    return getattr(error, "__notes__", [])
+
+
+def _close_stdout(exit_status: int) -> int:
+    """Let what stdout could not take vanish; else Python would try again, and complain, at its exit."""
+    with suppress(OSError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return exit_status
+
+
+def _write_log() -> str:
+    """Write the traceback of the error at hand into the temporary folder."""
+    with tempfile.NamedTemporaryFile(
+        "w", prefix="nmt-error-", suffix=".log", delete=False, encoding="utf-8"
+    ) as log:
+        log.write(
+            f"nmt {__version__}, Python {platform.python_version()}, {platform.platform()}\n{sys.argv}\n"
+        )
+        log.write(traceback.format_exc())
+    return log.name

@@ -1,0 +1,34 @@
+"""Options that several commands share, each with one spelling."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+Device = Literal["auto", "cpu", "cuda", "mps"]
+
+ModelOption = Annotated[
+    Path, typer.Option("--model", "-m", metavar="DIR", help="Model folder.", show_default=False)
+]
+DeviceOption = Annotated[
+    Device, typer.Option("--device", help="Where to compute; auto takes a GPU if there is one.")
+]
+ThreadsOption = Annotated[
+    int, typer.Option("--threads", metavar="N", min=0, help="CPU threads; 0 takes all cores.")
+]
+SeedOption = Annotated[int, typer.Option("--seed", metavar="N", min=0, help="Seed of everything random.")]
+QuietOption = Annotated[
+    bool, typer.Option("--quiet", "-q", metavar="", help="No progress and no remarks on stderr.")
+]
+JsonOption = Annotated[bool, typer.Option("--json", metavar="", help="Results as JSON.")]
+SetOption = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="Set any option of the config, as section.key=value."),
+]
+
+
+def use_device(device: Device, threads: int) -> str:
+    """Let torch use this many CPU threads, 0 for all it may, and return the device that is meant."""
+    from nmt import hardware
+
+    return str(hardware.use_device(device, threads=threads))

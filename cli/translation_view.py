@@ -1,0 +1,128 @@
+"""How translations and their links are shown and written: plain lines, JSON lines, n-best lists, tables."""
+
+import json
+import sys
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO, Literal
+
+from nmt.corpus.links import format_pharaoh
+from nmt.corpus.words import UnitMode
+from nmt.files import atomic_file
+
+from .console import is_terminal, out
+
+if TYPE_CHECKING:
+    from nmt.alignment.formats import Origin
+    from nmt.alignment.merge import WordAlignment
+    from nmt.decoding import Hypothesis, Translation
+
+Format = Literal["text", "jsonl", "nbest"]
+
+STDOUT = Path("-")
+JSON_LINE_ENDS = {0x85: "\\u0085", 0x2028: "\\u2028", 0x2029: "\\u2029"}
+"""Characters that end a line to some readers of JSON lines, escaped."""
+
+
+@dataclass(frozen=True)
+class View:
+    """How translations are shown."""
+
+    layout: Format
+    links: bool
+    """Whether links stand beside the translation."""
+    tokens: UnitMode
+    threshold: float
+    origin: "Origin"
+
+    def words(self, translation: "Translation") -> "WordAlignment":
+        """The links of a translation that was aligned."""
+        assert translation.alignment is not None, "the translator was not asked to align"
+        return translation.alignment.words(self.tokens, self.threshold)
+
+    def lines(self, translation: "Translation", number: int) -> list[str]:
+        """Lines of plain text for the translation of a line, whose number is from 0."""
+        if self.layout == "jsonl":
+            record = json.dumps(self._record(translation, number), ensure_ascii=False)
+            return [record.translate(JSON_LINE_ENDS)]
+        if self.layout == "nbest":
+            return [f"{number} ||| {each.text} ||| {each.score:.6f}" for each in translation.hypotheses]
+        if not self.links or not translation.num_parts:  # a blank line stays blank
+            return [translation.text]
+        return [f"{translation.text} ||| {self.pharaoh(translation)}"]
+
+    def pharaoh(self, translation: "Translation") -> str:
+        """The links as Pharaoh writes them."""
+        return format_pharaoh(set(self.words(translation).links))
+
+    def alignment_line(self, translation: "Translation", *, as_json: bool) -> str:
+        """The links as one line of an alignment file."""
+        from nmt.alignment.formats import format_record
+
+        return format_record(self.words(translation), self.origin) if as_json else self.pharaoh(translation)
+
+    def show(self, translation: "Translation") -> None:
+        """Show a translation and its table to a person."""
+        from nmt.alignment.render import alignment_table
+
+        out.print(translation.text, style="bold", markup=False, soft_wrap=True)
+        if translation.num_parts:
+            colour = out.color_system is not None and not out.no_color
+            words, caption = self.words(translation), str(self.origin)
+            out.print(alignment_table(words, width=out.width, colour=colour, caption=caption))
+            out.print()
+
+    def _record(self, translation: "Translation", number: int) -> dict[str, Any]:
+        from nmt.alignment.formats import alignment_record
+
+        best, *others = translation.hypotheses
+        record = {"id": number, "src": translation.source, **_hypothesis_record(best)}
+        if others:
+            record["hypotheses"] = [_hypothesis_record(each) for each in translation.hypotheses]
+        return record | alignment_record(self.words(translation), self.origin) if self.links else record
+
+
+def _hypothesis_record(hypothesis: "Hypothesis") -> dict[str, Any]:
+    return {
+        "tgt": hypothesis.text,
+        "score": round(hypothesis.score, 6),
+        "log_prob": round(hypothesis.log_prob, 6),
+    }
+
+
+class Sinks:
+    """Where translations and alignments are written: stdout, or files that appear once they are whole."""
+
+    def __init__(self, output_path: Path | None, align_path: Path | None) -> None:
+        self.output_path = None if output_path == STDOUT else output_path
+        self.align_path = align_path
+        self.is_stdout = self.output_path is None
+        self.output: BinaryIO = sys.stdout.buffer
+        self.alignments: BinaryIO | None = None
+        self._files = ExitStack()
+
+    def __enter__(self) -> "Sinks":
+        if self.output_path:
+            self.output = self._files.enter_context(atomic_file(self.output_path))
+        if self.align_path:
+            self.alignments = self._files.enter_context(atomic_file(self.align_path))
+        return self
+
+    def __exit__(self, *error: Any) -> bool | None:
+        return self._files.__exit__(*error)
+
+    def write(self, translation: "Translation", view: View, number: int) -> None:
+        """Write what one line became."""
+        if view.links and view.layout == "text" and self.is_stdout and is_terminal():
+            view.show(translation)
+        else:
+            for line in view.lines(translation, number):
+                self.output.write(line.encode() + b"\n")
+        if self.alignments and self.align_path:
+            line = view.alignment_line(translation, as_json=self.align_path.suffix == ".jsonl")
+            self.alignments.write(line.encode() + b"\n")
+
+    def flush(self) -> None:
+        """Let who waits for a line have it."""
+        self.output.flush()

@@ -1,0 +1,1 @@
+"""The bundled sample corpus and the programs that make it."""

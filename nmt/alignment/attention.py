@@ -1,0 +1,202 @@
+"""Forced alignment: one pass through the model, reading the decoder's cross-attention to the source."""
+
+# B pairs, S source pieces, T target pieces, H heads
+
+import logging
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass
+from itertools import islice
+from typing import Literal
+
+import torch
+from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
+
+from nmt.alignment.merge import WordAlignment, matrix_links, word_matrix
+from nmt.checkpoint import TranslationModel
+from nmt.corpus.words import Span, UnitMode, word_spans
+from nmt.errors import UsageError
+from nmt.model import Transformer
+from nmt.tokenizer import BOS_ID, EOS_ID, PAD_ID, Pieces
+
+logger = logging.getLogger(__name__)
+
+Read = Literal["input", "output"]
+"""Where a target piece looks from: the step that has it as input, or the one that outputs it."""
+
+MAX_PIECES = 1024
+"""Pairs with a longer side are left without links: attention takes memory by the product of both lengths."""
+
+
+@dataclass(frozen=True)
+class Alignment:
+    """Attention from the pieces of a target line to those of its source; words are a view of it."""
+
+    source: str
+    target: str
+    src_spans: tuple[Span, ...]
+    tgt_spans: tuple[Span, ...]
+    attention: Tensor  # (T, S) float32; rows sum to 1
+
+    def words(self, mode: UnitMode = "punct", threshold: float = 0.0) -> WordAlignment:
+        """Each target word linked to the source word it looks at most, and to all of `threshold` or more."""
+        links = matrix_links(self.matrix(mode), threshold=threshold)
+        return WordAlignment(self.source, self.target, self.src_words(mode), self.tgt_words(mode), links)
+
+    def matrix(self, mode: UnitMode = "punct") -> Tensor:
+        """Attention over words, (target words, source words) in float64."""
+        if mode == "piece":
+            return self.attention.double()
+        src_words, tgt_words = self.src_words(mode), self.tgt_words(mode)
+        return word_matrix(
+            self.attention, self.src_spans, self.tgt_spans, src_words=src_words, tgt_words=tgt_words
+        )
+
+    def src_words(self, mode: UnitMode = "punct") -> tuple[Span, ...]:
+        """Spans of the source words."""
+        return self.src_spans if mode == "piece" else tuple(word_spans(self.source, mode))
+
+    def tgt_words(self, mode: UnitMode = "punct") -> tuple[Span, ...]:
+        """Spans of the target words."""
+        return self.tgt_spans if mode == "piece" else tuple(word_spans(self.target, mode))
+
+
+def align_pairs(
+    model: TranslationModel,
+    pairs: Iterable[tuple[str, str]],
+    *,
+    batch_tokens: int | None = None,
+    read: Read = "input",
+    layer: int | None = None,
+) -> Iterator[Alignment]:
+    """Align pairs of lines, in their order and in constant memory; a blank line has no links.
+
+    A target piece is linked from the position where it is the decoder's input (Shift-Att; Chen et al., 2020),
+    in `layer`, counted from 1, or else the model's own. Heads are averaged, EOS is left out.
+    """
+    number = reading_layer(model, layer)
+    for by_layer in align_layers(model, pairs, (number,), batch_tokens=batch_tokens, read=read):
+        yield by_layer[number]
+
+
+def reading_layer(model: TranslationModel, layer: int | None = None) -> int:
+    """The decoder layer to read links from, counted from 1: the given, the stored, or the lower middle."""
+    num_layers = model.config.model.decoder_layers
+    if layer and layer > num_layers:
+        raise UsageError(f"--layer {layer}: the decoder has {num_layers} layers, counted from 1")
+    return layer or model.config.alignment.layer or max(1, num_layers // 2)
+
+
+def align_layers(
+    model: TranslationModel,
+    pairs: Iterable[tuple[str, str]],
+    layers: Collection[int],
+    *,
+    batch_tokens: int | None = None,
+    read: Read = "input",
+) -> Iterator[dict[int, Alignment]]:
+    """Like `align_pairs`, for several layers in one pass: an alignment for each of them."""
+    stream = iter(pairs)
+    limit = batch_tokens or model.config.decoding.batch_tokens
+    while window := list(islice(stream, model.config.decoding.window)):
+        encoded = [_encode(model, source, target) for source, target in window]
+        attention = _window_attention(model, encoded, layers, batch_tokens=limit, read=read)
+        for (source, target), (src, tgt), matrices in zip(window, encoded, attention, strict=True):
+            src_spans, tgt_spans = tuple(src.spans), tuple(tgt.spans)
+            yield {
+                layer: Alignment(source, target, src_spans, tgt_spans, matrices[layer]) for layer in layers
+            }
+
+
+_NO_PIECES = Pieces([], [], [])
+
+
+def _encode(model: TranslationModel, source: str, target: str) -> tuple[Pieces, Pieces]:
+    """Pieces of both lines; none at all if the pair can not be aligned."""
+    if not source.strip() or not target.strip():
+        return _NO_PIECES, _NO_PIECES
+    src, tgt = model.src_tokenizer.encode_with_spans(source), model.tgt_tokenizer.encode_with_spans(target)
+    longest = MAX_PIECES
+    if model.config.model.positions == "learned":
+        longest = min(longest, model.config.model.max_positions - 1)
+    if max(len(src.ids), len(tgt.ids)) > longest:
+        logger.warning("no links for a pair of %d and %d pieces: too long", len(src.ids), len(tgt.ids))
+        return _NO_PIECES, _NO_PIECES
+    return (src, tgt) if src.ids and tgt.ids else (_NO_PIECES, _NO_PIECES)
+
+
+def _window_attention(
+    model: TranslationModel,
+    encoded: list[tuple[Pieces, Pieces]],
+    layers: Collection[int],
+    *,
+    batch_tokens: int,
+    read: Read,
+) -> list[dict[int, Tensor]]:
+    """Attention (T, S) of every pair and layer, computed in batches of similar length."""
+    matrices = [dict.fromkeys(layers, torch.zeros(0, 0)) for _ in encoded]
+    for batch in _batches(encoded, batch_tokens):
+        src_ids, tgt_ids = [encoded[i][0].ids for i in batch], [encoded[i][1].ids for i in batch]
+        for i, by_layer in zip(batch, attend(model.network, src_ids, tgt_ids, layers, read), strict=True):
+            matrices[i] = by_layer
+    return matrices
+
+
+def _batches(encoded: list[tuple[Pieces, Pieces]], batch_tokens: int) -> Iterator[list[int]]:
+    """Indices of pairs with pieces, sorted by length, in batches of at most `batch_tokens` on either side."""
+    lengths = [max(len(src.ids), len(tgt.ids)) + 1 for src, tgt in encoded]
+    batch: list[int] = []
+    for i in sorted(range(len(encoded)), key=lambda i: (lengths[i], len(encoded[i][0].ids), i)):
+        if not encoded[i][0].ids:
+            continue
+        if batch and (len(batch) + 1) * lengths[i] > batch_tokens:
+            yield batch
+            batch = []
+        batch.append(i)
+    if batch:
+        yield batch
+
+
+@torch.no_grad()
+def attend(
+    network: Transformer,
+    src_ids: list[list[int]],
+    tgt_ids: list[list[int]],
+    layers: Collection[int],
+    read: Read = "input",
+) -> list[dict[int, Tensor]]:
+    """Cross-attention (T, S) of each pair and layer (from 1), heads averaged, rows summing to 1 without EOS.
+
+    Row t of the decoder's input BOS y1 … yT outputs y(t+1); row t + 1 has seen it.
+    """
+    device = next(network.parameters()).device
+    src_tokens = _pad([[*ids, EOS_ID] for ids in src_ids], device)  # (B, S + 1)
+    tgt_tokens = _pad([[BOS_ID, *ids] for ids in tgt_ids], device)  # (B, T + 1)
+    indices = {layer: layer - 1 for layer in layers}
+    decoded = network.decode(
+        tgt_tokens,
+        network.encode(src_tokens),
+        attention_layers=indices.values(),
+        last_layer=max(indices.values()),
+    )
+    averaged = {
+        layer: decoded.attention[i].mean(1).cpu() for layer, i in indices.items()
+    }  # (B, T + 1, S + 1)
+    first = 1 if read == "input" else 0
+    return [
+        {
+            layer: _normalized(rows[b, first : first + len(tgt), : len(src)])
+            for layer, rows in averaged.items()
+        }
+        for b, (src, tgt) in enumerate(zip(src_ids, tgt_ids, strict=True))
+    ]
+
+
+def _pad(sequences: list[list[int]], device: torch.device) -> Tensor:
+    rows = [torch.tensor(ids, dtype=torch.int64) for ids in sequences]
+    return pad_sequence(rows, batch_first=True, padding_value=PAD_ID).to(device)
+
+
+def _normalized(rows: Tensor) -> Tensor:
+    totals = rows.sum(-1, keepdim=True)  # what is left beside EOS
+    return torch.where(totals > 0, rows / totals, 1 / rows.size(-1))

@@ -1,0 +1,55 @@
+"""Presets: sizes by name, and what to choose by the number of sentence pairs."""
+
+from typing import Any, Literal
+
+from nmt.errors import ConfigError
+
+PresetName = Literal["auto", "tiny", "small", "base", "big"]
+Options = dict[str, dict[str, Any]]
+
+SIZES: dict[str, dict[str, Any]] = {
+    "tiny": {"encoder_layers": 4, "decoder_layers": 4, "d_model": 128, "d_ff": 256, "num_heads": 4},
+    "small": {"encoder_layers": 4, "decoder_layers": 4, "d_model": 256, "d_ff": 1024, "num_heads": 4},
+    "base": {"encoder_layers": 6, "decoder_layers": 6, "d_model": 512, "d_ff": 2048, "num_heads": 8},
+    "big": {"encoder_layers": 6, "decoder_layers": 6, "d_model": 1024, "d_ff": 4096, "num_heads": 16},
+}
+LARGEST_CORPUS = {"tiny": 50_000, "small": 200_000, "base": 5_000_000}  # sentence pairs; more: big
+VOCAB_SIZES = ((15_000, 2_000), (50_000, 4_000), (300_000, 8_000), (2_000_000, 16_000))  # up to pairs, pieces
+LARGEST_VOCAB = 32_000
+MANY_PAIRS = 1_000_000  # from here on little regularisation is needed
+
+
+def preset(name: str, *, num_pairs: int) -> Options:
+    """Options of a preset for a corpus of this many pairs; `auto` takes the size that suits it."""
+    if name == "auto":
+        name = next((size for size, most in LARGEST_CORPUS.items() if num_pairs <= most), "big")
+    if name not in SIZES:
+        raise ConfigError(f"--preset {name}: expected one of auto, {', '.join(SIZES)}")
+    few = num_pairs < MANY_PAIRS
+    return {
+        "model": {**SIZES[name], "dropout": 0.3 if few else 0.1},
+        "training": {
+            "learning_rate": learning_rate(SIZES[name]["d_model"]),
+            "batch_tokens": 4096 if few else 25_000,
+            "warmup_steps": 2000 if few else 4000,
+        },
+    }
+
+
+def vocab_size(num_pairs: int) -> int:
+    """Pieces of a joint vocabulary for this many pairs (after Gowda & May, 2020: fewer for small data)."""
+    return next((pieces for most, pieces in VOCAB_SIZES if num_pairs <= most), LARGEST_VOCAB)
+
+
+def learning_rate(d_model: int) -> float:
+    """Peak learning rate for AdamW: 5e-3 at width 128, 6e-4 at 512, falling with width ** 1.5."""
+    return float(f"{5e-3 * (128 / d_model) ** 1.5:.2g}")
+
+
+def merge(*layers: Options) -> Options:
+    """Options by section, later layers over earlier ones."""
+    merged: Options = {}
+    for layer in layers:
+        for section, options in layer.items():
+            merged[section] = {**merged.get(section, {}), **options}
+    return merged

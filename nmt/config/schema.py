@@ -1,0 +1,268 @@
+"""Every option, declared once: name, type, default, unit and one sentence. No torch here."""
+
+from dataclasses import dataclass, field, fields
+from typing import Literal
+
+from nmt.errors import ConfigError
+
+
+@dataclass(frozen=True)
+class DataConfig:
+    """Which text to train on and which pairs of it to keep."""
+
+    src: tuple[str, ...] = ()
+    """Source-language files, one sentence a line; `.gz`, `.xz` and `.zst` are read as they are."""
+    tgt: tuple[str, ...] = ()
+    """Target-language files, line by line the translations of `src`."""
+    dev_src: str = ""
+    """Source side of the development set; empty: held out from the training pairs."""
+    dev_tgt: str = ""
+    """Target side of the development set."""
+    max_length: int = 200
+    """Longest sentence in pieces, either side; longer: dropped in training, split in translation."""
+    max_ratio: float = 6.0
+    """Largest ratio between the two lengths in pieces, after adding 5 to both."""
+    remove_duplicates: bool = True
+    """Drop a pair that occurred before, both sides equal."""
+
+    def __post_init__(self) -> None:
+        if len(self.src) != len(self.tgt):
+            raise ConfigError(
+                f"data: {len(self.src)} source files and {len(self.tgt)} target files; "
+                "give one target file for each source file"
+            )
+        if bool(self.dev_src) != bool(self.dev_tgt):
+            raise ConfigError("data: dev_src and dev_tgt go together; give both or neither")
+        _require(self.max_length >= 1, "data.max_length", self.max_length, "at least 1")
+        _require(self.max_ratio >= 1.0, "data.max_ratio", self.max_ratio, "at least 1")
+
+
+@dataclass(frozen=True)
+class TokenizerConfig:
+    """How raw text is cut into pieces (Kudo & Richardson, 2018)."""
+
+    model: str = ""
+    """An existing SentencePiece model to use instead of training one."""
+    type: Literal["unigram", "bpe"] = "unigram"
+    """Unigram language model (Kudo, 2018) or byte-pair encoding (Sennrich et al., 2016)."""
+    vocab_size: int = 0
+    """Number of pieces; 0 chooses by the number of training pairs."""
+    joint: bool = True
+    """One vocabulary for both languages; false trains one for each."""
+    normalization: Literal["identity", "nfkc"] = "identity"
+    """`identity` keeps every character; `nfkc` folds compatibility forms before cutting."""
+    character_coverage: float = 1.0
+    """Share of the characters in the text that get pieces of their own; the rest is spelt in bytes."""
+    byte_fallback: bool = True
+    """Spell unknown characters as UTF-8 bytes instead of `<unk>`."""
+    sampling_alpha: float = 0.0
+    """Subword regularisation in training: unigram smoothing (Kudo, 2018) or BPE-dropout probability
+    (Provilkov et al., 2020); 0 switches it off."""
+
+    def __post_init__(self) -> None:
+        _require(self.vocab_size >= 0, "tokenizer.vocab_size", self.vocab_size, "0 or more")
+        _require(
+            0.9 <= self.character_coverage <= 1.0,
+            "tokenizer.character_coverage",
+            self.character_coverage,
+            "0.9 to 1",
+        )
+        _require(0.0 <= self.sampling_alpha <= 1.0, "tokenizer.sampling_alpha", self.sampling_alpha, "0 to 1")
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """The encoder-decoder Transformer (Vaswani et al., 2017)."""
+
+    encoder_layers: int = 4
+    """Layers of the encoder."""
+    decoder_layers: int = 4
+    """Layers of the decoder."""
+    d_model: int = 256
+    """Width of the residual stream."""
+    d_ff: int = 1024
+    """Width inside the feed-forward layers."""
+    num_heads: int = 4
+    """Attention heads in every layer; must divide d_model."""
+    norm_position: Literal["pre", "post"] = "pre"
+    """Normalise before each sub-layer (Xiong et al., 2020) or after its residual (Vaswani et al., 2017)."""
+    norm: Literal["layer", "rms"] = "layer"
+    """LayerNorm (Ba et al., 2016) or RMSNorm (Zhang & Sennrich, 2019)."""
+    activation: Literal["relu", "gelu", "silu"] = "relu"
+    """Nonlinearity of the feed-forward layers."""
+    gated: bool = False
+    """Gated feed-forward (Shazeer, 2020): activation(x W) * (x V), then out."""
+    positions: Literal["sinusoidal", "learned", "rotary"] = "sinusoidal"
+    """Fixed or learned embeddings added to the input, or rotations in self-attention (Su et al., 2021)."""
+    max_positions: int = 1024
+    """Longest sequence of learned positions; the others have no limit."""
+    bias: bool = True
+    """Biases in linear layers and norms."""
+    tied_embeddings: Literal["all", "target", "none"] = "all"
+    """Share embeddings (Press & Wolf, 2017): source, target and output; target and output; or none."""
+    dropout: float = 0.1
+    """Dropout on embeddings and on the output of every sub-layer."""
+    attention_dropout: float = 0.0
+    """Dropout on attention weights."""
+    activation_dropout: float = 0.0
+    """Dropout inside the feed-forward layers."""
+
+    def __post_init__(self) -> None:
+        for name in ("encoder_layers", "decoder_layers", "d_model", "d_ff", "num_heads", "max_positions"):
+            _require(1 <= getattr(self, name) <= 65_536, f"model.{name}", getattr(self, name), "1 to 65536")
+        for name in ("dropout", "attention_dropout", "activation_dropout"):
+            _require(0.0 <= getattr(self, name) < 1.0, f"model.{name}", getattr(self, name), "0 to below 1")
+        if self.d_model % self.num_heads:
+            raise ConfigError(f"model: d_model {self.d_model} is not divisible by num_heads {self.num_heads}")
+        if self.positions == "rotary" and (self.d_model // self.num_heads) % 2:
+            raise ConfigError(
+                f"model: rotary positions need an even head width, found {self.d_model // self.num_heads}"
+            )
+
+
+@dataclass(frozen=True)
+class TrainingConfig:
+    """The optimiser, its schedule, and when to look, save and stop."""
+
+    seed: int = 1
+    """Seed of everything random: initial weights, order, dropout, sampling, the held-out set."""
+    device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
+    """Where to train; `auto` takes a GPU if there is one."""
+    threads: int = 0
+    """CPU threads; 0 takes all cores this process may use."""
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    """Arithmetic of matrix products; `auto` measures at first start and keeps what is faster."""
+    batch_tokens: int = 4096
+    """Largest batch in target tokens (padding included) for one optimiser step."""
+    accumulation: int = 1
+    """Number of parts a step's batch is computed in; more parts need less memory, the update is the same."""
+    max_steps: int = 100_000
+    """Stop after this many optimiser steps."""
+    max_epochs: int = 0
+    """Stop after this many passes over the data; 0 sets no limit."""
+    budget: float = 0.0
+    """Seconds to train for, evaluation included; the schedule is planned to end in them. 0: no limit."""
+    optimizer: Literal["adamw"] = "adamw"
+    """AdamW (Loshchilov & Hutter, 2019)."""
+    learning_rate: float = 0.0
+    """Peak learning rate; 0 chooses it by d_model."""
+    schedule: Literal["inverse-sqrt", "cosine", "linear", "constant"] = "inverse-sqrt"
+    """Shape of the decay after warm-up; with a budget `inverse-sqrt` gives way to `cosine` to zero."""
+    warmup_steps: int = 2000
+    """Steps of linear warm-up; never more than a tenth of the planned steps."""
+    adam_beta1: float = 0.9
+    """Decay of the first moment."""
+    adam_beta2: float = 0.98
+    """Decay of the second moment."""
+    adam_epsilon: float = 1e-9
+    """Added to the root of the second moment."""
+    weight_decay: float = 0.01
+    """Decoupled weight decay on matrices; norms and biases have none."""
+    clip_norm: float = 1.0
+    """Largest norm of the gradient of the per-token loss; 0 switches clipping off."""
+    label_smoothing: float = 0.1
+    """Probability mass spread over the whole vocabulary (Szegedy et al., 2016)."""
+    ema_decay: float = 0.999
+    """Decay of the exponential moving average of the weights, which is what is evaluated and kept; 0: off."""
+    eval_steps: int = 0
+    """Steps between evaluations on the development set; 0: once an epoch, at least 500 steps apart."""
+    metric: Literal["bleu", "loss"] = "bleu"
+    """What decides which weights are best, and when to stop."""
+    patience: int = 10
+    """Stop after this many evaluations without a better score; 0 never stops early."""
+    dev_beam_size: int = 1
+    """Beam size when decoding the development set during training."""
+    dev_sentences: int = 1000
+    """At most this many development pairs are decoded during training."""
+    report_steps: int = 50
+    """Steps between progress reports."""
+    save_seconds: float = 600.0
+    """Save a checkpoint at least this often, besides after every evaluation."""
+    keep_checkpoints: int = 2
+    """Number of newest checkpoints kept while training."""
+
+    def __post_init__(self) -> None:
+        positive = (
+            "batch_tokens",
+            "accumulation",
+            "max_steps",
+            "dev_beam_size",
+            "dev_sentences",
+            "report_steps",
+        )
+        for name in positive:
+            _require(getattr(self, name) >= 1, f"training.{name}", getattr(self, name), "at least 1")
+        _require(self.keep_checkpoints >= 2, "training.keep_checkpoints", self.keep_checkpoints, "at least 2")
+        not_negative = ("threads", "max_epochs", "budget", "learning_rate", "warmup_steps", "weight_decay")
+        for name in (*not_negative, "clip_norm", "eval_steps", "patience", "save_seconds"):
+            _require(getattr(self, name) >= 0, f"training.{name}", getattr(self, name), "0 or more")
+        for name in ("adam_beta1", "adam_beta2", "label_smoothing", "ema_decay"):
+            _require(
+                0.0 <= getattr(self, name) < 1.0, f"training.{name}", getattr(self, name), "0 to below 1"
+            )
+
+
+@dataclass(frozen=True)
+class DecodingConfig:
+    """The search for a translation."""
+
+    beam_size: int = 5
+    """Hypotheses kept in the beam; 1 is greedy search."""
+    length_penalty: float = 1.0
+    """Hypotheses are ranked by log-probability / length ** length_penalty; 0: by log-probability alone."""
+    max_length_ratio: float = 3.0
+    """A hypothesis has at most max_length_ratio * source pieces + 20 pieces."""
+    batch_tokens: int = 4096
+    """Source pieces (padding included) times beam that are decoded together."""
+    window: int = 4096
+    """Lines read ahead and sorted by length."""
+
+    def __post_init__(self) -> None:
+        for name in ("beam_size", "batch_tokens", "window"):
+            _require(getattr(self, name) >= 1, f"decoding.{name}", getattr(self, name), "at least 1")
+        _require(self.max_length_ratio > 0, "decoding.max_length_ratio", self.max_length_ratio, "above 0")
+
+
+@dataclass(frozen=True)
+class AlignmentConfig:
+    """Links read from the cross-attention."""
+
+    layer: int = 0
+    """Decoder layer to read, from 1 at the bottom; 0: chosen after training by agreement with IBM Model 1."""
+    threshold: float = 0.0
+    """Link a target word to every source word with at least this share of its attention, besides the largest;
+    0 keeps the largest only."""
+
+    def __post_init__(self) -> None:
+        _require(self.layer >= 0, "alignment.layer", self.layer, "0 or more")
+        _require(0.0 <= self.threshold <= 1.0, "alignment.threshold", self.threshold, "0 to 1")
+
+
+@dataclass(frozen=True)
+class Config:
+    """Everything a run is made of."""
+
+    data: DataConfig = field(default_factory=DataConfig)
+    tokenizer: TokenizerConfig = field(default_factory=TokenizerConfig)
+    model: ModelConfig = field(default_factory=ModelConfig)
+    training: TrainingConfig = field(default_factory=TrainingConfig)
+    decoding: DecodingConfig = field(default_factory=DecodingConfig)
+    alignment: AlignmentConfig = field(default_factory=AlignmentConfig)
+
+    def __post_init__(self) -> None:
+        if self.alignment.layer > self.model.decoder_layers:
+            raise ConfigError(
+                f"alignment.layer is {self.alignment.layer}; decoder_layers is {self.model.decoder_layers}"
+            )
+        if not self.tokenizer.joint and self.model.tied_embeddings == "all":
+            raise ConfigError(
+                "model.tied_embeddings can not be 'all' without tokenizer.joint; use 'target' or 'none'"
+            )
+
+
+SECTIONS = tuple(part.name for part in fields(Config))
+
+
+def _require(holds: bool, key: str, found: object, expected: str) -> None:
+    if not holds:
+        raise ConfigError(f"{key} is {found}; expected {expected}")

@@ -1,0 +1,1 @@
+"""Parallel text: reading, cleaning, batching, words and links."""

@@ -1,0 +1,112 @@
+"""Batches of as many pairs as fit into a budget of tokens, of like lengths on both sides."""
+
+from dataclasses import dataclass
+from hashlib import blake2b
+from itertools import pairwise
+
+import torch
+from torch import Tensor
+
+from nmt.corpus.encoded import EncodedCorpus
+from nmt.tokenizer import BOS_ID, EOS_ID, PAD_ID
+
+# B pairs, S longest source and T longest target of a batch, both with EOS
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Pairs as the model takes them, filled up with PAD."""
+
+    src_tokens: Tensor  # (B, S) int64: x EOS
+    tgt_in: Tensor  # (B, T) int64: BOS y
+    tgt_out: Tensor  # (B, T) int64: y EOS
+    num_tokens: int
+    """Target tokens to predict: all but PAD."""
+
+    def to(self, device: torch.device) -> "Batch":
+        """The same batch on a device."""
+        if device.type == "cpu":
+            return self
+        src_tokens, tgt_in, tgt_out = (
+            tensor.to(device, non_blocking=True) for tensor in (self.src_tokens, self.tgt_in, self.tgt_out)
+        )
+        return Batch(src_tokens, tgt_in, tgt_out, self.num_tokens)
+
+    def split(self, parts: int) -> "list[Batch]":
+        """The same pairs in up to `parts` batches."""
+        if parts == 1:
+            return [self]
+        rows = (tensor.chunk(parts) for tensor in (self.src_tokens, self.tgt_in, self.tgt_out))
+        return [
+            Batch(src_tokens, tgt_in, tgt_out, int((tgt_out != PAD_ID).sum()))
+            for src_tokens, tgt_in, tgt_out in zip(*rows, strict=True)
+        ]
+
+
+def plan_batches(
+    src_lengths: Tensor,
+    tgt_lengths: Tensor,
+    *,
+    batch_tokens: int,
+    seed: int,
+    epoch: int,
+    rank: int = 0,
+    world_size: int = 1,
+) -> list[Tensor]:
+    """The batches of an epoch for one rank, each the numbers of its pairs; a function of seed and epoch only.
+
+    In a batch, pairs x longest source and pairs x longest target, EOS included, are at most `batch_tokens`;
+    a longer pair is a batch of its own. Every rank gets as many batches: where the last ones are missing,
+    the first of the epoch come again.
+    """
+    generator = torch.Generator().manual_seed(_mix(seed, epoch))
+    numbers = _by_length(src_lengths, tgt_lengths, torch.randperm(len(src_lengths), generator=generator))
+    cuts = _cuts(src_lengths[numbers] + 1, tgt_lengths[numbers] + 1, batch_tokens)
+    batches = [numbers[start:end] for start, end in pairwise(cuts)]
+    order = torch.randperm(len(batches), generator=generator).tolist()
+    num_batches = -(-len(batches) // world_size) * world_size
+    return [batches[order[i % len(batches)]] for i in range(rank, num_batches, world_size)]
+
+
+def collate(corpus: EncodedCorpus, indices: Tensor) -> Batch:
+    """The pairs with these numbers, padded to the longest of them."""
+    src_tokens = _padded_rows(corpus.src_tokens, corpus.src_offsets, corpus.src_lengths, indices)
+    tgt_out = _padded_rows(corpus.tgt_tokens, corpus.tgt_offsets, corpus.tgt_lengths, indices)
+    shifted = tgt_out[:, :-1]
+    tgt_in = torch.cat(
+        [torch.full((len(indices), 1), BOS_ID), shifted.masked_fill(shifted == EOS_ID, PAD_ID)], 1
+    )
+    return Batch(
+        src_tokens, tgt_in, tgt_out, num_tokens=int(corpus.tgt_lengths[indices].sum()) + len(indices)
+    )
+
+
+def _by_length(src_lengths: Tensor, tgt_lengths: Tensor, numbers: Tensor) -> Tensor:
+    """Sort by target length, then by source length, up and down in turn, so that neighbours stay alike."""
+    upwards = 1 - 2 * (tgt_lengths % 2)
+    numbers = numbers[torch.argsort((src_lengths * upwards)[numbers], stable=True)]
+    return numbers[torch.argsort(tgt_lengths[numbers], stable=True)]
+
+
+def _cuts(src_lengths: Tensor, tgt_lengths: Tensor, batch_tokens: int) -> list[int]:
+    """Where to cut sorted pairs into runs as long as the budget allows; from 0 to the number of pairs."""
+    lengths = torch.maximum(src_lengths, tgt_lengths)
+    cuts = [0]
+    while cuts[-1] < len(lengths):
+        candidates = lengths[cuts[-1] :][: batch_tokens // int(lengths[cuts[-1]])]
+        costs = candidates.cummax(0).values * torch.arange(1, len(candidates) + 1)
+        cuts.append(cuts[-1] + max(1, int((costs <= batch_tokens).sum())))
+    return cuts
+
+
+def _padded_rows(tokens: Tensor, offsets: Tensor, lengths: Tensor, indices: Tensor) -> Tensor:
+    """Rows of pieces, each with EOS behind it and PAD up to the longest."""
+    ends = lengths[indices].unsqueeze(1)  # (B, 1)
+    positions = torch.arange(int(ends.max()) + 1)  # (S,)
+    places = offsets[indices].unsqueeze(1) + positions  # (B, S)
+    rows = tokens[places.clamp(max=len(tokens) - 1)].long()  # behind its end, a row shows the next one
+    return rows.masked_fill(positions > ends, PAD_ID).masked_fill(positions == ends, EOS_ID)
+
+
+def _mix(seed: int, epoch: int) -> int:
+    return int.from_bytes(blake2b(f"{seed} {epoch}".encode(), digest_size=7).digest())

@@ -1,0 +1,138 @@
+"""Which pairs of a corpus to train on: a reason and a count for each that is dropped."""
+
+from array import array
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from hashlib import blake2b
+
+import torch
+from torch import Tensor
+
+from nmt.config.schema import DataConfig
+from nmt.corpus.encoded import Encode, EncodedCorpus, encode_pairs
+from nmt.corpus.reading import Pair, ParallelText
+
+BLANK = 0  # the number of a sentence with nothing in it
+RATIO_OFFSET = 5  # added to both lengths, so that short pairs are not judged by a word more or less
+
+
+@dataclass(frozen=True)
+class Fingerprints:
+    """A number for each sentence of a corpus, the same for sentences that are equal up to white space."""
+
+    src: Tensor  # (pairs,) int64
+    tgt: Tensor
+
+    def __len__(self) -> int:
+        return len(self.src)
+
+    @property
+    def pairs(self) -> Tensor:
+        """One number for each pair."""
+        return self.src * 0x2545F4914F6CDD1D + self.tgt  # odd factor, modulo 2 ** 64
+
+    @property
+    def is_empty(self) -> Tensor:
+        """Whether a side is blank, for each pair."""
+        return (self.src == BLANK) | (self.tgt == BLANK)
+
+    @property
+    def is_repeated(self) -> Tensor:
+        """Whether the same pair occurred before, for each pair."""
+        ordered, numbers = torch.sort(self.pairs, stable=True)
+        repeated = torch.zeros(len(self), dtype=torch.bool)
+        repeated[numbers[1:]] = ordered[1:] == ordered[:-1]
+        return repeated
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Which pairs are kept, and how many were dropped for which reason."""
+
+    keep: Tensor  # (pairs,) bool
+    dropped: Counter[str]
+
+    def __post_init__(self) -> None:
+        num_pairs, num_dropped = len(self.keep), self.dropped.total()
+        assert self.num_kept + num_dropped == num_pairs, f"{self.num_kept} + {num_dropped} != {num_pairs}"
+
+    @property
+    def num_kept(self) -> int:
+        """The number of pairs that are left."""
+        return int(self.keep.sum())
+
+
+@dataclass(frozen=True)
+class CleanCorpus:
+    """The pairs to train on, in pieces."""
+
+    corpus: EncodedCorpus
+    selection: Selection
+
+
+def fingerprint(pairs: Iterable[Pair]) -> Fingerprints:
+    """Read a corpus once and keep a number of each sentence."""
+    src, tgt = array("q"), array("q")
+    for src_line, tgt_line in pairs:
+        src.append(_sentence_number(src_line))
+        tgt.append(_sentence_number(tgt_line))
+    return Fingerprints(torch.tensor(src), torch.tensor(tgt))
+
+
+def select_pairs(
+    prints: Fingerprints, *, remove_duplicates: bool, held_out: Tensor | None = None
+) -> Selection:
+    """Drop what can be told before pieces are known: empty sides, held-out sentences, duplicates.
+
+    `held_out` holds the numbers of pairs; no sentence of theirs, of either side, stays in the selection.
+    """
+    rules = [("empty side", prints.is_empty)]
+    if held_out is not None:
+        is_held_out = torch.zeros(len(prints), dtype=torch.bool)
+        is_held_out[held_out] = True
+        shares = torch.isin(prints.src, prints.src[held_out]) | torch.isin(prints.tgt, prints.tgt[held_out])
+        rules += [("held out", is_held_out), ("sentence held out", shares)]
+    if remove_duplicates:
+        rules.append(("duplicate", prints.is_repeated))
+    return Selection(*_apply(rules, torch.ones(len(prints), dtype=torch.bool)))
+
+
+def clean_pairs(
+    text: ParallelText, selection: Selection, config: DataConfig, encode_src: Encode, encode_tgt: Encode
+) -> CleanCorpus:
+    """Encode the selected pairs and drop those too long or too unlike in length, both measured in pieces."""
+    corpus = EncodedCorpus.from_pairs(encode_pairs(text.select(selection.keep), encode_src, encode_tgt))
+    shorter = torch.minimum(corpus.src_lengths, corpus.tgt_lengths)
+    longer = torch.maximum(corpus.src_lengths, corpus.tgt_lengths)
+    rules = [
+        ("empty side", shorter == 0),  # normalisation may leave nothing
+        ("too long", longer > config.max_length),
+        ("length ratio", longer + RATIO_OFFSET > config.max_ratio * (shorter + RATIO_OFFSET)),
+    ]
+    keep = selection.keep.clone()
+    dropped = selection.dropped.copy()
+    is_good, dropped_now = _apply(rules, torch.ones(len(corpus), dtype=torch.bool))
+    keep[selection.keep] = is_good
+    return CleanCorpus(corpus.select(is_good), Selection(keep, dropped + dropped_now))
+
+
+def num_overlapping(train: Fingerprints, dev: Fingerprints) -> int:
+    """How many pairs of a development set are in the training text too, both sides equal."""
+    return int(torch.isin(dev.pairs, train.pairs).sum())
+
+
+def _apply(rules: Iterable[tuple[str, Tensor]], keep: Tensor) -> tuple[Tensor, Counter[str]]:
+    """What is left of `keep` after each rule dropped its pairs, and how many each one dropped."""
+    dropped: Counter[str] = Counter()
+    for reason, is_bad in rules:
+        dropped[reason] = int((keep & is_bad).sum())
+        keep = keep & ~is_bad
+    return keep, +dropped
+
+
+def _sentence_number(line: str) -> int:
+    text = " ".join(line.split())
+    if not text:
+        return BLANK
+    return int.from_bytes(blake2b(text.encode(), digest_size=8).digest(), signed=True)

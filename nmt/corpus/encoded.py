@@ -1,0 +1,99 @@
+"""A corpus in pieces: flat tensors, so that millions of pairs cost little more than their pieces."""
+
+from array import array
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import islice
+from typing import Self
+
+import torch
+from torch import Tensor
+
+from nmt.corpus.reading import Pair
+
+EncodedPair = tuple[list[int], list[int]]
+Encode = Callable[[Sequence[str]], list[list[int]]]
+
+CHUNK_PAIRS = 4096
+
+
+@dataclass(frozen=True)
+class EncodedCorpus:
+    """Pairs in pieces, without BOS and EOS; those of pair i are `tokens[offsets[i] : offsets[i + 1]]`."""
+
+    src_tokens: Tensor  # (source pieces,) int32
+    src_offsets: Tensor  # (pairs + 1,) int64
+    tgt_tokens: Tensor
+    tgt_offsets: Tensor
+
+    @classmethod
+    def from_pairs(cls, pairs: Iterable[EncodedPair]) -> Self:
+        """Gather encoded pairs, one by one."""
+        src, tgt = _Side(), _Side()
+        for src_ids, tgt_ids in pairs:
+            src.append(src_ids)
+            tgt.append(tgt_ids)
+        return cls(*src.tensors(), *tgt.tensors())
+
+    def __len__(self) -> int:
+        return len(self.src_offsets) - 1
+
+    def src(self, index: int) -> Tensor:
+        """The source pieces of a pair."""
+        return self.src_tokens[self.src_offsets[index] : self.src_offsets[index + 1]]
+
+    def tgt(self, index: int) -> Tensor:
+        """The target pieces of a pair."""
+        return self.tgt_tokens[self.tgt_offsets[index] : self.tgt_offsets[index + 1]]
+
+    def select(self, keep: Tensor) -> Self:
+        """The pairs for which `keep` (pairs,) is true, in the same order."""
+        src = _select_rows(self.src_tokens, self.src_lengths, keep)
+        tgt = _select_rows(self.tgt_tokens, self.tgt_lengths, keep)
+        return type(self)(*src, *tgt)
+
+    @cached_property
+    def src_lengths(self) -> Tensor:
+        """Source pieces of each pair."""
+        return self.src_offsets.diff()
+
+    @cached_property
+    def tgt_lengths(self) -> Tensor:
+        """Target pieces of each pair."""
+        return self.tgt_offsets.diff()
+
+
+def encode_pairs(pairs: Iterable[Pair], encode_src: Encode, encode_tgt: Encode) -> Iterator[EncodedPair]:
+    """Encode pairs chunk by chunk; `encode_src` and `encode_tgt` are given many lines at once."""
+    remaining = iter(pairs)
+    while chunk := list(islice(remaining, CHUNK_PAIRS)):
+        src_lines, tgt_lines = zip(*chunk, strict=True)
+        yield from zip(encode_src(src_lines), encode_tgt(tgt_lines), strict=True)
+
+
+class _Side:
+    """Rows of pieces, end to end."""
+
+    def __init__(self) -> None:
+        self._tokens = array("i")
+        self._offsets = array("q", [0])
+
+    def append(self, ids: list[int]) -> None:
+        self._tokens.extend(ids)
+        self._offsets.append(len(self._tokens))
+
+    def tensors(self) -> tuple[Tensor, Tensor]:
+        """Pieces and offsets, in the memory where they are."""
+        if not self._tokens:
+            return torch.empty(0, dtype=torch.int32), torch.frombuffer(self._offsets, dtype=torch.int64)
+        return (
+            torch.frombuffer(self._tokens, dtype=torch.int32),
+            torch.frombuffer(self._offsets, dtype=torch.int64),
+        )
+
+
+def _select_rows(tokens: Tensor, lengths: Tensor, keep: Tensor) -> tuple[Tensor, Tensor]:
+    offsets = torch.zeros(int(keep.sum()) + 1, dtype=torch.int64)
+    torch.cumsum(lengths[keep], 0, out=offsets[1:])
+    return tokens[keep.repeat_interleave(lengths)], offsets

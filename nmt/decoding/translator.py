@@ -1,0 +1,236 @@
+"""Translates lines of text: pieces, batches, search, text again, in the order of the lines."""
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
+
+import torch
+from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
+
+from nmt.alignment.attention import Alignment, align_pairs
+from nmt.checkpoint import TranslationModel
+from nmt.config.schema import DecodingConfig
+from nmt.corpus.words import Span
+from nmt.decoding.memory import is_out_of_memory
+from nmt.decoding.search import Found, Rules, search
+from nmt.decoding.splitting import split_line
+from nmt.decoding.windows import full_windows
+from nmt.errors import ConfigError, ResourceError
+from nmt.model import Cache
+from nmt.tokenizer import BOS_ID, EOS_ID, PAD_ID, UNK_ID
+
+LINE_END_PIECES = ("<0x0A>", "<0x0D>")
+"""Byte pieces that would end a line; never generated."""
+
+EXTRA_LENGTH = 20
+"""Pieces that a translation may have beyond its share of the source's length."""
+
+_LINE_END = re.compile("[\n\r\v\f\x1c-\x1e\x85\u2028\u2029]")
+_ZERO_WIDTH = "\u200b\u200c\u200d\u2060\ufeff"
+
+
+@dataclass(frozen=True)
+class Hypothesis:
+    """One translation of a line and what the model thinks of it."""
+
+    text: str
+    score: float
+    """What hypotheses are ranked by: log_prob / length ** length_penalty, the end of the line counted."""
+    log_prob: float
+    """Natural logarithm of the model's probability of the tokens and the end."""
+    tokens: list[int]
+
+
+@dataclass(frozen=True)
+class Translation:
+    """What became of a line."""
+
+    source: str
+    hypotheses: tuple[Hypothesis, ...]
+    """The best first, at least one; of a blank line a blank one."""
+    num_pieces: int = 0
+    """Length of the source in pieces."""
+    num_parts: int = 0
+    """Parts that were translated one by one: 0 of a blank line, more than 1 of one that is too long."""
+    alignment: Alignment | None = None
+    """Of the source and the best hypothesis, if it was asked for."""
+
+    @property
+    def text(self) -> str:
+        """The best hypothesis."""
+        return self.hypotheses[0].text
+
+    @property
+    def is_too_long_to_align(self) -> bool:
+        """Whether there is text on both sides, but no links were made."""
+        return self.alignment is not None and bool(self.text) and not self.alignment.src_spans
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """A line and its parts, as spans of characters and as pieces; a line without pieces has none."""
+
+    line: str
+    spans: list[Span]
+    parts: list[list[int]]
+    num_pieces: int
+
+
+class Translator:
+    """A model with a way to search."""
+
+    def __init__(
+        self, model: TranslationModel, config: DecodingConfig, *, align: bool = False, nbest: int = 1
+    ) -> None:
+        if nbest > config.beam_size:
+            raise ConfigError(
+                f"{nbest} hypotheses do not fit into a beam of {config.beam_size}; give --beam {nbest}"
+            )
+        self.model = model
+        self.config = config
+        self.align = align
+        self.rules = Rules(
+            bos_id=BOS_ID,
+            eos_id=EOS_ID,
+            banned=_banned_ids(model),
+            beam_size=config.beam_size,
+            length_penalty=config.length_penalty,
+            nbest=nbest,
+        )
+
+    def stream(self, lines: Iterable[str]) -> Iterator[Translation]:
+        """Translations in the order of the lines, of which no more than `config.window` are read ahead."""
+        for window in full_windows(lines, self.config.window):
+            yield from self.translate(window)
+
+    def translate(
+        self, lines: Sequence[str], *, on_progress: Callable[[int], None] | None = None
+    ) -> list[Translation]:
+        """Translations in the order of the lines; a blank line stays blank, one that is too long is split.
+
+        `on_progress` hears the number of sentences of every batch that is done.
+        """
+        plans = self._plan(lines)
+        found = iter(self._search_all([part for plan in plans for part in plan.parts], on_progress))
+        translations = [self._translation(plan, [next(found) for _ in plan.parts]) for plan in plans]
+        return self._aligned(translations) if self.align else translations
+
+    def _plan(self, lines: Sequence[str]) -> list[_Plan]:
+        texts = ["" if is_blank(line) else line for line in lines]
+        encoded = self.model.src_tokenizer.encode_batch(texts)
+        return [self._plan_line(line, ids) for line, ids in zip(lines, encoded, strict=True)]
+
+    def _plan_line(self, line: str, ids: list[int]) -> _Plan:
+        max_length = self.model.config.data.max_length
+        if len(ids) <= max_length:
+            return _Plan(line, [(0, len(line))], [ids], len(ids)) if ids else _Plan(line, [], [], 0)
+        tokenizer = self.model.src_tokenizer
+        spans = split_line(line, lambda text: tokenizer.encode_with_spans(text).spans, max_length)
+        parts = tokenizer.encode_batch([line[start:end] for start, end in spans])
+        return _Plan(line, spans, parts, len(ids))
+
+    def _search_all(
+        self, sources: list[list[int]], on_progress: Callable[[int], None] | None
+    ) -> list[list[Found]]:
+        """The hypotheses of every source, in order; the search itself goes by length, the longest first."""
+        found: list[list[Found]] = [[] for _ in sources]
+        lengths = [len(source) + 1 for source in sources]
+        for batch in length_batches(lengths, self.config.batch_tokens // self.config.beam_size):
+            for i, hypotheses in zip(batch, self._search([sources[i] for i in batch]), strict=True):
+                found[i] = hypotheses
+            if on_progress:
+                on_progress(len(batch))
+        return found
+
+    def _search(self, sources: list[list[int]]) -> list[list[Found]]:
+        """The hypotheses of a batch, in two halves where there is not enough memory for it."""
+        try:
+            return self._search_batch(sources)
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error):
+                raise
+            if len(sources) == 1:
+                raise ResourceError(
+                    f"out of memory at batch 1: a sentence of {len(sources[0])} pieces does not fit; "
+                    "try a smaller beam"
+                ) from error
+        middle = len(sources) // 2  # outside of the handler, where the error would keep the batch in memory
+        return self._search(sources[:middle]) + self._search(sources[middle:])
+
+    @torch.inference_mode()
+    def _search_batch(self, sources: list[list[int]]) -> list[list[Found]]:
+        network, device = self.model.network, self.model.device
+        rows = [torch.tensor([*source, EOS_ID]) for source in sources]
+        src_tokens = pad_sequence(rows, batch_first=True, padding_value=PAD_ID).to(device)  # (B, S)
+        limits = torch.tensor([self._limit(len(source)) for source in sources], device=device)
+        cache = network.start_cache(network.encode(src_tokens), int(limits.max()) + 1)
+
+        def step(tokens: Tensor, cache: Cache) -> Tensor:
+            states = network.decode(tokens[:, None], cache=cache).states  # (N, 1, D)
+            return network.logits(states[:, -1])  # (N, V)
+
+        return search(step, cache, limits, self.rules)
+
+    def _limit(self, num_pieces: int) -> int:
+        """The most pieces that the translation of so many may have."""
+        limit = int(self.config.max_length_ratio * num_pieces) + EXTRA_LENGTH
+        config = self.model.config.model
+        return min(limit, config.max_positions - 1) if config.positions == "learned" else limit
+
+    def _translation(self, plan: _Plan, found: list[list[Found]]) -> Translation:
+        if not found:
+            return Translation(plan.line, (Hypothesis("", 0.0, 0.0, []),))
+        num_hypotheses = min(map(len, found))
+        hypotheses = (
+            self._hypothesis(plan, [part[rank] for part in found]) for rank in range(num_hypotheses)
+        )
+        return Translation(plan.line, tuple(hypotheses), plan.num_pieces, len(found))
+
+    def _hypothesis(self, plan: _Plan, found: list[Found]) -> Hypothesis:
+        """The translations of the parts with the white space between the parts, as one."""
+        texts = [self.model.tgt_tokenizer.decode(part.tokens) for part in found]
+        gaps = [plan.line[end:start] for (_, end), (start, _) in pairwise(plan.spans)]
+        text = "".join(text + gap for text, gap in zip(texts, [*gaps, ""], strict=True))
+        log_prob = sum(part.log_prob for part in found)
+        score = self.rules.score(log_prob, sum(len(part.tokens) + 1 for part in found))
+        return Hypothesis(
+            without_line_ends(text), score, log_prob, [id for part in found for id in part.tokens]
+        )
+
+    def _aligned(self, translations: list[Translation]) -> list[Translation]:
+        pairs = ((translation.source, translation.text) for translation in translations)
+        alignments = align_pairs(self.model, pairs)
+        return [
+            replace(translation, alignment=alignment)
+            for translation, alignment in zip(translations, alignments, strict=True)
+        ]
+
+
+def is_blank(line: str) -> bool:
+    """Whether there is nothing in a line but white space, of whatever width."""
+    return all(character.isspace() or character in _ZERO_WIDTH for character in line)
+
+
+def without_line_ends(text: str) -> str:
+    """The text with a space for every character that somebody could take for the end of a line."""
+    return _LINE_END.sub(" ", text)
+
+
+def length_batches(lengths: Sequence[int], batch_tokens: int) -> Iterator[list[int]]:
+    """Indices in batches of similar length, the longest first; `batch_tokens` counts padding too."""
+    batch: list[int] = []
+    for index in sorted(range(len(lengths)), key=lambda index: (-lengths[index], index)):
+        if batch and lengths[batch[0]] * (len(batch) + 1) > batch_tokens:
+            yield batch
+            batch = []
+        batch.append(index)
+    if batch:
+        yield batch
+
+
+def _banned_ids(model: TranslationModel) -> tuple[int, ...]:
+    tokenizer = model.tgt_tokenizer
+    line_ends = (id for id in range(tokenizer.vocab_size) if tokenizer.piece(id) in LINE_END_PIECES)
+    return (PAD_ID, UNK_ID, BOS_ID, *line_ends)

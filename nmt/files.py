@@ -1,0 +1,376 @@
+"""All durable input and output: lines, atomic files and folders, and a hook that fails them in tests."""
+
+import errno
+import gzip
+import hashlib
+import io
+import json
+import lzma
+import os
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from types import ModuleType
+from typing import Any, BinaryIO, Literal, TypeVar, cast
+
+from nmt.errors import DataError, NmtError, OutputError, StorageError, UsageError
+
+InvalidUtf8 = Literal["error", "replace"]
+Operation = Literal["create", "write", "fsync", "rename", "unlink"]
+T = TypeVar("T")
+
+BINARY_STARTS = {
+    b"\x1f\x8b": "gzip; give the file the ending .gz",
+    b"\xfd7zXZ\x00": "xz; give the file the ending .xz",
+    b"\x28\xb5\x2f\xfd": "Zstandard; give the file the ending .zst",
+    b"PK\x03\x04": "a zip archive; unpack it first",
+    b"\xff\xfe": "UTF-16; convert it with: iconv -f UTF-16 -t UTF-8",
+    b"\xfe\xff": "UTF-16; convert it with: iconv -f UTF-16 -t UTF-8",
+}
+DISK_FAILURES = {errno.ENOSPC, errno.EDQUOT, errno.EIO}
+
+
+# Reading
+
+
+def open_for_reading(path: Path) -> BinaryIO:
+    """Open a file as bytes, decompressing `.gz`, `.xz` and `.zst`, which are known by their endings."""
+    openers: dict[str, Callable[[Path], Any]] = {".gz": gzip.open, ".xz": lzma.open, ".zst": _open_zst}
+    return _open(path, openers.get(path.suffix, _open_plain))
+
+
+def sha256_file(path: Path) -> str:
+    """SHA-256 of a file's bytes as they lie on disk, in hexadecimal."""
+    with _open(path, _open_plain) as stream:
+        return hashlib.file_digest(cast(io.BufferedReader, stream), "sha256").hexdigest()
+
+
+def _open(path: Path, opener: Callable[[Path], Any]) -> BinaryIO:
+    if not path.exists():
+        raise UsageError(f"{path}: no such file")
+    if path.is_dir():
+        raise UsageError(f"{path}: is a folder, expected a file")
+    try:
+        stream: BinaryIO = opener(path)
+    except OSError as error:
+        raise StorageError(f"{path}: cannot be read: {error.strerror}") from error
+    return stream
+
+
+def _open_plain(path: Path) -> BinaryIO:
+    return path.open("rb")
+
+
+def _open_zst(path: Path) -> BinaryIO:
+    try:
+        import zstandard
+    except ImportError:
+        raise UsageError(f"{path}: reading .zst needs one more package: pip install 'nmt[zstd]'") from None
+    return io.BufferedReader(_ZstdReader(path.open("rb"), zstandard))
+
+
+def read_lines(path: Path, *, on_invalid: InvalidUtf8 = "error") -> Iterator[str]:
+    """Lines of a UTF-8 file without their ends; only `\\n` ends a line, one `\\r` before it is dropped."""
+    with open_for_reading(path) as stream:
+        try:
+            yield from decode_lines(stream, str(path), on_invalid=on_invalid)
+        except _NotUtf8Error as error:
+            num_more = sum(_invalid_byte(line) is not None for line in _raw_lines(stream, str(path)))
+            raise DataError(f"{error} ({num_more + 1:,} such lines in the file)") from error
+
+
+def decode_lines(
+    stream: BinaryIO,
+    name: str,
+    *,
+    on_invalid: InvalidUtf8 = "error",
+    on_replaced: Callable[[int], None] | None = None,
+) -> Iterator[str]:
+    """Lines of an open stream as they arrive; `on_replaced` hears the number of a line mended with U+FFFD."""
+    for number, raw in enumerate(_raw_lines(stream, name), start=1):
+        line = raw.removesuffix(b"\n").removesuffix(b"\r")
+        if number == 1:
+            _refuse_binary(raw, name)
+            line = line.removeprefix(b"\xef\xbb\xbf")
+        position = _invalid_byte(line)
+        if position is None:
+            yield line.decode()
+            continue
+        if on_invalid == "error":
+            column = len(line[:position].decode()) + 1
+            raise _NotUtf8Error(
+                f"{name}:{number}: byte 0x{line[position]:02X} at column {column} is not UTF-8"
+            )
+        if on_replaced:
+            on_replaced(number)
+        yield line.decode(errors="replace")
+
+
+class _NotUtf8Error(DataError):
+    """A line is not UTF-8."""
+
+
+def _raw_lines(stream: BinaryIO, name: str) -> Iterator[bytes]:
+    try:
+        yield from iter(stream.readline, b"")
+    except (EOFError, zlib.error, lzma.LZMAError, gzip.BadGzipFile, _ZstdDamage) as error:
+        raise DataError(f"{name}: damaged compressed file: {error}") from error
+    except OSError as error:
+        raise StorageError(f"{name}: cannot be read: {error.strerror}") from error
+
+
+def _invalid_byte(line: bytes) -> int | None:
+    try:
+        line.decode()
+    except UnicodeDecodeError as error:
+        return error.start
+    return None
+
+
+def _refuse_binary(first_line: bytes, name: str) -> None:
+    for start, kind in BINARY_STARTS.items():
+        if first_line.startswith(start):
+            raise DataError(f"{name}: not UTF-8 text (looks like {kind})")
+
+
+class _ZstdDamage(Exception):
+    """A .zst file is cut short or damaged."""
+
+
+class _ZstdReader(io.RawIOBase):
+    """Decompressed bytes of a .zst file; zstandard's own reader does not notice that a file is cut short."""
+
+    def __init__(self, file: BinaryIO, zstandard: ModuleType) -> None:
+        self._file = file
+        self._zstandard = zstandard
+        self._frame = zstandard.ZstdDecompressor().decompressobj()
+        self._inside_frame = False
+        self._ready = b""
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        while not self._ready:
+            compressed = self._next_compressed()
+            if not compressed:
+                return 0
+            try:
+                self._ready = self._frame.decompress(compressed)
+            except self._zstandard.ZstdError as error:
+                raise _ZstdDamage(str(error)) from error
+        size = min(len(buffer), len(self._ready))
+        buffer[:size], self._ready = self._ready[:size], self._ready[size:]
+        return size
+
+    def _next_compressed(self) -> bytes:
+        rest = b""
+        if self._frame.eof:
+            rest = self._frame.unused_data
+            self._frame = self._zstandard.ZstdDecompressor().decompressobj()
+            self._inside_frame = False
+        rest = rest or self._file.read(1 << 17)
+        if not rest and self._inside_frame:
+            raise _ZstdDamage("the file ends in the middle")
+        self._inside_frame = bool(rest)
+        return rest
+
+    def close(self) -> None:
+        self._file.close()
+        super().close()
+
+
+# Writing
+
+
+@contextmanager
+def atomic_file(path: Path) -> Iterator[BinaryIO]:
+    """Write a file that appears under its name only when it is whole and on disk.
+
+    It grows as `path` + `.part`. After a failure `path` is as it was, and `.part` keeps whole lines.
+    A device or a pipe is written to directly.
+    """
+    path = path.resolve() if path.is_symlink() else path
+    if path.exists() and not path.is_file() and not path.is_dir():
+        with _create(path) as stream:
+            yield stream
+        return
+    if path.is_dir():
+        raise OutputError(f"{path}: is a folder, expected a file to write")
+    part = path.with_name(path.name + ".part")
+    stream = _create(part)
+    try:
+        yield stream
+        stream.flush()
+        _operate("fsync", part, lambda: os.fsync(stream.fileno()))
+        stream.close()
+        rename(part, path)
+    except BaseException as error:
+        num_lines = _keep_whole_lines(stream, part)
+        error.add_note(f"{part.name} keeps {num_lines:,} whole lines")
+        raise
+
+
+def write_bytes(path: Path, data: bytes) -> None:
+    """Write a whole file atomically; nothing is left of it after a failure."""
+    try:
+        with atomic_file(path) as stream:
+            stream.write(data)
+    except StorageError as error:
+        with suppress(OSError):
+            path.with_name(path.name + ".part").unlink()
+        raise StorageError(str(error)) from error  # without the note on the lines kept
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write text as UTF-8, atomically."""
+    write_bytes(path, text.encode())
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write a value as indented JSON, atomically."""
+    write_text(path, json.dumps(value, ensure_ascii=False, indent=2, allow_nan=False) + "\n")
+
+
+def append_text(path: Path, text: str) -> None:
+    """Add text to the end of a file in one write; for logs, not synced."""
+    with _create(path, mode="a") as stream:
+        stream.write(text.encode())
+
+
+def make_dir(path: Path) -> None:
+    """Make a folder and those above it, if they are not there."""
+    _operate("create", path, lambda: path.mkdir(parents=True, exist_ok=True))
+
+
+def publish_dir(tmp_dir: Path, final_dir: Path) -> None:
+    """Give a finished folder its final name in a single rename, after everything in it is on disk."""
+    for folder, _, names in os.walk(tmp_dir):
+        for name in names:
+            _sync(Path(folder, name))
+        _sync(Path(folder))
+    rename(tmp_dir, final_dir)
+
+
+def rename(old: Path, new: Path) -> None:
+    """Rename within a folder, and see that the new name is on disk."""
+    _operate("rename", new, lambda: os.replace(old, new))
+    _sync(new.parent)
+
+
+def remove_file(path: Path) -> None:
+    """Remove a file if it is there."""
+    _operate("unlink", path, lambda: path.unlink(missing_ok=True))
+
+
+def remove_dir(path: Path) -> None:
+    """Remove a folder; it is renamed to `.tmp` first, so that half of it is never taken for whole."""
+    doomed = path
+    if path.suffix != ".tmp":
+        doomed = path.with_name(path.name + ".tmp")
+        if doomed.exists():
+            remove_dir(doomed)
+        rename(path, doomed)
+    for folder, folders, names in os.walk(doomed, topdown=False):
+        for name in names:
+            remove_file(Path(folder, name))
+        for name in folders:
+            _operate("unlink", Path(folder, name), Path(folder, name).rmdir)
+    _operate("unlink", doomed, doomed.rmdir)
+
+
+def _create(path: Path, mode: Literal["w", "a"] = "w") -> io.BufferedWriter:
+    raw = _operate("create", path, lambda: _OutputFile(path, mode))
+    return io.BufferedWriter(raw, buffer_size=1 << 16)
+
+
+class _OutputFile(io.FileIO):
+    """A file whose every write to the system is one operation that can be failed."""
+
+    def write(self, data: Any) -> int:
+        write = super().write
+        return _operate("write", Path(os.fsdecode(self.name)), lambda: write(data))
+
+
+def _sync(path: Path) -> None:
+    if path.is_dir() and os.name == "nt":
+        return  # Windows can not open folders, and keeps their entries by itself
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        _operate("fsync", path, lambda: os.fsync(descriptor))
+    finally:
+        os.close(descriptor)
+
+
+def _keep_whole_lines(stream: io.BufferedWriter, part: Path) -> int:
+    """Cut an unfinished file after its last line end; returns the number of lines in it."""
+    with suppress(NmtError, OSError, ValueError):
+        stream.flush()  # what is still in the buffer, unless it is the disk that failed
+    stream.raw.close()  # not stream.close(): it would try to write again
+    try:
+        with part.open("r+b") as file:
+            size = num_lines = 0
+            for line in file:
+                if line.endswith(b"\n"):
+                    size += len(line)
+                    num_lines += 1
+            file.truncate(size)
+            return num_lines
+    except OSError:
+        return 0
+
+
+# The one place where the disk is changed
+
+
+def _operate(operation: Operation, path: Path, action: Callable[[], T]) -> T:
+    """Do one operation that changes the disk, and name the path if it fails."""
+    try:
+        if plan := os.environ.get("NMT_FAULT"):
+            planned_fault(plan).strike(operation)
+        return action()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        reason = error.strerror or str(error)
+        if operation == "create" and error.errno not in DISK_FAILURES:
+            raise OutputError(f"{path}: cannot be created: {reason}") from error
+        raise StorageError(f"{path}: {operation} failed: {reason}") from error
+
+
+@dataclass
+class Fault:
+    """A failure planned for a test: the n-th operation of a kind fails, once or from then on, or kills us."""
+
+    op: str
+    n: int
+    errno: int = 0
+    sticky: bool = False
+    kill: int = 0
+    num_seen: int = 0
+
+    def strike(self, operation: Operation) -> None:
+        """Count an operation, and fail it if it is the planned one."""
+        if self.op not in (operation, "any"):
+            return
+        self.num_seen += 1
+        if self.num_seen == self.n or (self.sticky and self.num_seen > self.n):
+            if self.kill:
+                os.kill(os.getpid(), self.kill)
+            raise OSError(self.errno, os.strerror(self.errno))
+
+
+@cache
+def planned_fault(plan: str) -> Fault:
+    """The fault of `NMT_FAULT`, as in `op=write,n=17,errno=ENOSPC,sticky=1` or `op=any,n=3,kill=9`."""
+    values = dict(part.split("=", 1) for part in plan.split(","))
+    return Fault(
+        op=values["op"],
+        n=int(values["n"]),
+        errno=getattr(errno, values.get("errno", "EIO")),
+        sticky=values.get("sticky") == "1",
+        kill=int(values.get("kill", 0)),
+    )

@@ -1,0 +1,55 @@
+"""What this machine offers: a device, threads, memory that stays, and its faster precision."""
+
+import ctypes
+import os
+import platform
+import sys
+
+import torch
+
+from nmt.errors import UsageError
+
+
+def use_device(name: str, *, threads: int = 0) -> torch.device:
+    """The device that `auto`, `cpu`, `cuda` or `mps` means here; sets torch's CPU threads, 0 for all cores.
+
+    Raises UsageError if the device is not there.
+    """
+    torch.set_num_threads(threads or num_usable_cores())
+    keep_freed_memory()
+    has = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+    if name == "auto":
+        return torch.device(next(device for device, there in has.items() if there))
+    if not has[name]:
+        raise UsageError(f"--device {name}: torch finds no such device here; use auto or cpu")
+    return torch.device(name)
+
+
+def num_usable_cores() -> int:
+    """CPU cores that this process may run on."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def keep_freed_memory() -> None:
+    """Let the C library keep freed tensors for the next ones instead of handing every page back.
+
+    By default glibc maps each large tensor anew and the kernel zeroes its pages on every first touch, which
+    can cost more than the arithmetic. Does nothing where the C library is another.
+    """
+    if sys.platform != "linux" or platform.libc_ver()[0] != "glibc":
+        return
+    trim_threshold, mmap_max = -1, -4  # the names in malloc.h
+    libc = ctypes.CDLL(None)
+    libc.mallopt(mmap_max, 0)
+    libc.mallopt(trim_threshold, 2**31 - 1)
+
+
+def describe(device: torch.device) -> str:
+    """The device in words, for reports and manifests."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    if device.type == "mps":
+        return "Apple GPU"
+    return f"CPU, {torch.get_num_threads()} threads"

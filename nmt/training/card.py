@@ -1,0 +1,168 @@
+"""The model card: what a model is, what it was made of, how good it is and how to use it, for its folder."""
+
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from nmt.config.schema import Config
+
+COMPRESSED = (".gz", ".xz", ".zst")
+METRICS = {"bleu": "BLEU", "chrf": "chrF2", "ter": "TER"}
+
+USE = """```
+nmt translate -m MODEL "A sentence."           # MODEL is this folder
+nmt translate -m MODEL -i INPUT -o OUTPUT      # a file, line by line
+nmt translate -m MODEL --align "A sentence."   # and the words each word comes from
+nmt align -m MODEL SOURCE TARGET               # word links of text that is translated already
+nmt info MODEL                                 # facts, and whether the files are undamaged
+```"""
+
+CHOICE = """\
+The layer was chosen after training, without gold links: its links agree best with those of IBM Model 1, which
+was trained on the same text."""
+
+LIMITS = """\
+- It knows what its training text knows. On other subjects and in another style expect worse translations than
+  the scores say; names, numbers and rare words are the first to go wrong.
+- It can be fluent and wrong. Let someone who knows both languages read what matters.
+- It translates line by line and does not see the lines around.
+- A line of more than {max_length} pieces is split and its parts are translated one by one.
+- A link of the word alignment says where the model looked, not that two words mean the same.
+- What is unfair or private in the training text can come out again."""
+
+
+def model_card(config: Config, manifest: Mapping[str, Any]) -> str:
+    """Markdown for the README.md of a model folder; what the manifest does not know is left out."""
+    src, tgt = languages(config)
+    sections = {
+        "Use": USE,
+        "Scores": _scores(manifest.get("dev", {})),
+        "Word alignment": _alignment(config, manifest.get("alignment", {})),
+        "Data": _data(config, manifest.get("data", {})),
+        "Model": _model(config, manifest),
+        "Training": _training(config, manifest.get("training", {})),
+        "Limits": LIMITS.format(max_length=config.data.max_length),
+        "Origin": _origin(manifest),
+    }
+    head = f"# Translation model: {src} to {tgt}\n\n{_summary(config, manifest)}"
+    body = [f"## {name}\n\n{text}" for name, text in sections.items() if text]
+    return "\n\n".join([head, *body]) + "\n"
+
+
+def languages(config: Config) -> tuple[str, str]:
+    """Names of both languages, from the endings of the training files (`train.de`, `train.en.gz`)."""
+    return _language(config.data.src, "source"), _language(config.data.tgt, "target")
+
+
+def _language(paths: Iterable[str], otherwise: str) -> str:
+    endings = {_ending(Path(path)) for path in paths}
+    return endings.pop() if len(endings) == 1 and endings != {""} else otherwise
+
+
+def _ending(path: Path) -> str:
+    return (path.with_suffix("") if path.suffix in COMPRESSED else path).suffix.removeprefix(".")
+
+
+def _summary(config: Config, manifest: Mapping[str, Any]) -> str:
+    src, tgt = languages(config)
+    text = f"An encoder-decoder Transformer that translates {src} into {tgt}"
+    pairs = manifest.get("data", {}).get("kept")
+    return f"{text}, trained on {pairs:,} sentence pairs." if pairs else f"{text}."
+
+
+def _scores(dev: Mapping[str, Any]) -> str:
+    scores = {name: score for name, score in dev.items() if isinstance(score, Mapping)}
+    lines = [
+        f"- {METRICS.get(name, name)} {score['score']:.2f} `{score['signature']}`"
+        for name, score in scores.items()
+    ]
+    lines += [f"- {name} {value:.4f}" for name, value in dev.items() if isinstance(value, float)]
+    return "On the development set:\n\n" + "\n".join(lines) if lines else ""
+
+
+def _alignment(config: Config, alignment: Mapping[str, Any]) -> str:
+    layer = alignment.get("layer", config.alignment.layer)
+    if not layer:
+        return ""
+    kind = {"attention": "cross-attention", "head": "align head"}.get(alignment.get("from", "attention"))
+    where = f"the {kind or alignment['from']} of decoder layer {layer} of {config.model.decoder_layers}"
+    text = f"Links between words are read from {where}."
+    agreement = alignment.get("agreement")
+    if not agreement:
+        return text
+    rows = [[name, f"{share:.3f}" + (" (chosen)" if name == str(layer) else "")]
+            for name, share in zip(map(str, agreement), agreement.values(), strict=True)]  # fmt: skip
+    return f"{text}\n{CHOICE}\n\n{_table(['layer', 'agreement'], rows)}"
+
+
+def _data(config: Config, data: Mapping[str, Any]) -> str:
+    files = zip(config.data.src, config.data.tgt, strict=True)
+    lines = [f"- trained on `{Path(src).name}` and `{Path(tgt).name}`" for src, tgt in files]
+    if "pairs" in data and "kept" in data:
+        lines.append(f"- {data['kept']:,} of {data['pairs']:,} pairs kept")
+    lines += [f"- dropped ({reason}): {count:,}" for reason, count in data.get("dropped", {}).items()]
+    if config.data.dev_src:
+        lines.append(
+            f"- development set `{Path(config.data.dev_src).name}`, `{Path(config.data.dev_tgt).name}`"
+        )
+    elif data.get("held_out"):
+        count = len(data["held_out"])
+        lines.append(f"- development set: {count:,} pairs held out; `manifest.json` lists their lines")
+    if "hash" in data:
+        lines.append(f"- SHA-256 of the text: `{data['hash']}`")
+    return "\n".join(lines)
+
+
+def _model(config: Config, manifest: Mapping[str, Any]) -> str:
+    model, tokenizer = config.model, config.tokenizer
+    pieces = f"{tokenizer.vocab_size:,} pieces{'' if tokenizer.joint else ' for each language'}"
+    rows = [
+        ["layers", f"{model.encoder_layers} encoder, {model.decoder_layers} decoder"],
+        ["width", f"{model.d_model}; {model.d_ff} inside the feed-forward layers"],
+        ["attention heads", f"{model.num_heads}"],
+        ["feed-forward", f"{model.activation}{', gated' if model.gated else ''}"],
+        ["norm", f"{model.norm}, {model.norm_position}"],
+        ["positions", model.positions],
+        ["tied embeddings", model.tied_embeddings],
+        ["tokenizer", f"SentencePiece {tokenizer.type}, {pieces}, normalisation {tokenizer.normalization}"],
+    ]
+    if "parameters" in manifest:
+        rows.insert(0, ["parameters", f"{manifest['parameters']:,}"])
+    return _table(["part", "choice"], rows)
+
+
+def _training(config: Config, training: Mapping[str, Any]) -> str:
+    shown: dict[str, Callable[[Any], str]] = {
+        "step": lambda steps: f"{steps:,} steps of up to {config.training.batch_tokens:,} target tokens",
+        "epoch": lambda epochs: f"{epochs:,.4g} passes over the data",
+        "seconds": duration,
+        "tokens_per_second": lambda speed: f"{speed:,.0f} target tokens per second, padding not counted",
+        "device": lambda device: f"on {device}",
+        "precision": lambda precision: f"in {precision}",
+        "stopped": lambda reason: f"ended: {reason}",
+    }
+    lines = [f"- {show(training[key])}" for key, show in shown.items() if training.get(key) is not None]
+    return "\n".join([*lines, f"- seed {config.training.seed}; every option is in `config.toml`"])
+
+
+def _origin(manifest: Mapping[str, Any]) -> str:
+    shown = {
+        "nmt_version": "nmt",
+        "torch_version": "PyTorch",
+        "tokenizer_hash": "SHA-256 of the tokenizer",
+        "signature": "signature",
+    }
+    return "\n".join(f"- {name}: `{manifest[key]}`" for key, name in shown.items() if key in manifest)
+
+
+def duration(seconds: float) -> str:
+    """Seconds as a person would say them: `1 h 5 min`, `3 min 20 s`."""
+    minutes, seconds = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours:
+        return f"{hours} h {minutes} min"
+    return f"{minutes} min {seconds} s" if minutes else f"{seconds} s"
+
+
+def _table(header: list[str], rows: list[list[str]]) -> str:
+    return "\n".join("| " + " | ".join(cells) + " |" for cells in [header, ["---"] * len(header), *rows])

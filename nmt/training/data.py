@@ -1,0 +1,231 @@
+"""From files to batches: read, held out, cleaned, tokenised, in the order of seed and epoch."""
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from itertools import islice
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from nmt.checkpoint import SRC_TOKENIZER, TGT_TOKENIZER, TOKENIZER
+from nmt.config.presets import vocab_size
+from nmt.config.schema import Config, DataConfig, TrainingConfig
+from nmt.corpus.batching import Batch, collate, plan_batches
+from nmt.corpus.cleaning import (
+    Fingerprints,
+    Selection,
+    clean_pairs,
+    fingerprint,
+    num_overlapping,
+    select_pairs,
+)
+from nmt.corpus.encoded import EncodedCorpus, encode_pairs
+from nmt.corpus.heldout import hold_out
+from nmt.corpus.reading import Pair, ParallelText, read_pairs
+from nmt.errors import DataError
+from nmt.files import sha256_file, write_bytes
+from nmt.hardware import num_usable_cores
+from nmt.tokenizer import Tokenizer, train_tokenizer
+from nmt.training.report import DataReport
+
+MODEL1_PAIRS = 30_000  # given to the choice of the alignment layer
+
+
+@dataclass(frozen=True)
+class TrainingData:
+    """Everything a run learns from, ready for batches."""
+
+    text: ParallelText
+    selection: Selection
+    corpus: EncodedCorpus
+    dev_pairs: list[Pair]
+    dev_corpus: EncodedCorpus
+    src_tokenizer: Tokenizer
+    tgt_tokenizer: Tokenizer
+    sampling_alpha: float
+    report: DataReport
+    held_out_lines: list[int]  # line numbers from 1, counted through all files
+    hash: str
+
+    def train_batches(
+        self, training: TrainingConfig, *, epoch: int, start: int, device: torch.device
+    ) -> Iterator[Batch]:
+        """Batches of an epoch (1, 2, …) from number `start` on; a function of seed and epoch."""
+        corpus = self._sampled(training.seed, epoch) if self.sampling_alpha else self.corpus
+        order = self._order(corpus, training, epoch)
+        for indices in order[start:]:
+            yield collate(corpus, indices).to(device)
+
+    def num_batches(self, training: TrainingConfig) -> int:
+        """Batches of the first epoch."""
+        return len(self._order(self.corpus, training, epoch=1))
+
+    def dev_batches(self, device: torch.device, batch_tokens: int) -> Iterator[Batch]:
+        """The development set once."""
+        corpus = self.dev_corpus
+        order = plan_batches(
+            corpus.src_lengths, corpus.tgt_lengths, batch_tokens=batch_tokens, seed=0, epoch=0
+        )
+        for indices in order:
+            yield collate(corpus, indices).to(device)
+
+    def sample_pairs(self) -> list[Pair]:
+        """Up to 30,000 pairs of the training text as it was given, spread evenly over it."""
+        numbers = self.selection.keep.nonzero().squeeze(1)
+        stride = max(1, len(numbers) // MODEL1_PAIRS)
+        keep = torch.zeros_like(self.selection.keep)
+        keep[numbers[::stride]] = True
+        return list(islice(self.text.select(keep), MODEL1_PAIRS))
+
+    def save_tokenizers(self, folder: Path) -> None:
+        """Write the tokenizers, to be found again when the run is resumed."""
+        if self.src_tokenizer is self.tgt_tokenizer:
+            write_bytes(folder / TOKENIZER, self.src_tokenizer.data)
+        else:
+            write_bytes(folder / SRC_TOKENIZER, self.src_tokenizer.data)
+            write_bytes(folder / TGT_TOKENIZER, self.tgt_tokenizer.data)
+
+    def _order(self, corpus: EncodedCorpus, training: TrainingConfig, epoch: int) -> list[Tensor]:
+        return plan_batches(
+            corpus.src_lengths,
+            corpus.tgt_lengths,
+            batch_tokens=training.batch_tokens,
+            seed=training.seed,
+            epoch=epoch,
+        )
+
+    def _sampled(self, seed: int, epoch: int) -> EncodedCorpus:
+        """The corpus cut anew at random (subword regularisation; Kudo, 2018), the same for seed and epoch."""
+
+        def sample(tokenizer: Tokenizer, side: str, lines: Sequence[str]) -> list[list[int]]:
+            digest = hashlib.blake2b(f"{seed} {epoch} {side} {lines[0]}".encode(), digest_size=4).digest()
+            return tokenizer.sample_batch(lines, alpha=self.sampling_alpha, seed=int.from_bytes(digest))
+
+        encode_src = partial(sample, self.src_tokenizer, "src")
+        encode_tgt = partial(sample, self.tgt_tokenizer, "tgt")
+        pairs = self.text.select(self.selection.keep)
+        return EncodedCorpus.from_pairs(encode_pairs(pairs, encode_src, encode_tgt))
+
+
+def prepare(config: Config, *, tokenizer_dir: Path | None = None) -> TrainingData:
+    """Read, check and encode the training text; tokenizers are trained unless there are some to use.
+
+    Raises DataError if counts differ, if text is not UTF-8, or if no pair is left.
+    """
+    text = read_paths(config.data)
+    prints = fingerprint(text)
+    held_out: Tensor | None = None
+    if config.data.dev_src:
+        dev_text = read_pairs([Path(config.data.dev_src)], [Path(config.data.dev_tgt)])
+        dev_prints = fingerprint(dev_text)
+        overlap = num_overlapping(prints, dev_prints)
+        dev_pairs = _dev_pairs(dev_text, dev_prints)
+    else:
+        held_out = hold_out(prints, seed=config.training.seed)
+        overlap = 0
+        dev_pairs = list(text.select(_flags(held_out, len(text))))
+    selection = select_pairs(prints, remove_duplicates=config.data.remove_duplicates, held_out=held_out)
+    _refuse_empty(selection)
+
+    src_tokenizer, tgt_tokenizer = _tokenizers(config, text, selection, tokenizer_dir)
+    threads = config.training.threads or num_usable_cores()
+    encode_src = partial(src_tokenizer.encode_batch, threads=threads)
+    encode_tgt = partial(tgt_tokenizer.encode_batch, threads=threads)
+    clean = clean_pairs(text, selection, config.data, encode_src, encode_tgt)
+    _refuse_empty(clean.selection)
+    if not dev_pairs:  # a pair or two: too few to hold any out
+        dev_pairs = list(islice(text.select(clean.selection.keep), config.training.dev_sentences))
+        overlap = len(dev_pairs)
+    report = DataReport(
+        num_pairs=len(text),
+        num_kept=clean.selection.num_kept,
+        num_dev=len(dev_pairs),
+        dropped=dict(clean.selection.dropped),
+        overlap=overlap,
+        held_out=held_out is not None,
+        src_vocab_size=src_tokenizer.vocab_size,
+        tgt_vocab_size=tgt_tokenizer.vocab_size,
+    )
+    return TrainingData(
+        text=text,
+        selection=clean.selection,
+        corpus=clean.corpus,
+        dev_pairs=dev_pairs,
+        dev_corpus=EncodedCorpus.from_pairs(encode_pairs(dev_pairs, encode_src, encode_tgt)),
+        src_tokenizer=src_tokenizer,
+        tgt_tokenizer=tgt_tokenizer,
+        sampling_alpha=config.tokenizer.sampling_alpha,
+        report=report,
+        held_out_lines=[] if held_out is None else [number + 1 for number in held_out.tolist()],
+        hash=data_hash(config),
+    )
+
+
+def read_paths(data: DataConfig) -> ParallelText:
+    """The training text; DataError if the files of a pair differ in their number of lines."""
+    return read_pairs([Path(path) for path in data.src], [Path(path) for path in data.tgt])
+
+
+def data_hash(config: Config) -> str:
+    """SHA-256 over the content of every file of text, and of the tokenizer if one was given."""
+    data = config.data
+    paths = [*data.src, *data.tgt, data.dev_src, data.dev_tgt, config.tokenizer.model]
+    digests = [sha256_file(Path(path)) if path else "" for path in paths]
+    return hashlib.sha256("\n".join(digests).encode()).hexdigest()
+
+
+def _dev_pairs(text: ParallelText, prints: Fingerprints) -> list[Pair]:
+    pairs = list(text.select(~prints.is_empty))
+    if not pairs:
+        raise DataError(f"{text.src_paths[0]}: no pair with text on both sides; expected a development set")
+    return pairs
+
+
+def _flags(numbers: Tensor, size: int) -> Tensor:
+    flags = torch.zeros(size, dtype=torch.bool)
+    flags[numbers] = True
+    return flags
+
+
+def _refuse_empty(selection: Selection) -> None:
+    if not selection.num_kept:
+        reasons = ", ".join(f"{reason} {count:,}" for reason, count in selection.dropped.items())
+        raise DataError(f"no training pairs left after filtering: {reasons}")
+
+
+def _tokenizers(
+    config: Config, text: ParallelText, selection: Selection, folder: Path | None
+) -> tuple[Tokenizer, Tokenizer]:
+    """Source and target tokenizer: those of the run, the one that was given, or newly trained ones."""
+    tokenizer = config.tokenizer
+    if folder is not None and tokenizer.joint:
+        loaded = Tokenizer.load(folder / TOKENIZER)
+        return loaded, loaded
+    if folder is not None:
+        return Tokenizer.load(folder / SRC_TOKENIZER), Tokenizer.load(folder / TGT_TOKENIZER)
+    if tokenizer.model:
+        loaded = Tokenizer.load(Path(tokenizer.model))
+        return loaded, loaded
+    kept, num_pairs = text.select(selection.keep), selection.num_kept
+    if tokenizer.joint:
+        joint = _train(config, (line for pair in kept for line in pair), num_pairs)
+        return joint, joint
+    return (
+        _train(config, (src for src, _ in kept), num_pairs),
+        _train(config, (tgt for _, tgt in text.select(selection.keep)), num_pairs),
+    )
+
+
+def _train(config: Config, lines: Iterator[str], num_pairs: int) -> Tokenizer:
+    """A size that was asked for must fit the text; one chosen by the number of pairs gives way to it."""
+    asked = config.tokenizer.vocab_size
+    return train_tokenizer(
+        lines,
+        config.tokenizer,
+        vocab_size=asked or vocab_size(num_pairs),
+        exact=bool(asked),
+        seed=config.training.seed,
+    )

@@ -1,0 +1,73 @@
+"""Looks at the averaged weights: loss and BLEU on the development set, and one sentence to read."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+
+import torch
+
+from nmt.alignment import align_pairs
+from nmt.checkpoint import TranslationModel
+from nmt.decoding import Translator
+from nmt.evaluation import score
+from nmt.model import Transformer
+from nmt.training.data import TrainingData
+from nmt.training.loss import batch_loss
+from nmt.training.optimizer import MovingAverage
+from nmt.training.report import Sample
+
+SAMPLE_STRIDE = 97  # prime: successive evaluations show sentences from all over the development set
+
+
+@dataclass(frozen=True)
+class DevResult:
+    """Scores on the development set."""
+
+    loss: float  # nats per target token
+    bleu: float
+    signature: str
+    sample: Sample
+
+
+def evaluate(
+    model: TranslationModel, data: TrainingData, *, number: int, on_progress: Callable[[int], None]
+) -> DevResult:
+    """Loss over the whole development set, BLEU over `dev_sentences` of it; sample number 1, 2, …"""
+    training = model.config.training
+    pairs = data.dev_pairs[: training.dev_sentences]
+    decoding = replace(model.config.decoding, beam_size=training.dev_beam_size)
+    translations = Translator(model, decoding).translate([src for src, _ in pairs], on_progress=on_progress)
+    hypotheses = [translation.text for translation in translations]
+    (bleu,) = score(hypotheses, [[tgt for _, tgt in pairs]])
+    shown = number * SAMPLE_STRIDE % len(pairs)
+    (alignment,) = align_pairs(model, [(pairs[shown][0], hypotheses[shown])])
+    sample = Sample(pairs[shown][1], alignment.words("punct"))
+    return DevResult(dev_loss(model, data), bleu.value, bleu.signature, sample)
+
+
+@torch.no_grad()
+def dev_loss(model: TranslationModel, data: TrainingData) -> float:
+    """Negative log-likelihood of the development set, nats per target token."""
+    nll, num_tokens = 0.0, 0
+    for batch in data.dev_batches(model.device, model.config.training.batch_tokens):
+        loss = batch_loss(
+            model.network, batch, label_smoothing=0.0, precision=model.config.training.precision
+        )
+        nll += float(loss.nll)
+        num_tokens += loss.num_tokens
+    return nll / num_tokens
+
+
+@contextmanager
+def averaged(network: Transformer, average: MovingAverage) -> Iterator[None]:
+    """Let the network work with the averaged weights for a while, without dropout."""
+    parameters = [parameter.data for parameter in network.parameters()]
+    kept = [parameter.clone() for parameter in parameters]
+    was_training = network.training
+    torch._foreach_copy_(parameters, average.tensors)
+    network.eval()
+    try:
+        yield
+    finally:
+        torch._foreach_copy_(parameters, kept)
+        network.train(was_training)

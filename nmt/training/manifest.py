@@ -1,0 +1,72 @@
+"""What the manifest of a model tells about the run that made it."""
+
+import hashlib
+from typing import Any
+
+import torch
+
+from nmt import __version__
+from nmt.checkpoint import TranslationModel
+from nmt.config.toml import to_toml
+from nmt.hardware import describe
+from nmt.training.data import TrainingData
+from nmt.training.report import EndReport
+from nmt.training.state import Progress
+
+
+def facts_of_run(
+    model: TranslationModel,
+    data: TrainingData,
+    progress: Progress,
+    *,
+    requested: dict[str, Any],
+    end: EndReport | None,
+) -> dict[str, Any]:
+    """Facts for the manifest beside files and versions; without an end the run is still going on."""
+    training = {
+        "step": progress.step,
+        "epoch": progress.epoch,
+        "best_step": progress.best_step,
+        "seconds": round(progress.seconds, 1),
+        "tokens_per_second": round(progress.num_tokens / max(progress.train_seconds, 1e-9), 1),
+        "device": describe(model.device),
+        "precision": model.config.training.precision,
+        "stopped": end.stopped if end else None,
+    }
+    report = data.report
+    facts: dict[str, Any] = {
+        "parameters": sum(parameter.numel() for parameter in model.network.parameters()),
+        "data": {
+            "pairs": report.num_pairs,
+            "kept": report.num_kept,
+            "dropped": report.dropped,
+            "held_out": data.held_out_lines,
+            "hash": data.hash,
+        },
+        "tokenizer_hash": model.src_tokenizer.hash,
+        "training": training,
+        "dev": {"bleu": {"score": progress.bleu, "signature": progress.signature}, "loss": progress.loss},
+        "signature": signature(model, data),
+        "requested": requested,
+    }
+    if end is not None:
+        agreement = {str(layer): round(rate, 4) for layer, rate in end.agreement.items()}
+        facts["alignment"] = {"layer": end.alignment_layer, "from": "attention", "agreement": agreement}
+    return facts
+
+
+def signature(model: TranslationModel, data: TrainingData) -> str:
+    """One line that tells runs apart: versions, tokenizer, options, text, seed, device, precision."""
+    config_hash = hashlib.sha256(to_toml(model.config).encode()).hexdigest()
+    training = model.config.training
+    parts = {
+        "nmt": __version__,
+        "torch": torch.__version__,
+        "spm": model.src_tokenizer.hash[:8],
+        "cfg": config_hash[:8],
+        "data": data.hash[:8],
+        "seed": str(training.seed),
+        "dev": describe(model.device),
+        "prec": training.precision,
+    }
+    return "|".join(f"{key}:{value}" for key, value in parts.items())

@@ -1,0 +1,142 @@
+"""What training tells its caller as it goes: small values, drawn and logged elsewhere."""
+
+from dataclasses import dataclass
+
+from nmt.alignment import WordAlignment
+from nmt.config.schema import Config
+
+
+@dataclass(frozen=True)
+class DataReport:
+    """What was read and what is left of it."""
+
+    num_pairs: int
+    num_kept: int
+    num_dev: int
+    dropped: dict[str, int]  # reason -> pairs
+    overlap: int  # development pairs of which a side also stands in training
+    held_out: bool  # the development set was taken out of the training pairs
+    src_vocab_size: int
+    tgt_vocab_size: int
+
+
+@dataclass(frozen=True)
+class StartReport:
+    """What is about to be trained."""
+
+    config: Config  # with everything that was measured
+    num_parameters: int
+    device: str
+    step: int  # above zero: resumed
+    max_steps: int
+    notes: tuple[str, ...]  # what was measured and decided, a sentence each
+
+
+@dataclass(frozen=True)
+class StepReport:
+    """Where training stands."""
+
+    step: int
+    max_steps: int
+    epoch: int
+    loss: float  # negative log-likelihood, nats per target token, over the steps since the last report
+    learning_rate: float
+    tokens_per_second: float  # real target tokens, data loading included, evaluation not
+    seconds: float  # since the start, earlier parts of a resumed run included
+    seconds_left: float
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One development sentence as the model translates it now."""
+
+    reference: str
+    alignment: WordAlignment
+
+
+@dataclass(frozen=True)
+class EvalReport:
+    """How good the averaged weights are on the development set."""
+
+    step: int
+    max_steps: int
+    epoch: int
+    loss: float  # negative log-likelihood, nats per target token
+    bleu: float
+    signature: str
+    is_best: bool
+    seconds: float
+    sample: Sample
+
+
+@dataclass(frozen=True)
+class NoteReport:
+    """Something the user should know, in a sentence."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class EndReport:
+    """What came out."""
+
+    step: int
+    epoch: int
+    stopped: str  # why: the last planned step, no better score, nothing to do
+    best_step: int
+    bleu: float
+    signature: str
+    loss: float
+    tokens_per_second: float
+    seconds: float
+    alignment_layer: int
+    agreement: dict[int, float]  # decoder layer from 1 -> agreement with Model 1
+
+
+Report = DataReport | StartReport | StepReport | EvalReport | NoteReport | EndReport
+
+
+def as_line(report: Report) -> str:
+    """A report in one plain line."""
+    match report:
+        case DataReport():
+            dropped = ", ".join(f"{reason} {count:,}" for reason, count in report.dropped.items() if count)
+            dev = "held out" if report.held_out else "given"
+            return (
+                f"data: {report.num_kept:,} of {report.num_pairs:,} pairs to train on"
+                f"{f' (dropped: {dropped})' if dropped else ''}; {report.num_dev:,} development pairs {dev}"
+            )
+        case StartReport():
+            how = f"resumed at step {report.step:,}" if report.step else "begun"
+            notes = "".join(f"; {note}" for note in report.notes)
+            return (
+                f"{how}: {report.num_parameters:,} parameters on {report.device} in "
+                f"{report.config.training.precision}, up to {report.max_steps:,} steps{notes}"
+            )
+        case StepReport():
+            return (
+                f"step {report.step:,}/{report.max_steps:,}  epoch {report.epoch}  loss {report.loss:.3f}  "
+                f"lr {report.learning_rate:.2e}  {report.tokens_per_second:,.0f} tokens/s  "
+                f"{clock(report.seconds)}, {clock(report.seconds_left)} left"
+            )
+        case EvalReport():
+            best = "  best so far" if report.is_best else ""
+            return (
+                f"step {report.step:,}  dev loss {report.loss:.3f}  dev BLEU {report.bleu:.2f} "
+                f"({report.signature}){best}"
+            )
+        case NoteReport():
+            return f"note: {report.text}"
+        case EndReport():
+            return (
+                f"done: {report.stopped}; step {report.best_step:,} of {report.step:,} was best: "
+                f"dev BLEU {report.bleu:.2f} ({report.signature}); links from decoder layer "
+                f"{report.alignment_layer}; {clock(report.seconds)}"
+            )
+
+
+def clock(seconds: float) -> str:
+    """Seconds as `1:02:03` or `2:03`."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"

@@ -1,0 +1,70 @@
+"""Alignments as lines."""
+
+import json
+
+import pytest
+import torch
+
+from nmt.alignment.formats import Origin, format_record, format_soft, parse_link_line, parse_record
+from nmt.alignment.merge import WordAlignment
+from nmt.errors import DataError
+
+ALIGNMENT = WordAlignment(
+    "Äpfel, ja", "yes apples", ((0, 5), (5, 6), (7, 9)), ((0, 3), (4, 10)), {(0, 1): 0.75, (2, 0): 1.0}
+)
+
+
+def test_record_has_character_offsets_and_says_where_links_come_from() -> None:
+    record = json.loads(format_record(ALIGNMENT, Origin(2)))
+    assert record == {
+        "src": "Äpfel, ja",
+        "tgt": "yes apples",
+        "src_tokens": [[0, 5], [5, 6], [7, 9]],
+        "tgt_tokens": [[0, 3], [4, 10]],
+        "links": [[0, 1, 0.75], [2, 0, 1.0]],
+        "null_src": [1],
+        "null_tgt": [],
+        "coverage": 0.6667,
+        "from": "attention",
+        "layer": 2,
+    }
+
+
+def test_record_of_combined_links_names_both_layers_and_the_method() -> None:
+    record = json.loads(format_record(ALIGNMENT, Origin(2, 3, "grow-diag")))
+    assert (record["layer"], record["reverse_layer"], record["method"]) == (2, 3, "grow-diag")
+
+
+def test_record_is_read_back() -> None:
+    assert parse_record(format_record(ALIGNMENT, Origin(2)), where="x:1") == ALIGNMENT
+
+
+def test_record_is_one_line_whatever_the_text() -> None:
+    text = "a\x85b\u2028c\u2029d\x0be"
+    line = format_record(WordAlignment(text, text, (), (), {}), Origin(1))
+    assert len(line.splitlines()) == 1
+    assert parse_record(line, where="x:1").source == text
+
+
+@pytest.mark.parametrize("line", ["{", "{}", '{"src": 1}', '{"src": "", "tgt": "", "links": [[0]]}'])
+def test_what_is_no_record_is_named_with_its_place(line: str) -> None:
+    with pytest.raises(DataError, match=r"^links\.jsonl:3: not an alignment record"):
+        parse_record(line, where="links.jsonl:3")
+
+
+def test_links_past_the_words_are_refused() -> None:
+    line = format_record(WordAlignment("a", "b", ((0, 1),), ((0, 1),), {(1, 0): 1.0}), Origin(1))
+    with pytest.raises(DataError, match="points past the last of 1 and 1 words"):
+        parse_record(line, where="x:1")
+
+
+def test_each_line_shows_its_format() -> None:
+    assert parse_link_line("0-1 2-0", where="x:1").links == {(0, 1), (2, 0)}
+    line = parse_link_line(format_record(ALIGNMENT, Origin(2)), where="x:1")
+    assert line.links == {(0, 1), (2, 0)}
+    assert line.origin == "from: attention, layer: 2"
+    assert line.turned().links == {(1, 0), (0, 2)}
+
+
+def test_soft_rows_are_those_of_marian() -> None:
+    assert format_soft(torch.tensor([[0.25, 0.75], [1.0, 0.0]])) == "0.25,0.75 1,0"

@@ -1,0 +1,101 @@
+"""From pieces to words, worked by hand."""
+
+import pytest
+import torch
+
+from nmt.alignment.merge import WordAlignment, matrix_links, piece_shares, turned, word_matrix
+
+
+def test_source_pieces_are_summed_and_target_pieces_averaged() -> None:
+    # source "Haus|tür" + "en", target "door" + "s"; one word each side but a second source word "x"
+    attention = torch.tensor([[0.2, 0.3, 0.5], [0.6, 0.2, 0.2]])
+    matrix = word_matrix(
+        attention,
+        [(0, 4), (4, 7), (8, 9)],
+        [(0, 4), (4, 5)],
+        src_words=[(0, 7), (8, 9)],
+        tgt_words=[(0, 5)],
+    )
+    assert matrix.tolist() == pytest.approx([pytest.approx([0.65, 0.35])])
+
+
+def test_a_piece_that_spans_two_words_is_split_by_characters() -> None:
+    shares = piece_shares([(0, 4), (4, 6)], [(0, 3), (3, 4), (4, 6)])
+    assert shares.tolist() == [[0.75, 0.25, 0.0], [0.0, 0.0, 1.0]]
+    matrix = word_matrix(
+        torch.tensor([[0.8, 0.2]]),
+        [(0, 4), (4, 6)],
+        [(0, 1)],
+        src_words=[(0, 3), (3, 4), (4, 6)],
+        tgt_words=[(0, 1)],
+    )
+    assert matrix.tolist() == [pytest.approx([0.6, 0.2, 0.2])]
+
+
+def test_a_target_piece_that_spans_two_words_counts_for_both() -> None:
+    # "a." is one piece: both words get its row, the first one also that of its own piece
+    attention = torch.tensor([[1.0, 0.0], [0.0, 1.0]])
+    matrix = word_matrix(
+        attention,
+        [(0, 1), (1, 2)],
+        [(0, 1), (1, 3)],
+        src_words=[(0, 1), (1, 2)],
+        tgt_words=[(0, 2), (2, 3)],
+    )
+    assert matrix.tolist() == [pytest.approx([1 / 1.5, 0.5 / 1.5]), [0.0, 1.0]]
+
+
+def test_white_space_inside_a_piece_belongs_to_no_word() -> None:
+    assert piece_shares([(0, 5)], [(0, 2), (3, 5)]).tolist() == [[0.5, 0.5]]
+
+
+def test_empty_pieces_count_for_nothing_beside_others() -> None:
+    matrix = word_matrix(
+        torch.tensor([[0.9, 0.1, 0.0]]),
+        [(0, 0), (0, 2), (3, 4)],
+        [(0, 1)],
+        src_words=[(0, 2), (3, 4)],
+        tgt_words=[(0, 1)],
+    )
+    assert matrix.tolist() == [[1.0, 0.0]]
+
+
+def test_an_empty_piece_stands_for_a_word_that_has_no_other() -> None:
+    assert piece_shares([(0, 2), (3, 3)], [(0, 2), (3, 4)]).tolist() == [[1.0, 0.0], [0.0, 1.0]]
+
+
+def test_a_word_without_pieces_has_no_link() -> None:
+    matrix = word_matrix(
+        torch.tensor([[1.0]]), [(0, 1)], [(0, 1)], src_words=[(0, 1)], tgt_words=[(0, 1), (5, 6)]
+    )
+    assert matrix_links(matrix) == {(0, 0): 1.0}
+
+
+def test_rows_sum_to_one() -> None:
+    attention = torch.rand(3, 4, generator=torch.Generator().manual_seed(1)).softmax(-1)
+    spans = [(0, 2), (2, 3), (3, 3), (4, 8)]
+    matrix = word_matrix(attention, spans, spans[:3], src_words=[(0, 1), (1, 3), (4, 8)], tgt_words=[(0, 3)])
+    assert matrix.sum(-1).tolist() == pytest.approx([1.0])
+
+
+def test_without_words_there_are_no_links() -> None:
+    matrix = word_matrix(torch.zeros(0, 0), [], [], src_words=[], tgt_words=[(0, 1)])
+    assert matrix.shape == (1, 0)
+    assert matrix_links(matrix, threshold=0.5) == {}
+
+
+def test_each_target_word_is_linked_to_its_largest_source_word() -> None:
+    matrix = torch.tensor([[0.5, 0.3, 0.2], [0.4, 0.4, 0.2]], dtype=torch.float64)
+    assert set(matrix_links(matrix)) == {(0, 0), (0, 1)}
+
+
+def test_a_threshold_adds_links_and_takes_none() -> None:
+    matrix = torch.tensor([[0.5, 0.3, 0.2], [0.4, 0.4, 0.2]], dtype=torch.float64)
+    assert set(matrix_links(matrix, threshold=0.3)) == {(0, 0), (1, 0), (0, 1), (1, 1)}
+    assert matrix_links(matrix, threshold=0.9) == matrix_links(matrix)
+
+
+def test_turning_twice_changes_nothing() -> None:
+    alignment = WordAlignment("a b", "x", ((0, 1), (2, 3)), ((0, 1),), {(0, 0): 0.6, (1, 0): 0.4})
+    assert turned(alignment).links == {(0, 0): 0.6, (0, 1): 0.4}
+    assert turned(turned(alignment)) == alignment

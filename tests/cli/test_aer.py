@@ -1,0 +1,108 @@
+"""`nmt aer` as the user types it."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from nmt.alignment.formats import Origin, format_record
+from nmt.alignment.merge import WordAlignment
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> tuple[Path, Path]:
+    (tmp_path / "links").write_text("0-0 1-1 2-2 2-3\n")
+    (tmp_path / "gold.talp").write_text("0-0 1-1 2p2\n")
+    (tmp_path / "src").write_text("das Haus .\n")
+    (tmp_path / "tgt").write_text("the house . .\n")
+    return tmp_path / "links", tmp_path / "gold.talp"
+
+
+def test_a_pipe_gets_plain_lines(run_nmt, files) -> None:
+    result = run_nmt("aer", *files)
+    assert result.exit_status == 0
+    values = dict(line.split("\t") for line in result.lines)
+    assert values["AER"].startswith("0.1667 [")
+    assert (values["precision"], values["recall"], values["F1"]) == ("0.7500", "1.0000", "0.8571")
+    assert values["links"] == "4"
+    assert values["signature"] == "pairs:1|sure:2|possible:3|base:0|bootstrap:1000|seed:12345"
+
+
+def test_json_holds_the_same_numbers(run_nmt, files) -> None:
+    facts = json.loads(run_nmt("aer", *files, "--json").stdout)
+    assert facts["aer"] == pytest.approx(1 / 6, abs=1e-6)
+    assert facts["aer_interval"] == [facts["aer"], facts["aer"]]
+
+
+def test_a_terminal_gets_a_table(run_nmt, files, tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr("nmt.cli.aer.is_terminal", lambda: True)
+    texts = ["--src", tmp_path / "src", "--tgt", tmp_path / "tgt"]
+    result = run_nmt("aer", *files, *texts, "--errors", "3")
+    assert "AER" in result.stdout
+    assert "wrong" in result.stdout
+
+
+def test_reverse_turns_the_links(run_nmt, files) -> None:
+    links, gold = files
+    links.write_text("0-0 1-1 2-2 3-2\n")
+    assert run_nmt("aer", links, gold, "--reverse").lines[0].startswith("AER\t0.1667")
+
+
+def test_errors_are_named_by_word(run_nmt, files, tmp_path) -> None:
+    texts = ["--src", tmp_path / "src", "--tgt", tmp_path / "tgt"]
+    result = run_nmt("aer", *files, *texts, "--errors", "3")
+    assert result.lines[-1] == "wrong\t1\t.\t."
+
+
+def test_errors_without_words_are_refused(run_nmt, files) -> None:
+    result = run_nmt("aer", *files, "--errors", "3")
+    assert result.exit_status == 2
+    assert "--src and --tgt" in result.stderr
+
+
+def test_records_bring_words_and_origin_with_them(run_nmt, files) -> None:
+    alignment = WordAlignment("a b", "x y", ((0, 1), (2, 3)), ((0, 1), (2, 3)), {(0, 0): 1.0, (0, 1): 1.0})
+    links, gold = files
+    links.write_text(format_record(alignment, Origin(2)) + "\n")
+    gold.write_text("1-1 2-2\n")
+    result = run_nmt("aer", links, gold, "--errors", "2")
+    values = dict(line.split("\t", 1) for line in result.lines)
+    assert values["AER"].startswith("0.5000")
+    assert values["origin"] == "from: attention, layer: 2"
+    assert "base:1" in values["signature"]
+    assert (values["missing"], values["wrong"]) == ("1\tb\ty", "1\ta\ty")
+
+
+def test_gold_counted_from_one_is_never_guessed_without_words(run_nmt, files) -> None:
+    files[1].write_text("1-1 2-2 3p3\n")
+    result = run_nmt("aer", *files)
+    assert result.exit_status == 65
+    assert "--gold-base" in result.stderr
+    assert run_nmt("aer", *files, "--gold-base", "1").lines[0].startswith("AER\t0.1667")
+
+
+def test_links_past_the_words_hint_at_the_direction(run_nmt, files, tmp_path) -> None:
+    files[0].write_text("3-2\n")
+    result = run_nmt("aer", *files, "--src", tmp_path / "src", "--tgt", tmp_path / "tgt")
+    assert result.exit_status == 65
+    assert "link 3-2 points past" in result.stderr
+    assert "--reverse" in result.stderr
+
+
+def test_different_line_counts_are_both_named(run_nmt, files) -> None:
+    files[1].write_text("0-0\n0-0\n")
+    result = run_nmt("aer", *files)
+    assert result.exit_status == 65
+    assert "links has 1 line" in result.stderr
+    assert "gold.talp has 2 lines" in result.stderr
+
+
+def test_gold_without_sure_links_is_refused(run_nmt, files) -> None:
+    files[1].write_text("0p0\n")
+    result = run_nmt("aer", *files)
+    assert result.exit_status == 65
+    assert "no sure link" in result.stderr
+
+
+def test_a_file_that_is_not_there_is_a_usage_error(run_nmt, files, tmp_path) -> None:
+    assert run_nmt("aer", tmp_path / "nowhere", files[1]).exit_status == 2

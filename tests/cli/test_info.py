@@ -1,0 +1,146 @@
+"""`nmt info` on models, tokenizers and text, as the user types it."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from nmt.config import AlignmentConfig, Config, DataConfig, TokenizerConfig, to_toml
+from nmt.files import sha256_file
+
+CONFIG = Config(
+    data=DataConfig(src=("train.de",), tgt=("train.en",)),
+    tokenizer=TokenizerConfig(vocab_size=4000),
+    alignment=AlignmentConfig(layer=2),
+)
+
+
+@pytest.fixture
+def model_dir(tmp_path: Path) -> Path:
+    """A model folder as it lies on disk; `info` reads no weights, only their hash."""
+    folder = tmp_path / "model"
+    folder.mkdir()
+    (folder / "config.toml").write_text(to_toml(CONFIG))
+    (folder / "model.safetensors").write_bytes(bytes(1000))
+    files = {
+        path.name: {"bytes": path.stat().st_size, "sha256": sha256_file(path)}
+        for path in sorted(folder.iterdir())
+    }
+    manifest = {
+        "format": 1,
+        "nmt_version": "0.1.0",
+        "files": files,
+        "data": {"pairs": 29_000, "kept": 28_900, "dropped": {"too long": 100}, "held_out": list(range(500))},
+        "training": {"step": 8000, "stopped": "budget"},
+        "dev": {"bleu": {"score": 39.126, "signature": "nrefs:1|case:mixed"}},
+        "alignment": {"layer": 2, "from": "attention"},
+        "parameters": 2_600_000,
+        "signature": "nmt:0.1.0|seed:1",
+    }
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    return folder
+
+
+def test_a_model_tells_what_it_is_and_that_its_files_are_whole(run_nmt, model_dir: Path) -> None:
+    result = run_nmt("info", model_dir)
+    assert result.exit_status == 0
+    for line in (
+        "languages: de, en",
+        "trained on: train.de, train.en",
+        "parameters: 2,600,000",
+        "dev: bleu 39.13 nrefs:1|case:mixed",
+        "alignment: layer 2, from attention",
+        "data: pairs 29,000, kept 28,900, dropped (too long 100), held out 500",
+        "training: step 8,000, stopped budget",
+        "damaged: none",
+        "signature: nmt:0.1.0|seed:1",
+    ):
+        assert line in result.lines
+
+
+def test_json_and_table_say_the_same(run_nmt, model_dir: Path, monkeypatch) -> None:
+    facts = json.loads(run_nmt("info", model_dir, "--json").stdout)
+    assert facts["parameters"] == 2_600_000
+    assert facts["dev"]["bleu"] == {"score": 39.126, "signature": "nrefs:1|case:mixed"}
+    assert facts["damaged"] == []
+    monkeypatch.setattr("nmt.cli.info.is_terminal", lambda: True)
+    table = run_nmt("info", model_dir).stdout
+    assert all(key.replace("_", " ") in table for key in facts)
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (lambda path: path.unlink(), "model.safetensors is missing"),
+        (lambda path: path.write_bytes(bytes(999)), "model.safetensors has 999 bytes, expected 1,000"),
+        (lambda path: path.write_bytes(b"\1" * 1000), "model.safetensors does not match its SHA-256"),
+    ],
+    ids=["missing", "short", "changed"],
+)
+def test_a_damaged_file_is_named_and_the_status_says_so(
+    run_nmt, model_dir: Path, damage, message: str
+) -> None:
+    damage(model_dir / "model.safetensors")
+    result = run_nmt("info", model_dir)
+    assert result.exit_status == 65
+    assert message in result.stderr
+    assert f"damaged: {message}" in result.stdout
+
+
+def test_a_model_in_training_tells_its_newest_checkpoint(run_nmt, tmp_path: Path) -> None:
+    for name in ("step-500", "step-1000", "step-1500.tmp"):
+        (tmp_path / "run" / "train" / name).mkdir(parents=True)
+    result = run_nmt("info", tmp_path / "run")
+    assert result.lines[0] == "kind: model in training, none to use yet"
+    assert "newest checkpoint: step-1000" in result.lines
+
+
+def test_of_a_model_in_training_the_best_one_so_far_is_described(run_nmt, model_dir: Path) -> None:
+    run = model_dir.parent / "run"
+    (run / "train").mkdir(parents=True)
+    model_dir.rename(run / "train" / "best-500")
+    result = run_nmt("info", run)
+    assert result.lines[0] == "kind: model in training, the best so far"
+    assert "parameters: 2,600,000" in result.lines
+    assert "newest checkpoint: none yet" in result.lines
+
+
+def test_a_text_file_is_counted(run_nmt, tmp_path: Path) -> None:
+    text = tmp_path / "text.de"
+    text.write_bytes("Das ist gut, oder?\r\n\nJa\u2028doch.\nkaputt \n".encode() + b"b\xe4d\n")
+    facts = json.loads(run_nmt("info", text, "--json").stdout)
+    assert (facts["lines"], facts["blank_lines"], facts["words"]) == (5, 1, 6 + 3 + 1 + 3)
+    assert facts["longest_line"] == {"number": 1, "characters": 18}
+    assert facts["invalid_utf8_lines"] == {"count": 1, "first": [5]}
+
+
+def test_an_empty_file_has_no_lines(run_nmt, tmp_path: Path) -> None:
+    (tmp_path / "empty").touch()
+    assert "lines: 0" in run_nmt("info", tmp_path / "empty").lines
+
+
+@pytest.mark.parametrize(
+    ("name", "status", "message"),
+    [
+        ("missing", 2, "no such file or folder"),
+        ("folder", 65, "not a model folder"),
+        ("broken", 65, "not JSON"),
+    ],
+)
+def test_what_cannot_be_described_is_refused(
+    run_nmt, tmp_path: Path, name: str, status: int, message: str
+) -> None:
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "broken").mkdir()
+    (tmp_path / "broken" / "manifest.json").write_text('{"format": ')
+    result = run_nmt("info", tmp_path / name)
+    assert result.exit_status == status
+    assert message in result.stderr
+
+
+def test_a_tokenizer_tells_its_size_and_hash(run_nmt, tiny_model_dir: Path) -> None:
+    path = tiny_model_dir / "tokenizer.model"
+    facts = json.loads(run_nmt("info", path, "--json").stdout)
+    assert facts["kind"] == "tokenizer"
+    assert facts["hash"] == sha256_file(path)
+    assert facts["vocab_size"] > 4

@@ -1,0 +1,131 @@
+"""`nmt show` as the user types it."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+SOURCE = "Er ruft an.\nDas Haus ist alt.\nNein!\n"
+TARGET = "He calls.\nThe house is old.\nNo!\n"
+LINKS = "0-0 1-1:0.97 2-1:0.4 3-2\n0-0 1-1 2-2 3-3 4-4\n1-1\n"
+GOLD = "0-0 1-1 2-1 3-2\n0-0 1-1 2-2 3-3 4-4\n0-0 1-1\n"
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> list[Path]:
+    for name, text in (("s.de", SOURCE), ("s.en", TARGET), ("s.links", LINKS), ("s.talp", GOLD)):
+        (tmp_path / name).write_text(text, encoding="utf-8")
+    return [tmp_path / name for name in ("s.de", "s.en", "s.links")]
+
+
+def captions(result) -> list[str]:
+    return [line for line in result.lines if line[:1].isdigit()]
+
+
+def test_each_pair_is_a_table_and_the_signs_are_explained_once(run_nmt, files) -> None:
+    result = run_nmt("show", *files)
+    assert (result.exit_status, result.stderr) == (0, "")
+    assert result.lines[:4] == [
+        "1  Er ruft an.",
+        "He   calls      .",
+        "━━━  ━━━━━━╌╌╌  ━━",
+        "Er₁  ruft₂ an₃  .₄",
+    ]
+    assert captions(result) == ["1  Er ruft an.", "2  Das Haus ist alt.", "3  Nein!"]
+    assert result.stdout.count("no link") == 1
+
+
+def test_a_grid_is_drawn_on_request(run_nmt, files) -> None:
+    assert "calls   ·  ██ ▒▒ ·" in run_nmt("show", *files, "--grid").lines
+
+
+def test_the_worst_pairs_come_first_by_doubt_and_by_error_rate_where_there_is_gold(
+    run_nmt, files, tmp_path
+) -> None:
+    doubtful = run_nmt("show", *files, "--worst", "2")
+    assert captions(doubtful) == ["3, doubt 0.50  Nein!", "1, doubt 0.09  Er ruft an."]
+    wrong = run_nmt("show", *files, "--worst", "1", "--diff", tmp_path / "s.talp")
+    assert captions(wrong) == ["3, AER 0.33  Nein!"]
+    assert "−Nein₁" in wrong.stdout
+    assert "only in gold" in wrong.stdout
+
+
+def test_only_pairs_with_the_word_are_shown_and_it_stands_out(run_nmt, files) -> None:
+    result = run_nmt("show", *files, "--word", "haus")
+    assert captions(result) == ["2  Das Haus ist alt."]
+    assert "[house]" in result.stdout
+    assert "[Haus]₂" in result.stdout
+    nothing = run_nmt("show", *files, "--word", "Katze")
+    assert (nothing.exit_status, nothing.stdout) == (0, "")
+    assert nothing.stderr == "no pair holds the word 'Katze'\n"
+
+
+def record(**changes) -> str:
+    values = {
+        "src": "Er ruft an.",
+        "tgt": "He calls.",
+        "src_tokens": [[0, 2], [3, 7], [8, 10], [10, 11]],
+        "tgt_tokens": [[0, 2], [3, 8], [8, 9]],
+        "links": [[0, 0, 1.0], [1, 1, 0.97], [2, 1, 0.4], [3, 2, 1.0]],
+        "from": "attention",
+        "layer": 2,
+    }
+    return json.dumps(values | changes) + "\n"
+
+
+def test_json_lines_bring_their_own_words_and_say_where_the_links_are_from(run_nmt, tmp_path) -> None:
+    for name, text in (("s.de", "Er ruft an.\n"), ("s.en", "He calls.\n"), ("s.jsonl", record())):
+        (tmp_path / name).write_text(text, encoding="utf-8")
+    result = run_nmt("show", *(tmp_path / name for name in ("s.de", "s.en", "s.jsonl")))
+    assert result.lines[0] == "1, from: attention, layer: 2  Er ruft an."
+    assert result.lines[2] == "━━━  ━━━━━━╌╌╌  ━━"
+
+
+@pytest.mark.parametrize(
+    ("links", "message"),
+    [
+        ("0-0\n0-9\n0-0\n", "s.links:2: link 0-9 points past the last of 5 source or 5 target words"),
+        ("0-0\n0:0\n0-0\n", "s.links:2: '0:0' is not a link"),
+        ("0-0\n0-0:.\n0-0\n", "s.links:2: '0-0:.' holds no probability"),
+        ("0-0\n0-0\n", "s.links has 2 lines"),
+        (record() + record() + "0-0\n", "s.links:2: the record is about other sentences"),
+        ("{}\n\n\n", "s.links:1: not an alignment record"),
+    ],
+)
+def test_links_that_do_not_fit_are_refused(run_nmt, files, links: str, message: str) -> None:
+    files[2].write_text(links)
+    result = run_nmt("show", *files)
+    assert result.exit_status == 65
+    assert message in result.stderr
+    assert result.stderr.count("\n") == 1
+
+
+def test_gold_links_past_the_last_word_are_left_out_with_a_warning(run_nmt, files, tmp_path) -> None:
+    (tmp_path / "s.talp").write_text(GOLD.replace("0-0 1-1\n", "0-0 1-1 7p8\n"))
+    result = run_nmt("show", *files, "--diff", tmp_path / "s.talp")
+    assert result.exit_status == 0
+    assert "on 1 lines a gold link points past the last word" in result.stderr
+
+
+def test_gold_on_other_words_than_the_record_is_refused(run_nmt, tmp_path) -> None:
+    for name, text in (
+        ("s.de", "Er ruft an.\n"),
+        ("s.en", "He calls.\n"),
+        ("s.jsonl", record()),
+        ("g", "0-0\n"),
+    ):
+        (tmp_path / name).write_text(text, encoding="utf-8")
+    files = [tmp_path / name for name in ("s.de", "s.en", "s.jsonl")]
+    result = run_nmt("show", *files, "--diff", tmp_path / "g", "--tokens", "space")
+    assert result.exit_status == 65
+    assert "the words of the record are not those of --tokens space" in result.stderr
+
+
+def test_the_table_is_as_wide_as_the_window_and_has_no_colour_if_not_wanted(nmt_process, files) -> None:
+    source, target, links = files
+    source.write_text("wort " * 40 + "\n")
+    target.write_text("word " * 40 + "\n")
+    links.write_text(" ".join(f"{i}-{i}" for i in range(40)) + "\n")
+    result = nmt_process("show", *files, env={"COLUMNS": "100", "NO_COLOR": "1", "FORCE_COLOR": "1"})
+    assert 60 < max(map(len, (line for line in result.lines if "━" in line)))
+    assert "\x1b[3" not in result.stdout.replace("\x1b[3m", "")

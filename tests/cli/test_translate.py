@@ -1,0 +1,280 @@
+"""`nmt translate` as a user types it."""
+
+import gzip
+import json
+import os
+import select
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import IO, Any
+
+import pytest
+
+Run = Callable[..., Any]
+
+SENTENCES = [
+    "Der Hund schläft.",
+    "Die Katze sieht den Hund im Garten.",
+    "Ja!",
+    "Wir gehen morgen nach Hause.",
+]
+GREEDY = ("--beam", "1", "--set", "decoding.max_length_ratio=0.1", "--threads", "1")
+WAIT = 120  # seconds until a test gives up; on a busy machine torch alone may take many
+
+
+@pytest.fixture
+def translate(run_nmt: Run, tiny_model_dir: Path) -> Run:
+    def run(*args: str | Path, **options: Any) -> Any:
+        return run_nmt("translate", "-m", tiny_model_dir, *GREEDY, *args, **options)
+
+    return run
+
+
+def lines_of(*sentences: str) -> str:
+    return "".join(f"{sentence}\n" for sentence in sentences)
+
+
+def test_arguments_pipe_and_file_agree(translate: Run, tmp_path: Path) -> None:
+    arguments = translate(*SENTENCES)
+    assert arguments.exit_status == 0, arguments.stderr
+    assert len(arguments.lines) == len(SENTENCES)
+    assert all(arguments.lines)
+    pipe = translate(stdin=lines_of(*SENTENCES))
+    assert pipe.stdout == arguments.stdout
+    assert translate("-", stdin=lines_of(*SENTENCES)).stdout == pipe.stdout
+    path = tmp_path / "in.txt.gz"
+    path.write_bytes(gzip.compress(lines_of(*SENTENCES).encode()))
+    output = tmp_path / "out.txt"
+    assert translate("-i", path, "-o", output).stdout == ""
+    assert output.read_text(encoding="utf-8") == pipe.stdout
+
+
+def test_the_summary_goes_to_stderr_unless_quiet(translate: Run) -> None:
+    assert "4 lines in" in translate(*SENTENCES).stderr
+    assert translate("--quiet", *SENTENCES).stderr == ""
+    assert "0 lines in" in translate(stdin="").stderr
+
+
+def test_an_empty_file_gives_an_empty_file(translate: Run, tmp_path: Path) -> None:
+    (tmp_path / "in").touch()
+    assert translate("-i", tmp_path / "in", "-o", tmp_path / "out").exit_status == 0
+    assert (tmp_path / "out").read_bytes() == b""
+
+
+@pytest.mark.parametrize("layout", ["text", "jsonl"])
+def test_every_line_gives_one_line(translate: Run, layout: str) -> None:
+    odd = [
+        b"Der Hund",
+        b"",
+        b" \t ",
+        "\u3000\u00a0\u200b".encode(),
+        b"Die\rKatze",
+        "a\u2028b\u2029c\x85d\x0be\x0cf\x1cg".encode(),
+        b"nul \x00 and \x01",
+        b"</s> <s> <unk> <pad> <0x0A>",
+        "😀😀 ありがとう".encode(),
+        b"caf\xe9",
+        b"Der Hund\r",
+        b"Der Hund",
+    ]
+    done = translate("--format", layout, "--align", stdin=b"\n".join(odd))
+    assert done.exit_status == 0, done.stderr
+    assert done.stdout.count("\n") == len(odd)
+    assert "\r" not in done.stdout
+    assert done.stdout.splitlines() == done.lines
+    if layout == "text":
+        assert done.lines[1:4] == ["", "", ""]
+        assert done.lines[0] == done.lines[-1] == done.lines[-2]
+
+
+def test_invalid_utf8_is_mended_and_told_or_refused(translate: Run, tmp_path: Path) -> None:
+    good, bad = tmp_path / "good", tmp_path / "bad"
+    good.write_bytes(b"Der Hund\nJa\nDie Katze\n")
+    bad.write_bytes(b"Der Hund\nJ\xff\nDie Katze\n")
+    mended = translate("-i", bad)
+    assert mended.exit_status == 0
+    assert mended.stderr.count("invalid UTF-8 on 1 line (2)") == 1
+    assert mended.lines[::2] == translate("-i", good).lines[::2]
+    refused = translate("-i", bad, "-o", tmp_path / "out", "--strict")
+    assert refused.exit_status == 65
+    assert f"{bad}:2: byte 0xFF at column 2" in refused.stderr
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_bom_and_a_missing_last_line_end_change_nothing(translate: Run) -> None:
+    plain = translate(stdin="Der Hund\nDie Katze\n").stdout
+    assert translate(stdin="\ufeffDer Hund\r\nDie Katze").stdout == plain
+
+
+def test_a_line_that_is_too_long_is_told(translate: Run) -> None:
+    done = translate(stdin=lines_of("Ja!", "Der Hund schläft im Garten. " * 60, "Ja!"))
+    assert done.exit_status == 0
+    assert len(done.lines) == 3
+    assert "line 2: " in done.stderr
+    assert "pieces > max 200, split into" in done.stderr
+
+
+def test_links_are_appended_in_a_pipe(translate: Run) -> None:
+    plain, aligned = translate(*SENTENCES), translate("--align", *SENTENCES)
+    for text, line in zip(plain.lines, aligned.lines, strict=True):
+        before, separator, links = line.rpartition(" ||| ")
+        assert (before, separator) == (text, " ||| ")
+        assert all(link.replace("-", "").isdecimal() for link in links.split())
+
+
+@pytest.mark.parametrize("name", ["links.txt", "links.jsonl"])
+def test_alignments_in_a_file_leave_stdout_pure(translate: Run, tmp_path: Path, name: str) -> None:
+    path = tmp_path / name
+    done = translate("--align-out", path, "Der Hund", "", "Ja!")
+    assert done.stdout == translate("Der Hund", "", "Ja!").stdout
+    lines = path.read_text(encoding="utf-8").removesuffix("\n").split("\n")
+    assert len(lines) == 3
+    if path.suffix == ".jsonl":
+        records = [json.loads(line) for line in lines]
+        assert [record["src"] for record in records] == ["Der Hund", "", "Ja!"]
+        assert [record["tgt"] for record in records] == done.lines
+    else:
+        assert lines[1] == ""
+
+
+def test_nbest_lists_have_every_hypothesis(translate: Run) -> None:
+    done = translate("--beam", "3", "--nbest", "3", "--length-penalty", "0.5", "Der Hund", "Ja!")
+    fields = [line.split(" ||| ") for line in done.lines]
+    assert [number for number, _, _ in fields] == ["0"] * 3 + ["1"] * 3
+    scores = [float(score) for _, _, score in fields[:3]]
+    assert scores == sorted(scores, reverse=True)
+    as_json = translate(
+        "--beam", "3", "--nbest", "3", "--length-penalty", "0.5", "--format", "jsonl", "Der Hund"
+    )
+    record = json.loads(as_json.stdout)
+    assert [each["score"] for each in record["hypotheses"]] == pytest.approx(scores, abs=1e-4)
+    assert record["tgt"] == record["hypotheses"][0]["tgt"] == fields[0][1]
+
+
+def test_json_lines_carry_links_and_character_offsets(translate: Run) -> None:
+    record = json.loads(translate("--align", "--format", "jsonl", "Der Hund schläft.").stdout)
+    assert [record["src"][start:end] for start, end in record["src_tokens"]] == [
+        "Der",
+        "Hund",
+        "schläft",
+        ".",
+    ]
+    assert record["from"] == "attention"
+    pieces = json.loads(
+        translate("--align", "--format", "jsonl", "--tokens", "piece", "Der Hund schläft.").stdout
+    )
+    assert len(pieces["src_tokens"]) > 4
+
+
+@pytest.mark.parametrize(
+    ("args", "message"),
+    [
+        (("--nbest", "9"), "9 hypotheses do not fit into a beam of 1; give --beam 9"),
+        (("--nbest", "2", "--format", "text"), "--format text has one line for each input line"),
+        (("--align", "--format", "nbest"), "no place for links"),
+        (("--set", "model.d_model=8"), "only decoding.* and alignment.* can be set"),
+        (("--set", "decoding.beam_sise=8"), "did you mean 'beam_size'?"),
+        (("-i", "missing.txt"), "missing.txt: no such file"),
+        (("-i", "some.txt", "Hallo"), "give either TEXT or --input"),
+        (("--length-penalty", "-1"), "--length-penalty"),
+    ],
+)
+def test_what_contradicts_itself_is_refused(translate: Run, args: tuple[str, ...], message: str) -> None:
+    done = translate(*args, stdin="Hund\n")
+    assert done.exit_status == 2
+    assert message in " ".join(done.stderr.split())
+    assert done.stdout == ""
+
+
+def test_outputs_that_would_destroy_something_are_refused(
+    translate: Run, tmp_path: Path, tiny_model_dir: Path
+) -> None:
+    source = tmp_path / "in.txt"
+    source.write_text("Hund\n", encoding="utf-8")
+    for output, message in {
+        source: "is the input file too",
+        tmp_path / "none" / "out.txt": "there is no folder",
+        tiny_model_dir: "is in the model folder",
+        tiny_model_dir / "config.toml": "is in the model folder",
+        tmp_path: "is a folder",
+    }.items():
+        for option in ("-o", "--align-out"):
+            done = translate("-i", source, option, output)
+            assert done.exit_status == 73
+            assert message in done.stderr
+    assert translate("-i", source, "-o", tmp_path / "x", "--align-out", tmp_path / "x").exit_status == 73
+    assert source.read_text(encoding="utf-8") == "Hund\n"
+    assert [path.name for path in tmp_path.iterdir()] == ["in.txt"]
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")
+def test_a_full_disk_is_named(translate: Run) -> None:
+    done = translate("-o", "/dev/full", "Der Hund")
+    assert done.exit_status == 74
+    assert "No space left on device" in done.stderr
+
+
+def answer(stream: IO[bytes]) -> bytes:
+    assert select.select([stream], [], [], WAIT)[0], "no answer"
+    return stream.readline()
+
+
+def test_who_writes_a_line_and_waits_is_answered_at_once(
+    start_nmt: Callable[..., "subprocess.Popen[bytes]"], tiny_model_dir: Path, translate: Run
+) -> None:
+    process = start_nmt("translate", "-m", tiny_model_dir, *GREEDY)
+    assert process.stdin is not None
+    assert process.stdout is not None
+    answers = []
+    for sentence in SENTENCES:
+        process.stdin.write(f"{sentence}\n".encode())
+        process.stdin.flush()
+        answers.append(answer(process.stdout).decode().removesuffix("\n"))
+    assert process.communicate(timeout=WAIT)[0] == b""
+    assert process.returncode == 0
+    assert answers == translate(*SENTENCES).lines
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs a pseudo-terminal")
+def test_a_person_gets_a_prompt_and_a_table(tiny_model_dir: Path) -> None:
+    ours, theirs = os.openpty()
+    command = [sys.executable, "-m", "nmt.cli", "translate", "-m", str(tiny_model_dir), *GREEDY, "--align"]
+    process = subprocess.Popen(
+        command, stdin=theirs, stdout=theirs, stderr=theirs, env={**os.environ, "TERM": "xterm"}
+    )
+    os.close(theirs)
+    assert "> " in read_until(ours, "> ")
+    os.write(ours, "Der Hund schläft.\n".encode())
+    shown = read_until(ours, "> ")
+    assert "attention, decoder layer" in shown
+    assert "Hund" in shown.partition("\n")[2]
+    os.write(ours, b"\x04")  # Ctrl-D
+    assert process.wait(WAIT) == 0
+    os.close(ours)
+
+
+def read_until(terminal: int, end: str) -> str:
+    text = b""
+    while not text.decode(errors="ignore").endswith(end):
+        assert select.select([terminal], [], [], WAIT)[0], f"only {text!r}"
+        text += os.read(terminal, 4096)
+    return text.decode()
+
+
+def test_a_reader_that_leaves_ends_the_program_quietly(
+    start_nmt: Callable[..., "subprocess.Popen[bytes]"], tiny_model_dir: Path
+) -> None:
+    process = start_nmt("translate", "-m", tiny_model_dir, *GREEDY)
+    assert process.stdin is not None
+    assert process.stdout is not None
+    assert process.stderr is not None
+    process.stdin.write(b"Hund\n")
+    process.stdin.flush()
+    answer(process.stdout)
+    process.stdout.close()
+    process.stdin.write(b"Hund\n")  # and stdin stays open: the program must not wait for more
+    process.stdin.flush()
+    assert process.wait(WAIT) == 141
+    assert process.stderr.read() == b""

@@ -1,0 +1,59 @@
+"""Two sides of files, counted before anything else."""
+
+import gzip
+from pathlib import Path
+
+import pytest
+import torch
+
+from nmt.corpus.reading import count_lines, read_pairs
+from nmt.errors import DataError, UsageError
+
+
+def write(path: Path, text: str) -> Path:
+    data = text.encode()
+    path.write_bytes(gzip.compress(data) if path.suffix == ".gz" else data)
+    return path
+
+
+def test_pairs_come_line_by_line_from_all_files_and_again(tmp_path: Path) -> None:
+    src = [write(tmp_path / "a.de", "eins\nzwei\n"), write(tmp_path / "b.de.gz", "drei\u2028\n\n")]
+    tgt = [write(tmp_path / "a.en.gz", "one\ntwo"), write(tmp_path / "b.en", "three\r\nfour\n")]
+    text = read_pairs(src, tgt)
+    pairs = [("eins", "one"), ("zwei", "two"), ("drei\u2028", "three"), ("", "four")]
+    assert len(text) == 4
+    assert list(text) == list(text) == pairs
+    assert list(text.select(torch.tensor([False, True, False, True]))) == [pairs[1], pairs[3]]
+
+
+@pytest.mark.parametrize(("text", "number"), [("", 0), ("\n", 1), ("a", 1), ("a\r\nb\x0b\n\n", 3)])
+def test_lines_are_counted_as_they_are_read(tmp_path: Path, text: str, number: int) -> None:
+    assert count_lines(write(tmp_path / "text", text)) == number
+
+
+def test_counts_that_differ_are_named_before_anything_is_read(tmp_path: Path) -> None:
+    (tmp_path / "b.de").write_bytes(b"a\n\xff\nc\n")
+    same = write(tmp_path / "a", "x\n")
+    other = write(tmp_path / "b.en", "a\nb\n")
+    with pytest.raises(DataError, match=r"b\.de has 3 lines, .*b\.en has 2"):
+        read_pairs([same, tmp_path / "b.de"], [same, other])
+
+
+def test_an_empty_corpus_is_refused(tmp_path: Path) -> None:
+    empty = write(tmp_path / "empty", "")
+    with pytest.raises(DataError, match="empty: no lines; expected parallel text"):
+        read_pairs([empty], [empty])
+
+
+def test_every_source_file_needs_a_target_file(tmp_path: Path) -> None:
+    path = write(tmp_path / "a", "x\n")
+    with pytest.raises(UsageError, match="2 source files and 1 target files"):
+        read_pairs([path, path], [path])
+
+
+def test_bytes_that_are_no_text_are_named_with_their_place(tmp_path: Path) -> None:
+    path = tmp_path / "a"
+    path.write_bytes(b"gut\nschl\xffecht\n")
+    text = read_pairs([path], [path])
+    with pytest.raises(DataError, match=r"a:2: byte 0xFF at column 5 is not UTF-8"):
+        list(text)

@@ -1,0 +1,244 @@
+"""A tiny model with random weights: what it says is nonsense, how it is said must be right."""
+
+import random
+from collections.abc import Iterator
+from dataclasses import replace
+from itertools import pairwise
+
+import pytest
+import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from torch import Tensor
+
+from nmt.alignment import align_pairs
+from nmt.checkpoint import TranslationModel
+from nmt.config import DecodingConfig
+from nmt.decoding import Translation, Translator, search
+from nmt.decoding.splitting import split_line
+from nmt.decoding.translator import is_blank, length_batches, without_line_ends
+from nmt.errors import ConfigError, ResourceError
+from nmt.tokenizer import BOS_ID, EOS_ID
+
+LINES = [
+    "Der Hund schläft.",
+    "",
+    "Die kleine Katze sieht den großen Hund im Garten.",
+    " \t\u00a0\u3000\u200b",
+    "Wir gehen morgen nach Hause, wenn es nicht regnet.",
+    "Ja!",
+    "Der Apfelbaum im Garten meiner Großmutter blüht im Mai.",
+    "😀 ありがとう </s> <unk> ▁ <0x0A>",
+]
+
+
+@pytest.fixture
+def model(tiny_model: TranslationModel) -> TranslationModel:
+    return tiny_model
+
+
+def translator(model: TranslationModel, **options: object) -> Translator:
+    nbest, align = options.pop("nbest", 1), options.pop("align", False)
+    assert isinstance(nbest, int)
+    return Translator(model, DecodingConfig(**options), nbest=nbest, align=bool(align))  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def few_steps(model: TranslationModel) -> Translator:
+    return translator(model, beam_size=2, max_length_ratio=0.01)
+
+
+def forced_log_prob(model: TranslationModel, line: str, tokens: list[int]) -> float:
+    source = torch.tensor([[*model.src_tokenizer.encode(line), EOS_ID]])
+    target = torch.tensor([[BOS_ID, *tokens]])
+    with torch.no_grad():
+        states = model.network.decode(target, model.network.encode(source)).states
+        log_probs = model.network.logits(states).log_softmax(-1)[0]  # (T + 1, V)
+    return float(log_probs.gather(1, torch.tensor([*tokens, EOS_ID])[:, None]).sum())
+
+
+@pytest.mark.parametrize("beam_size", [1, 4])
+def test_batched_equals_alone(model: TranslationModel, beam_size: int) -> None:
+    alone = [translator(model, beam_size=beam_size).translate([line])[0] for line in LINES]
+    for batch_tokens in (1, 100, 10_000):
+        together = translator(model, beam_size=beam_size, batch_tokens=batch_tokens).translate(LINES)
+        assert [one.text for one in together] == [one.text for one in alone]
+        for one, other in zip(together, alone, strict=True):
+            assert one.hypotheses[0].score == pytest.approx(other.hypotheses[0].score, abs=1e-4)
+
+
+def test_the_order_of_the_lines_does_not_matter(model: TranslationModel) -> None:
+    greedy = translator(model, beam_size=1)
+    shuffled = random.Random(1).sample(LINES, len(LINES))
+    by_line = {one.source: one.text for one in greedy.translate(LINES)}
+    assert [one.text for one in greedy.translate(shuffled)] == [by_line[line] for line in shuffled]
+
+
+@pytest.mark.parametrize("beam_size", [1, 3])
+def test_scores_are_those_of_forced_decoding(model: TranslationModel, beam_size: int) -> None:
+    options = {"beam_size": beam_size, "nbest": beam_size, "length_penalty": 0.8}
+    for translation in translator(model, **options).translate(LINES):
+        for one in translation.hypotheses if translation.num_parts else ():
+            expected = forced_log_prob(model, translation.source, one.tokens)
+            assert one.log_prob == pytest.approx(expected, abs=1e-4, rel=1e-6)  # sums of float32
+            assert one.score == pytest.approx(expected / (len(one.tokens) + 1) ** 0.8, abs=1e-4)
+
+
+@pytest.mark.parametrize("beam_size", [1, 4])
+def test_cached_equals_uncached(model: TranslationModel, beam_size: int) -> None:
+    class Prefixes:
+        """A cache that remembers everything and computes nothing once."""
+
+        def __init__(self, src_tokens: Tensor) -> None:
+            self.src_tokens = src_tokens
+            self.tokens = src_tokens.new_empty(len(src_tokens), 0)
+
+        def select(self, rows: Tensor) -> None:
+            self.src_tokens, self.tokens = self.src_tokens[rows], self.tokens[rows]
+
+        reorder = select
+
+    def step(tokens: Tensor, cache: Prefixes) -> Tensor:
+        cache.tokens = torch.cat([cache.tokens, tokens[:, None]], dim=1)
+        out = model.network.decode(cache.tokens, model.network.encode(cache.src_tokens))
+        return model.network.logits(out.states[:, -1])
+
+    fast = translator(model, beam_size=beam_size, max_length_ratio=0.1)
+    for line in (LINES[0], LINES[4]):
+        ids = model.src_tokenizer.encode(line)
+        limits = torch.tensor([int(0.1 * len(ids)) + 20])
+        with torch.inference_mode():
+            slow = search(step, Prefixes(torch.tensor([[*ids, EOS_ID]])), limits, fast.rules)
+        assert fast.translate([line])[0].hypotheses[0].tokens == slow[0][0].tokens
+
+
+def test_blank_lines_stay_blank_and_never_reach_the_model(model: TranslationModel) -> None:
+    blank = ["", " ", "\t", "\u00a0", "\u3000", "\u200b", " \u2028\ufeff"]
+    seen: list[int] = []
+    translations = translator(model).translate(blank, on_progress=seen.append)
+    assert [one.text for one in translations] == [""] * len(blank)
+    assert [one.source for one in translations] == blank
+    assert seen == []
+
+
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    st.lists(
+        st.text(st.characters(exclude_characters="\n", exclude_categories=["Cs"]), max_size=20), max_size=8
+    )
+)
+def test_as_many_lines_come_out_as_go_in(model: TranslationModel, lines: list[str]) -> None:
+    greedy = translator(model, beam_size=1, max_length_ratio=0.01, window=3)
+    translations = list(greedy.stream(iter(lines)))
+    assert [one.source for one in translations] == lines
+    for one in translations:
+        assert len(one.text.splitlines()) <= 1
+        assert not (is_blank(one.source) and one.text)
+
+
+def test_a_window_is_answered_before_the_next_is_read(model: TranslationModel) -> None:
+    num_read = 0
+
+    def lines() -> Iterator[str]:
+        nonlocal num_read
+        for number in range(12):
+            num_read += 1
+            yield f"Hund {number}"
+
+    seen = []
+    for translation in translator(model, beam_size=1, window=4, max_length_ratio=0.01).stream(lines()):
+        seen.append((translation.source, num_read))
+    assert seen == [(f"Hund {number}", 4 * (number // 4 + 1)) for number in range(12)]
+
+
+def test_a_line_that_is_too_long_is_translated_in_parts(model: TranslationModel) -> None:
+    data = replace(model.config.data, max_length=20)
+    greedy = translator(replace(model, config=replace(model.config, data=data)), beam_size=1)
+    line = f" {LINES[0]}\u3000{LINES[2]}  {LINES[4]}\t{LINES[6]}"
+    [whole] = greedy.translate([line])
+    spans = split_line(line, lambda text: model.src_tokenizer.encode_with_spans(text).spans, 20)
+    parts = greedy.translate([line[start:end] for start, end in spans])
+    gaps = [line[end:start] for (_, end), (start, _) in pairwise(spans)]
+    assert whole.text == "".join(part.text + gap for part, gap in zip(parts, [*gaps, ""], strict=True))
+    assert {"\u3000", "  "} <= set(gaps)
+    assert whole.num_parts == len(spans) > 4
+    assert whole.num_pieces == len(model.src_tokenizer.encode(line)) > 20
+    log_probs = [part.hypotheses[0].log_prob for part in parts]
+    assert whole.hypotheses[0].log_prob == pytest.approx(sum(log_probs), abs=1e-4)
+
+
+@pytest.mark.parametrize("error", [RuntimeError("DefaultCPUAllocator: can't allocate memory"), MemoryError()])
+def test_a_batch_without_enough_memory_is_halved(
+    few_steps: Translator, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    expected = [one.text for one in few_steps.translate(LINES)]
+    encode, sizes = few_steps.model.network.encode, []
+
+    def encode_few(src_tokens: Tensor) -> object:
+        sizes.append(len(src_tokens))
+        if len(src_tokens) > 2:
+            raise error
+        return encode(src_tokens)
+
+    monkeypatch.setattr(few_steps.model.network, "encode", encode_few)
+    assert [one.text for one in few_steps.translate(LINES)] == expected
+    assert max(sizes) > 2 >= min(sizes)
+
+
+def test_one_sentence_without_enough_memory_is_an_error(
+    few_steps: Translator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(src_tokens: Tensor) -> object:
+        raise torch.OutOfMemoryError(f"no room for {src_tokens.shape}")
+
+    monkeypatch.setattr(few_steps.model.network, "encode", fail)
+    with pytest.raises(ResourceError, match="out of memory at batch 1: a sentence of"):
+        few_steps.translate(LINES)
+
+
+def test_other_errors_are_not_taken_for_a_lack_of_memory(
+    few_steps: Translator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(src_tokens: Tensor) -> object:
+        raise RuntimeError(f"mat1 and mat2 do not fit {src_tokens.shape}")
+
+    monkeypatch.setattr(few_steps.model.network, "encode", fail)
+    with pytest.raises(RuntimeError, match="mat1"):
+        few_steps.translate(LINES)
+
+
+def test_pieces_that_end_a_line_are_never_generated(model: TranslationModel) -> None:
+    banned = {model.tgt_tokenizer.piece(id) for id in translator(model).rules.banned}
+    assert banned >= {"<0x0A>", "<0x0D>", "<unk>"}
+    assert EOS_ID not in translator(model).rules.banned
+    assert without_line_ends("a\u2028b\rc\x85d\x1ce") == "a b c d e"
+
+
+def test_the_alignment_is_that_of_the_pair(model: TranslationModel) -> None:
+    translations = translator(model, align=True).translate(LINES)
+    alignments = align_pairs(model, [(one.source, one.text) for one in translations])
+    for one, expected in zip(translations, alignments, strict=True):
+        assert one.alignment is not None
+        assert one.alignment.words("punct") == expected.words("punct")
+
+
+def test_more_hypotheses_than_the_beam_holds_are_refused(model: TranslationModel) -> None:
+    with pytest.raises(ConfigError, match="10 hypotheses do not fit into a beam of 5; give --beam 10"):
+        translator(model, nbest=10)
+
+
+def test_hypotheses_come_best_first(model: TranslationModel) -> None:
+    translation: Translation
+    for translation in translator(model, beam_size=4, nbest=4).translate(LINES):
+        scores = [one.score for one in translation.hypotheses]
+        assert scores == sorted(scores, reverse=True)
+        assert len(scores) == (4 if translation.num_parts else 1)
+        assert translation.text == translation.hypotheses[0].text
+
+
+@given(st.lists(st.integers(1, 60), max_size=40), st.integers(1, 200))
+def test_batches_hold_every_sentence_once_within_the_budget(lengths: list[int], batch_tokens: int) -> None:
+    batches = list(length_batches(lengths, batch_tokens))
+    assert sorted(index for batch in batches for index in batch) == list(range(len(lengths)))
+    for batch in batches:
+        assert len(batch) == 1 or max(lengths[index] for index in batch) * len(batch) <= batch_tokens
