@@ -126,7 +126,7 @@ def decode(
     """Put the text together again from what `encode` wrote, without offsets.
 
     Example:
-        echo "Ein Hund läuft." | nmt tokenizer encode -m t.model | nmt tokenizer decode -m t.model
+        nmt tokenizer decode -m tokenizer.model pieces.txt
     """
     tokenizer = _load(model, side)
     names = [tokenizer.piece(i) if form == "pieces" else str(i) for i in range(tokenizer.vocab_size)]

@@ -6,10 +6,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Literal
 
-from .entries import Modal, Verb
 from .grammar import Agreement, Nominal, Phrase, Source, Target, pair
+from .lexicon import VOWELS, Modal, Verb
 
-Tense = Literal["present", "progressive", "past", "perfect", "since", "future", "passive", "past passive"]
+Tense = Literal[
+    "present", "progressive", "past", "perfect", "since", "future", "becoming", "passive", "past passive"
+]
 
 # German verbs
 
@@ -24,8 +26,8 @@ PRETERITE = {
     "sein": ("war", "warst", "war", "waren"),
     "haben": ("hatte", "hattest", "hatte", "hatten"),
     "wissen": ("wusste", "wusstest", "wusste", "wussten"),
-    "werden": ("wurde", "wurdest", "wurde", "wurden"),
 }
+WURDE = ("wurde", "wurdest", "wurde", "wurden")
 
 
 def pick(forms: Iterable[str], agreement: Agreement) -> str:
@@ -47,24 +49,44 @@ def present_forms(verb: Verb) -> tuple[str, ...]:
 
 
 def imperative(verb: Verb) -> str:
-    """What one says to a friend, without the prefix: lies, ruf, warte."""
-    stem, third = verb.stem_infinitive.removesuffix("n").removesuffix("e"), verb.third_person
-    changes_to_i = "e" in stem and "e" not in third.removesuffix("t").replace("ie", "i") and "i" in third
-    if changes_to_i:
-        return third.removesuffix("t")
-    return stem + ("e" if stem.endswith(("t", "d", "chn", "ffn", "ig", "er", "ier")) else "")
+    """What one says to a friend, without the prefix: lies, ruf, warte, sammle."""
+    stem, third = (
+        verb.stem_infinitive.removesuffix("n").removesuffix("e"),
+        verb.third_person.removesuffix("t"),
+    )
+    if third not in (stem, stem + "e") and "ä" not in third:
+        return third
+    if stem.endswith("el"):
+        return stem.removesuffix("el") + "le"
+    return stem + ("e" if stem.endswith(("t", "d", "chn", "ffn", "ig", "er")) else "")
 
 
 # English verbs
 
-DOUBLING = {"put", "run", "swim", "sit", "get", "begin", "forget", "win", "plan", "hug", "wrap", "shop", "chat", "stop"}
+DOUBLING = {
+    "put",
+    "run",
+    "swim",
+    "sit",
+    "get",
+    "begin",
+    "forget",
+    "win",
+    "plan",
+    "hug",
+    "wrap",
+    "shop",
+    "chat",
+    "stop",
+    "travel",
+}
 
 
 def third_person(base: str) -> str:
     """he calls, goes, tries, has."""
     if base == "have":
         return "has"
-    if base.endswith("y") and base[-2] not in "aeo":
+    if base.endswith("y") and base[-2] not in VOWELS:
         return base[:-1] + "ies"
     return base + ("es" if base.endswith(("s", "x", "z", "ch", "sh", "o")) else "s")
 
@@ -106,8 +128,8 @@ class Setting:
 class VerbComplex:
     """All verbal words of a clause.
 
-    `finite` stands second or last, `tail` at the end. `auxiliaries` are the English words before the verb: the
-    first one changes places with the subject in a question and is followed by `not`.
+    `finite` stands second or last, `tail` at the end. `auxiliaries` are the English words before the verb;
+    the first changes places with the subject in a question and is followed by `not`.
     """
 
     finite: Source
@@ -134,13 +156,18 @@ def german_verb(verb: Verb, agreement: Agreement, setting: Setting, *, verb_fina
         forms = setting.modal.forms if setting.modal else IRREGULAR_PRESENT["werden"]
         infinitive = Source(verb.infinitive)
         return GermanVerb(Source(pick(forms, agreement)), (infinitive,), infinitive)
+    if setting.tense == "becoming":  # wird … zwölf Jahre alt ↔ will be twelve years old
+        becomes = Source(pick(IRREGULAR_PRESENT["werden"], agreement))
+        return GermanVerb(becomes, (), becomes)
     if setting.tense in ("passive", "past passive"):
-        forms = (PRETERITE if setting.tense == "past passive" else IRREGULAR_PRESENT)["werden"]
+        forms = WURDE if setting.tense == "past passive" else IRREGULAR_PRESENT["werden"]
         participle = Source(verb.participle)
         return GermanVerb(Source(pick(forms, agreement)), (participle,), participle)
     if is_past and verb.stem_infinitive not in PRETERITE:
         participle = Source(verb.participle)
-        return GermanVerb(Source(pick(IRREGULAR_PRESENT[verb.auxiliary], agreement)), (participle,), participle)
+        return GermanVerb(
+            Source(pick(IRREGULAR_PRESENT[verb.auxiliary], agreement)), (participle,), participle
+        )
     finite = pick(PRETERITE[verb.stem_infinitive] if is_past else present_forms(verb), agreement)
     if verb.prefix and not verb_final:
         stem, prefix = Source(finite), Source(verb.prefix)
@@ -149,26 +176,30 @@ def german_verb(verb: Verb, agreement: Agreement, setting: Setting, *, verb_fina
     return GermanVerb(word, (), word)
 
 
-def english_words(verb: Verb, first: str, german: GermanVerb, extra: tuple[Source, ...] = ()) -> tuple[Target, ...]:
+def english_words(
+    verb: Verb, first: str, german: GermanVerb, extra: tuple[Source, ...] = ()
+) -> tuple[Target, ...]:
     """The English verb and its particles: `ruft … an` ↔ `calls`, but `zieht … an` ↔ `puts` … `on`."""
     prefix = (german.prefix,) if german.prefix else ()
     sources = (german.content,) if verb.particles else (german.content, *prefix)
     particles = tuple(Target(word, prefix or (german.content,)) for word in verb.particles)
-    return (Target(first, dict_unique((*sources, *extra))), *particles)
+    return (Target(first, unique((*sources, *extra))), *particles)
 
 
-def dict_unique(sources: tuple[Source, ...]) -> tuple[Source, ...]:
+def unique(sources: tuple[Source, ...]) -> tuple[Source, ...]:
     """The sources, each once."""
     return tuple(dict.fromkeys(sources))
 
 
 def modal_words(modal: Modal, agreement: Agreement, german: GermanVerb, *, supported: bool) -> VerbParts:
-    """The English of a modal verb: auxiliaries and what stands before the main verb; `to` goes with the infinitive."""
+    """The English of a modal verb: auxiliaries, and what stands before the main verb.
+
+    `to` goes with the infinitive.
+    """
     first, *rest = modal.english
     sources = (german.finite,)
     if first == "be":
-        first, supported = be_form(agreement, is_past=modal.is_past), True
-        words = [first, *rest]
+        words, supported = [be_form(agreement, is_past=modal.is_past), *rest], True
     elif rest in (["to"],) and supported:
         words = [do_form(agreement, is_past=modal.is_past), first, *rest]
     elif rest == ["to"]:
@@ -189,7 +220,13 @@ def do_form(agreement: Agreement, *, is_past: bool) -> str:
 
 
 def english_verb(
-    verb: Verb, agreement: Agreement, setting: Setting, german: GermanVerb, reflexive: tuple[Source, ...], *, supported: bool
+    verb: Verb,
+    agreement: Agreement,
+    setting: Setting,
+    german: GermanVerb,
+    reflexive: tuple[Source, ...],
+    *,
+    supported: bool,
 ) -> VerbParts:
     """The English auxiliaries and verb; `supported` asks for an auxiliary, for a question or a negation."""
     tense, finite = setting.tense, (german.finite,)
@@ -197,8 +234,11 @@ def english_verb(
     if setting.modal:
         auxiliaries, words = modal_words(setting.modal, agreement, german, supported=supported)
         return auxiliaries, words + base
-    if tense == "future":
+    if tense in ("future", "becoming"):
         return (Target("will", finite),), base
+    if tense == "since" and "state" not in verb.options and verb.english != "be":
+        words = (Target("been", finite), *english_words(verb, ing_form(verb.english), german, reflexive))
+        return (Target(agree("have", agreement), finite),), words
     if tense in ("perfect", "since"):
         words = english_words(verb, verb.english_participle, german, reflexive)
         return (Target(agree("have", agreement), finite),), words
@@ -207,8 +247,8 @@ def english_verb(
         return (Target(be, finite),), english_words(verb, verb.english_participle, german)
     is_past = tense == "past"
     if verb.english == "be":
-        be, *particles = english_words(verb, be_form(agreement, is_past=is_past), german, finite + reflexive)
-        return (be,), tuple(particles)
+        words = english_words(verb, be_form(agreement, is_past=is_past), german, finite + reflexive)
+        return words[:1], words[1:]
     if tense == "progressive":
         be_target = Target(be_form(agreement, is_past=False), finite)
         return (be_target,), english_words(verb, ing_form(verb.english), german, reflexive)
@@ -232,11 +272,15 @@ def verb_complex(
 
 # Clauses
 
-# The order of the German middle field and of what follows the English verb. A definite object stands after the
-# time, but before it where the clause is negated; an indefinite one comes late.
-MIDDLE = "pronoun dative recipient time frequency definite already yet negation manner means place indefinite complement"
-NEGATED_MIDDLE = "pronoun dative recipient definite time already yet negation manner means place indefinite complement"
-ENGLISH_END = "pronoun dative definite indefinite recipient complement manner place means time yet"
+# The order of the German middle field and of what follows the English verb. A definite object stands after
+# the time, but before it in a negated clause; an indefinite one comes late.
+_BEGINNING, _REST = (
+    "pronoun dative recipient",
+    "already yet negation manner means place indefinite complement",
+)
+MIDDLE = f"{_BEGINNING} time frequency definite duration {_REST}"
+NEGATED_MIDDLE = f"{_BEGINNING} definite duration time {_REST}"
+ENGLISH_END = "pronoun dative definite indefinite recipient manner complement place means time duration yet"
 ENGLISH_MIDDLE = "negation frequency already"
 
 Slots = dict[str, Phrase]
@@ -256,12 +300,16 @@ class Event:
 
     def without(self, *names: str) -> Event:
         """The event with these slots empty."""
-        return Event(self.verb, self.subject, {name: slot for name, slot in self.slots.items() if name not in names})
+        return Event(
+            self.verb, self.subject, {name: slot for name, slot in self.slots.items() if name not in names}
+        )
 
 
-def middle(event: Event, complex_: VerbComplex, *, subject: Phrase | None, fronted: str = "") -> tuple[Source, ...]:
+def middle(
+    event: Event, complex_: VerbComplex, *, subject: Phrase | None, fronted: str = ""
+) -> tuple[Source, ...]:
     """The German middle field, with the subject where it is not in front."""
-    reflexive = (complex_.reflexive,) if complex_.reflexive else ()
+    reflexive: tuple[Source, ...] = (complex_.reflexive,) if complex_.reflexive else ()
     if subject is None:
         words = reflexive
     elif event.subject.is_pronoun or fronted == "final":
@@ -275,12 +323,19 @@ def middle(event: Event, complex_: VerbComplex, *, subject: Phrase | None, front
 
 
 def english_side(
-    event: Event, complex_: VerbComplex, subject: tuple[Target, ...], *, inverted: bool = False, fronted: str = ""
+    event: Event,
+    complex_: VerbComplex,
+    subject: tuple[Target, ...],
+    *,
+    inverted: bool = False,
+    fronted: str = "",
 ) -> tuple[Target, ...]:
     """The English clause: subject, auxiliary, not, adverb, verb and the rest."""
 
     def slots(names: str) -> tuple[Target, ...]:
-        return tuple(word for name in names.split() if name != fronted for word in event.slots.get(name, Phrase()).en)
+        return tuple(
+            word for name in names.split() if name != fronted for word in event.slots.get(name, Phrase()).en
+        )
 
     first, others = complex_.auxiliaries[:1], complex_.auxiliaries[1:]
     head = first + subject if inverted else subject + first
@@ -296,10 +351,11 @@ def main_clause(event: Event, setting: Setting, front: str = "subject") -> Phras
     subject = event.subject.phrase("nom")
     front_phrase = subject if front == "subject" else event.slots[front]
     rest = middle(event, complex_, subject=None if front == "subject" else subject, fronted=front)
-    is_first_in_both = front in ("time", "frequency")
+    is_first_in_both = front in ("time", "duration", "frequency")
     english = english_side(event, complex_, subject.en, fronted=front if is_first_in_both else "")
     return Phrase(
-        front_phrase.de + (complex_.finite,) + rest + complex_.tail, (front_phrase.en if is_first_in_both else ()) + english
+        (*front_phrase.de, complex_.finite, *rest, *complex_.tail),
+        (front_phrase.en if is_first_in_both else ()) + english,
     )
 
 
@@ -310,7 +366,9 @@ def subordinate(event: Event, setting: Setting, opener: Phrase | None = None) ->
     )
     subject, opener = event.subject.phrase("nom"), opener or Phrase()
     words = middle(event, complex_, subject=subject, fronted="final")
-    return opener + Phrase(words + complex_.tail + (complex_.finite,), english_side(event, complex_, subject.en))
+    return opener + Phrase(
+        words + complex_.tail + (complex_.finite,), english_side(event, complex_, subject.en)
+    )
 
 
 def question(event: Event, setting: Setting, asked: Phrase | None = None) -> Phrase:
@@ -323,6 +381,14 @@ def question(event: Event, setting: Setting, asked: Phrase | None = None) -> Phr
     )
 
 
+def verb_first_clause(event: Event, setting: Setting) -> Phrase:
+    """A statement without what stands before its German verb."""
+    complex_ = verb_complex(event.verb, event.subject, setting, supported="negation" in event.slots)
+    subject = event.subject.phrase("nom")
+    german = (complex_.finite, *middle(event, complex_, subject=subject), *complex_.tail)
+    return Phrase(german, english_side(event, complex_, subject.en))
+
+
 def infinitive_clause(event: Event, opener: Phrase | None = None) -> Phrase:
     """`das Buch zu lesen` ↔ `to read the book`, after `um` or a comma."""
     verb, opener = event.verb, opener or Phrase()
@@ -333,7 +399,9 @@ def infinitive_clause(event: Event, opener: Phrase | None = None) -> Phrase:
     else:
         to, content = Source("zu"), Source(verb.infinitive)
         tail = (to, content)
-    words = english_words(verb, verb.english, GermanVerb(content, (), content), (reflexive,) if reflexive else ())
+    words = english_words(
+        verb, verb.english, GermanVerb(content, (), content), (reflexive,) if reflexive else ()
+    )
     complex_ = VerbComplex(content, (), reflexive, (), (Target("to", (to,)), *words))
     return opener + Phrase(middle(event, complex_, subject=None) + tail, english_side(event, complex_, ()))
 
@@ -343,7 +411,9 @@ def request(event: Event) -> Phrase:
     verb = event.verb
     stem, prefix = Source(imperative(verb)), Source(verb.prefix) if verb.prefix else None
     reflexive = Source("dich") if verb.reflexive else None
-    words = english_words(verb, verb.english, GermanVerb(stem, (), stem, prefix), (reflexive,) if reflexive else ())
+    words = english_words(
+        verb, verb.english, GermanVerb(stem, (), stem, prefix), (reflexive,) if reflexive else ()
+    )
     complex_ = VerbComplex(stem, (), reflexive, (), words)
     please = pair("bitte", "please")
     rest = middle(event.without("pronoun"), complex_, subject=None)

@@ -10,7 +10,35 @@ from typing import TypeVar
 
 from . import lexicon
 from .clauses import Event
-from .entries import (
+from .grammar import (
+    ME,
+    NO_ARTICLE,
+    NOT_A,
+    NOT_ANY,
+    SILENT_THE,
+    THE,
+    THIRD_PERSON,
+    THIS,
+    WE,
+    YOU,
+    A,
+    Both,
+    Case,
+    Determiner,
+    Name,
+    Named,
+    Nominal,
+    NounPhrase,
+    Phrase,
+    Pronoun,
+    Target,
+    aligned,
+    number,
+    pair,
+    possessive,
+    prepositional,
+)
+from .lexicon import (
     ADJECTIVES,
     MEN,
     NAMED,
@@ -26,52 +54,45 @@ from .entries import (
     Verb,
     lines,
 )
-from .grammar import (
-    NO_ARTICLE,
-    NOT_A,
-    NOT_ANY,
-    SILENT_THE,
-    THE,
-    THIRD_PERSON,
-    THIS,
-    WE,
-    YOU,
-    A,
-    Both,
-    Case,
-    Determiner,
-    I,
-    Name,
-    Named,
-    Nominal,
-    NounPhrase,
-    Phrase,
-    Pronoun,
-    Target,
-    aligned,
-    number,
-    pair,
-    possessive,
-    prepositional,
-)
 
 T = TypeVar("T")
 Combination = tuple[str, str]
 
+HUMAN = {"person", "adult", "child"}
+ANIMALS = {"pet", "farm", "wild", "prey"}
 PEOPLE = {"person", "adult", "child", "kin", "relation"}
 ALWAYS_DEFINITE = {"tidy", "cleanable", "part", "place", "waterable", "farm"}
-POSSESSABLE = {"losable", "clothes", "vehicle", "device", "furniture", "tidy", "keepable", "luggage", "relation"}
+POSSESSABLE = {
+    "losable",
+    "clothes",
+    "vehicle",
+    "device",
+    "furniture",
+    "tidy",
+    "keepable",
+    "luggage",
+    "relation",
+}
 ADVERBS = {word.split(":")[0]: word for word in lexicon.MANNERS.split()}
+HABITUAL_TIMES = (lines(lexicon.HABITUAL_TIMES), lines(lexicon.LONG_HABITUAL_TIMES))
 TIMES = {
-    "past": lines(lexicon.PAST_TIMES),
-    "habit": lines(lexicon.HABITUAL_TIMES),
-    "future": lines(lexicon.FUTURE_TIMES),
+    "past": (lines(lexicon.PAST_TIMES), lines(lexicon.LONG_PAST_TIMES)),
+    "habit": HABITUAL_TIMES,
+    "future": (lines(lexicon.FUTURE_TIMES), lines(lexicon.LONG_FUTURE_TIMES)),
+    "denied": tuple([time for time in times if not time.startswith("jede")] for times in HABITUAL_TIMES),
 }
 SUITABLE: dict[str, Callable[[Verb], bool]] = {
-    "any": lambda verb: True,
-    "habit": lambda verb: not {"past", "rare"} & set(verb.options),
+    "habit": lambda verb: not {"past", "rare", "state"} & set(verb.options),
     "active": lambda verb: not {"past", "state", "perceive"} & set(verb.options),
-    "modal": lambda verb: not {"past", "state"} & set(verb.options),
+    "modal": lambda verb: (
+        not {"past", "state", "happens"} & set(verb.options) and bool(HUMAN & set(verb.subject))
+    ),
+    "willing": lambda verb: SUITABLE["modal"](verb) and "perceive" not in verb.options,
+    "human": lambda verb: (
+        not {"past", "rare", "state"} & set(verb.options) and bool(HUMAN & set(verb.subject))
+    ),
+    "denied": lambda verb: not {"past", "rare"} & set(verb.options) and bool(HUMAN & set(verb.subject)),
+    "state": lambda verb: "state" in verb.options,
     "past": lambda verb: "state" not in verb.options,
 }
 
@@ -79,7 +100,8 @@ SUITABLE: dict[str, Callable[[Verb], bool]] = {
 @cache
 def verbs_for(suitable: str, frame: str) -> tuple[Verb, ...]:
     """The verbs of a kind (SUITABLE), of those that have the field `frame` filled where it is given."""
-    return tuple(verb for verb in VERBS if SUITABLE[suitable](verb) and (not frame or getattr(verb, frame)))
+    verbs = [verb for verb in VERBS if SUITABLE[suitable](verb) and (not frame or getattr(verb, frame))]
+    return tuple(verb for verb in verbs for _ in range(verb.weight))
 
 
 @cache
@@ -103,16 +125,17 @@ def adjectives_for(noun: Noun) -> tuple[Adjective, ...]:
 
 @dataclass
 class Draw:
-    """A source of random choice that deals every list like a deck of cards, so that all entries come up alike."""
+    """Random choice that deals every list like a deck of cards, so that all entries come up alike."""
 
     random: Random
     decks: dict[object, list[object]] = field(default_factory=dict)
     used: set[str] = field(default_factory=set)
     combinations: set[Combination] = field(default_factory=set)
+    verbs: set[str] = field(default_factory=set)
 
     def start_sentence(self) -> None:
         """Forget which words the last sentence used."""
-        self.used, self.combinations = set(), set()
+        self.used, self.combinations, self.verbs = set(), set(), set()
 
     def chance(self, probability: float) -> bool:
         """True with this probability."""
@@ -130,17 +153,24 @@ class Draw:
 
     def word(self, text: str) -> str:
         """An entry of a list written as a string of words."""
-        return self.deal(text, text.split())
+        return self.deal(("word", text), text.split())
 
-    def noun(self, tags: tuple[str, ...]) -> Noun:
-        """A noun with one of the tags that the sentence has not used."""
-        noun = self.deal(tags, nouns_with(tags), lambda noun: noun.english not in self.used)
+    def verb(self, suitable: str, frame: str = "", accept: Callable[[Verb], bool] = lambda _: True) -> Verb:
+        """A verb of a kind (SUITABLE) that has the field `frame` filled and is accepted."""
+        return self.deal(("verb", suitable, frame), verbs_for(suitable, frame), accept)
+
+    def noun(self, tags: tuple[str, ...], accept: Callable[[Noun], bool] = lambda _: True) -> Noun:
+        """A noun with one of the tags that is accepted and that the sentence has not used."""
+        options = nouns_with(tags)
+        noun = self.deal(tags, options, lambda noun: noun.english not in self.used and accept(noun))
         self.used.add(noun.english)
         return noun
 
     def place(self, tags: tuple[str, ...]) -> Place:
         """A place with one of the tags that the sentence has not used."""
-        place = self.deal(("place", tags), places_with(tags), lambda place: place.noun.english not in self.used)
+        place = self.deal(
+            ("place", tags), places_with(tags), lambda place: place.noun.english not in self.used
+        )
         self.used.add(place.noun.english)
         return place
 
@@ -148,18 +178,23 @@ class Draw:
 # Nominals
 
 
-def adjective(draw: Draw, noun: Noun, probability: float = 0.35) -> tuple[Adjective | None, bool]:
+def adjective(
+    draw: Draw, noun: Noun, probability: float = 0.35, *, is_new: bool = False
+) -> tuple[Adjective | None, bool]:
     """An adjective for a noun now and then, and whether `sehr` stands before it."""
     options = adjectives_for(noun)
     if not options or not draw.chance(probability):
         return None, False
     chosen = draw.deal(("adjective", noun), options)
-    return chosen, bool(chosen.comparative) and draw.chance(0.1)
+    if chosen.english in draw.used:
+        return None, False
+    draw.used.add(chosen.english)
+    return chosen, is_new and bool(chosen.comparative) and draw.chance(0.3)
 
 
 def described(draw: Draw, noun: Noun, determiner: Determiner, *, plural: bool = False) -> NounPhrase:
     """A noun with its determiner and now and then an adjective."""
-    return NounPhrase(noun, determiner, plural, *adjective(draw, noun))
+    return NounPhrase(noun, determiner, plural, *adjective(draw, noun, is_new=determiner is A))
 
 
 def name(draw: Draw) -> Name:
@@ -183,13 +218,19 @@ def kin(draw: Draw, owner: Pronoun | None, tags: tuple[str, ...] = ("kin",)) -> 
     noun = draw.noun(tags)
     if draw.chance(0.15) and not noun.always_plural:
         return NounPhrase(noun, owner=name(draw))
-    owner = owner or draw.deal("owners", [I, YOU, WE, THIRD_PERSON["m"]])
+    owner = owner or draw.deal("owners", [ME, YOU, WE, THIRD_PERSON["m"]])
     return NounPhrase(noun, possessive(owner), "plural" in noun.tags and draw.chance(0.25))
 
 
 def pronoun_subject(draw: Draw) -> Pronoun:
     """ich, du, er, sie, wir or sie."""
-    return draw.deal("pronouns", [I, YOU, WE, THIRD_PERSON["m"], THIRD_PERSON["f"], THIRD_PERSON["p"]])
+    return draw.deal("pronouns", [ME, YOU, WE, THIRD_PERSON["m"], THIRD_PERSON["f"], THIRD_PERSON["p"]])
+
+
+def person_asked_about(draw: Draw) -> Nominal:
+    """Somebody a question may be about: not the speaker."""
+    options = [YOU, YOU, THIRD_PERSON["m"], THIRD_PERSON["f"], THIRD_PERSON["p"]]
+    return draw.deal("asked about", options) if draw.chance(0.2) else person(draw, third=True)
 
 
 def person(draw: Draw, tags: tuple[str, ...] = ("adult", "child"), *, third: bool = False) -> Nominal:
@@ -206,11 +247,11 @@ def person(draw: Draw, tags: tuple[str, ...] = ("adult", "child"), *, third: boo
     if chance < 0.5 and "adult" in tags:
         return kin(draw, None)
     if chance < 0.56 and "adult" in tags:
-        owner = draw.deal("owners", [I, YOU, WE, THIRD_PERSON["m"]])
+        owner = draw.deal("owners", [ME, YOU, WE, THIRD_PERSON["m"]])
         return described(draw, draw.noun(("relation",)), possessive(owner))
     if chance < 0.6 and "adult" in tags:
-        owner = possessive(draw.deal("owners", [I, YOU, WE, THIRD_PERSON["m"]]))
-        return NounPhrase(draw.noun(("kin",)), owner=NounPhrase(draw.noun(("relation",)), owner))
+        whose = possessive(draw.deal("owners", [ME, YOU, WE, THIRD_PERSON["m"]]))
+        return NounPhrase(draw.noun(("kin",)), owner=NounPhrase(draw.noun(("relation",)), whose))
     return countable_person(draw, tags)
 
 
@@ -228,13 +269,14 @@ def animal(draw: Draw, tags: tuple[str, ...]) -> NounPhrase:
     """An animal, one or several."""
     noun = draw.noun(tags)
     if "keepable" in noun.tags and "pet" in noun.tags and draw.chance(0.25):
-        return described(draw, noun, possessive(draw.deal("owners", [I, YOU, WE, THIRD_PERSON["m"]])))
+        return described(draw, noun, possessive(draw.deal("owners", [ME, YOU, WE, THIRD_PERSON["m"]])))
     return described(draw, noun, THE, plural=draw.chance(0.25))
 
 
-def subject(draw: Draw, verb: Verb, *, third: bool = False) -> Nominal:
-    """Somebody or something that does what the verb says."""
-    tags = verb.subject if len(verb.subject) == 1 else (draw.word(" ".join(verb.subject)),)
+def subject(draw: Draw, verb: Verb, *, third: bool = False, human: bool = False) -> Nominal:
+    """Somebody or something that does what the verb says; `human` leaves out the animals where it can."""
+    choices = tuple(tag for tag in verb.subject if tag in HUMAN) if human else verb.subject
+    tags = (draw.word(" ".join(choices or verb.subject)),)
     if tags == ("person",):
         return person(draw, third=third)
     if tags in (("adult",), ("child",)):
@@ -244,18 +286,20 @@ def subject(draw: Draw, verb: Verb, *, third: bool = False) -> Nominal:
 
 def pronoun_object(draw: Draw, case: Case, actor: Nominal) -> Pronoun:
     """A pronoun of another person than the subject; not acc. sie, which could be her or them."""
-    options = [I, YOU, WE, THIRD_PERSON["m"]]
+    options = [ME, YOU, WE, THIRD_PERSON["m"]]
     if case == "dat":
         options += [THIRD_PERSON["f"], THIRD_PERSON["p"]]
     person_of_actor = actor.agreement.person
-    return draw.deal(("object", case), options, lambda p: p.agreement.person == 3 or p.agreement.person != person_of_actor)
+    return draw.deal(
+        ("object", case), options, lambda p: p.agreement.person == 3 or p.agreement.person != person_of_actor
+    )
 
 
 def owner_for(draw: Draw, actor: Nominal) -> Pronoun:
     """Whose thing the subject has to do with: mostly its own."""
     if actor.anaphor.english.subject != "it" and draw.chance(0.7):
         return actor.anaphor
-    return draw.deal("object owners", [I, YOU, WE])
+    return draw.deal("object owners", [ME, YOU, WE])
 
 
 def definite(draw: Draw, noun: Noun, actor: Nominal) -> NounPhrase:
@@ -270,19 +314,23 @@ def definite(draw: Draw, noun: Noun, actor: Nominal) -> NounPhrase:
     if noun.tags & POSSESSABLE and draw.chance(0.35):
         return described(draw, noun, possessive(owner_for(draw, actor)))
     if noun.tags & {"losable", "vehicle", "clothes"} and draw.chance(0.15):
-        owner = name(draw) if draw.chance(0.5) else NounPhrase(draw.noun(("kin",)), possessive(owner_for(draw, actor)))
+        owner = (
+            name(draw)
+            if draw.chance(0.5)
+            else NounPhrase(draw.noun(("kin",)), possessive(owner_for(draw, actor)))
+        )
         is_single = not isinstance(owner, NounPhrase) or not owner.noun.always_plural
         return NounPhrase(noun, owner=owner if is_single else name(draw))
-    if "part" in noun.tags and draw.chance(0.25):
-        return NounPhrase(noun, owner=NounPhrase(draw.noun(("rentable", "sight"))))
+    if "opening" in noun.tags and draw.chance(0.35):
+        return NounPhrase(noun, owner=NounPhrase(draw.noun(("doors",))))
     return described(draw, noun, draw.random.choices([THE, THIS], [5, 1])[0], plural=draw.chance(0.12))
 
 
-def indefinite(draw: Draw, noun: Noun) -> NounPhrase:
-    """Some thing or things, without saying which."""
+def indefinite(draw: Draw, noun: Noun, *, is_counted: bool = True) -> NounPhrase:
+    """Some thing or things, without saying which; `is_counted` allows a number."""
     if noun.is_mass:
         return described(draw, noun, NO_ARTICLE)
-    if draw.chance(0.2):
+    if is_counted and draw.chance(0.2):
         return described(draw, noun, number(draw.word(lexicon.NUMBERS)), plural=True)
     if "plural" in noun.tags and draw.chance(0.4):
         return described(draw, noun, NO_ARTICLE, plural=True)
@@ -293,30 +341,38 @@ def negative(draw: Draw, noun: Noun) -> NounPhrase:
     """kein ↔ not … a, not … any."""
     if noun.is_mass:
         return NounPhrase(noun, NOT_ANY)
-    return described(draw, noun, NOT_A, plural="plural" in noun.tags and draw.chance(0.5))
+    return NounPhrase(noun, NOT_A, plural="plural" in noun.tags and draw.chance(0.5))
 
 
 def is_indefinite(nominal: Nominal) -> bool:
     """Whether the object stands late in the German clause."""
     if isinstance(nominal, Named):
         return True
-    return isinstance(nominal, NounPhrase) and not nominal.owner and nominal.determiner.adjective != THE.adjective and (
-        nominal.determiner in (A, NO_ARTICLE, NOT_A, NOT_ANY) or nominal.determiner.adjective == NO_ARTICLE.adjective
+    return (
+        isinstance(nominal, NounPhrase)
+        and not nominal.owner
+        and nominal.determiner.adjective != THE.adjective
+        and (
+            nominal.determiner in (A, NO_ARTICLE, NOT_A, NOT_ANY)
+            or nominal.determiner.adjective == NO_ARTICLE.adjective
+        )
     )
 
 
 def nominal_for(draw: Draw, verb: Verb, tags: tuple[str, ...], actor: Nominal, kind: str) -> NounPhrase:
-    """Something the verb has to do with; kind is any, definite, indefinite or negative."""
+    """Something the verb has to do with; kind is any, counted, definite, bare or negative."""
     noun = draw.noun(tags)
     draw.combinations.add((verb.lemma, noun.singular))
     if kind == "negative" and "kin" not in noun.tags:
         return negative(draw, noun)
+    if kind == "bare":
+        return described(draw, noun, NO_ARTICLE, plural=not noun.is_mass)
     if kind == "definite" or noun.tags & (ALWAYS_DEFINITE | {"kin", "meal"}):
         return definite(draw, noun, actor)
-    if kind == "indefinite":
-        return indefinite(draw, noun)
     likely_definite = 0.7 if noun.tags & PEOPLE else 0.5
-    return definite(draw, noun, actor) if draw.chance(likely_definite) else indefinite(draw, noun)
+    if draw.chance(likely_definite):
+        return definite(draw, noun, actor)
+    return indefinite(draw, noun, is_counted=kind == "counted")
 
 
 # Events
@@ -324,7 +380,7 @@ def nominal_for(draw: Draw, verb: Verb, tags: tuple[str, ...], actor: Nominal, k
 
 def named(draw: Draw, verb: Verb, kind: str) -> Named:
     """A language, a game, a city, a country…"""
-    chosen = draw.deal(kind, NAMED[kind])
+    chosen = draw.deal(("named", kind), NAMED[kind])
     draw.combinations.add((verb.lemma, chosen.german))
     return Named(chosen)
 
@@ -343,8 +399,10 @@ def some_place(draw: Draw, verb: Verb, tags: tuple[str, ...], *, where_to: bool 
     chosen, is_very = adjective(draw, place.noun, 0.2)
     determiner = THE
     if "tidy" in place.noun.tags and draw.chance(0.15):
-        determiner = possessive(draw.deal("owners", [I, YOU, WE, THIRD_PERSON["m"]]))
-    return place_phrase(place, where_to=where_to, phrase=NounPhrase(place.noun, determiner, False, chosen, is_very))
+        determiner = possessive(draw.deal("owners", [ME, YOU, WE, THIRD_PERSON["m"]]))
+    return place_phrase(
+        place, where_to=where_to, phrase=NounPhrase(place.noun, determiner, False, chosen, is_very)
+    )
 
 
 def complement(draw: Draw, verb: Verb, actor: Nominal) -> Phrase:
@@ -352,7 +410,9 @@ def complement(draw: Draw, verb: Verb, actor: Nominal) -> Phrase:
     governed: Preposition = draw.random.choice(verb.prepositions)
     tags = draw.word(" ".join(governed.tags)) if set(governed.tags) & set(NAMED) else ""
     nominal: Nominal = (
-        named(draw, verb, tags) if tags in NAMED else nominal_for(draw, verb, governed.tags, actor, "definite")
+        named(draw, verb, tags)
+        if tags in NAMED
+        else nominal_for(draw, verb, governed.tags, actor, "definite")
     )
     return prepositional(governed.german, governed.case, governed.english, nominal)  # type: ignore[arg-type]
 
@@ -368,12 +428,17 @@ def event(
     is_plain: bool = False,
     third: bool = False,
 ) -> Event:
-    """Somebody doing something; kind is that of the direct object, `is_plain` leaves out place and manner."""
-    verb = verb or draw.deal(("verb", suitable, frame), verbs_for(suitable, frame))
-    actor = actor or subject(draw, verb, third=third)
+    """Somebody doing something.
+
+    `kind` is that of the direct object, `none` to leave objects out; `is_plain` leaves out place and manner.
+    """
+    verb = verb or draw.verb(suitable, frame)
+    draw.verbs.add(verb.lemma)
+    actor = actor or subject(draw, verb, third=third, human=suitable in ("modal", "human"))
     if isinstance(actor, NounPhrase):
         draw.combinations.add((actor.noun.singular, verb.lemma))
     slots: dict[str, Phrase] = {}
+    kind = "counted" if kind == "any" and suitable in ("past", "modal") else kind
     _objects(draw, verb, actor, kind, slots)
     if verb.prepositions:
         slots["complement"] = complement(draw, verb, actor)
@@ -393,6 +458,8 @@ def event(
 
 def _objects(draw: Draw, verb: Verb, actor: Nominal, kind: str, slots: dict[str, Phrase]) -> None:
     """The objects of the verb, put into their slots."""
+    if kind == "none":
+        return
     takes_pronoun = not (verb.particles and verb.prefix)
     if verb.dative:
         _person_object(draw, verb, actor, "dat", verb.dative, slots, takes_pronoun=takes_pronoun)
@@ -447,20 +514,28 @@ def means(draw: Draw) -> Phrase:
 # Times
 
 
-def time(draw: Draw, kind: str) -> Phrase:
-    """A time in the past, in the future, or again and again."""
-    chance = draw.random.random()
-    if chance < 0.14 and kind != "habit":
+def time(draw: Draw, kind: str, verb: Verb) -> Phrase:
+    """A time in the past, in the future, or again and again, that suits the verb."""
+    chance, is_brief = draw.random.random(), "brief" in verb.options
+    if kind in ("habit", "denied"):
+        if is_brief and chance < 0.15 and kind == "habit":
+            return o_clock(draw)
+    elif chance < 0.15 and "long" not in verb.options:
         return aligned("am:on " + draw.word(lexicon.WEEKDAYS))
-    if chance < 0.24 and kind != "habit":
-        count, unit = pair(*draw.word(lexicon.NUMBERS).split(":")), pair(*draw.word(lexicon.UNITS).split(":"))
-        if kind == "future":
-            return pair("in", "in") + count + unit
-        ago = pair("vor", "ago")
-        return Phrase(ago.de + count.de + unit.de, count.en + unit.en + ago.en)
-    if chance < 0.14:
-        return o_clock(draw)
-    return aligned(draw.deal(kind, TIMES[kind]))
+    elif chance < 0.25:
+        long_units = lexicon.UNITS if kind == "past" else lexicon.COMING_UNITS
+        return some_time_away(draw, kind, lexicon.SHORT_UNITS if is_brief else long_units)
+    is_long = not is_brief and ("long" in verb.options or draw.chance(0.6))
+    return aligned(draw.deal((kind, is_long), TIMES[kind][is_long]))
+
+
+def some_time_away(draw: Draw, kind: str, units: str) -> Phrase:
+    """vor drei Tagen ↔ three days ago; in drei Tagen ↔ in three days."""
+    span = aligned(f"{draw.word(lexicon.NUMBERS)} {draw.word(units)}")
+    if kind == "future":
+        return pair("in", "in") + span
+    ago = pair("vor", "ago")
+    return Phrase(ago.de + span.de, span.en + ago.en)
 
 
 def o_clock(draw: Draw) -> Phrase:
@@ -471,3 +546,8 @@ def o_clock(draw: Draw) -> Phrase:
 def frequency(draw: Draw) -> Phrase:
     """How often."""
     return aligned(draw.word(lexicon.FREQUENCIES))
+
+
+def timed(draw: Draw, happening: Event, kind: str) -> Event:
+    """The event with a time."""
+    return happening.plus(time=time(draw, kind, happening.verb))

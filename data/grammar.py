@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
-from .entries import VOWELS, Adjective, Noun, ProperNoun
+from .lexicon import VOWELS, Adjective, Noun, ProperNoun
 
 Case = Literal["nom", "acc", "dat", "gen"]
 
@@ -71,6 +71,9 @@ class Agreement:
     plural: bool = False
 
 
+THIRD_SINGULAR, THIRD_PLURAL = Agreement(), Agreement(plural=True)
+
+
 @dataclass(frozen=True)
 class GermanPronoun:
     """A German personal pronoun with its reflexive and the stem of its possessive."""
@@ -119,14 +122,23 @@ class Pronoun:
 
     def phrase(self, case: Case) -> Phrase:
         """The pronoun in a case."""
-        return pair(getattr(self.german, case), self.english.subject if case == "nom" else self.english.object)
+        return pair(
+            getattr(self.german, case), self.english.subject if case == "nom" else self.english.object
+        )
 
 
-I = Pronoun(GermanPronoun("ich", "mich", "mir", "mich", "mein"), EnglishPronoun("I", "me", "my"), Agreement(1))  # noqa: E741
-YOU = Pronoun(GermanPronoun("du", "dich", "dir", "dich", "dein"), EnglishPronoun("you", "you", "your"), Agreement(2))
-WE = Pronoun(GermanPronoun("wir", "uns", "uns", "uns", "unser"), EnglishPronoun("we", "us", "our"), Agreement(1, True))
+ME = Pronoun(
+    GermanPronoun("ich", "mich", "mir", "mich", "mein"), EnglishPronoun("I", "me", "my"), Agreement(1)
+)
+YOU = Pronoun(
+    GermanPronoun("du", "dich", "dir", "dich", "dein"), EnglishPronoun("you", "you", "your"), Agreement(2)
+)
+WE = Pronoun(
+    GermanPronoun("wir", "uns", "uns", "uns", "unser"), EnglishPronoun("we", "us", "our"), Agreement(1, True)
+)
 THIRD_PERSON = {
-    gender: Pronoun(BY_GENDER[gender], ENGLISH_BY_GENDER[gender], Agreement(3, gender == "p")) for gender in "mfnp"
+    gender: Pronoun(BY_GENDER[gender], ENGLISH_BY_GENDER[gender], Agreement(3, gender == "p"))
+    for gender in "mfnp"
 }
 
 
@@ -146,13 +158,18 @@ class Nominal(Protocol):
 
 GENDER_ORDER = "mfnp"
 # Forms and endings by gender (m, f, n, plural); - is none.
-DEFINITE = {"nom": "der die das die", "acc": "den die das die", "dat": "dem der dem den", "gen": "des der des der"}
+DEFINITE = {
+    "nom": "der die das die",
+    "acc": "den die das die",
+    "dat": "dem der dem den",
+    "gen": "des der des der",
+}
 AFTER_DER = {"nom": "er e es e", "acc": "en e es e", "dat": "em er em en", "gen": "es er es er"}
 AFTER_EIN = {"nom": "- e - e", "acc": "en e - e", "dat": "em er em en", "gen": "es er es er"}
 WEAK = {"nom": "e e e en", "acc": "en e e en", "dat": "en en en en", "gen": "en en en en"}
 MIXED = {"nom": "er e es en", "acc": "en e es en", "dat": "en en en en", "gen": "en en en en"}
 STRONG = {"nom": "er e es e", "acc": "en e es e", "dat": "em er em en", "gen": "en er en er"}
-UNINFLECTED = {case: "- - - -" for case in DEFINITE}
+UNINFLECTED = dict.fromkeys(DEFINITE, "- - - -")
 
 
 def form(table: dict[str, str], case: Case, gender: str) -> str:
@@ -183,6 +200,7 @@ NO_ARTICLE = Determiner("", UNINFLECTED, STRONG, "")
 SILENT_A = Determiner("", UNINFLECTED, STRONG, "a")
 NOT_A = Determiner("kein", AFTER_EIN, MIXED, "a", "any")
 NOT_ANY = Determiner("kein", AFTER_EIN, MIXED, "any")
+NO = Determiner("kein", AFTER_EIN, MIXED, "no")
 THIS = Determiner("dies", AFTER_DER, WEAK, "this", "these")
 WHICH = Determiner("welch", AFTER_DER, WEAK, "which")
 HOW_MANY = Determiner("wie viele", UNINFLECTED, STRONG, "how many")
@@ -202,7 +220,9 @@ def number(entry: str) -> Determiner:
 def count_syllables(word: str) -> int:
     """The number of groups of vowels."""
     letters = word.lower()
-    return sum(b in "aeiouyäöü" and a not in "aeiouyäöü" for a, b in zip(" " + letters, letters, strict=False))
+    return sum(
+        b in "aeiouyäöü" and a not in "aeiouyäöü" for a, b in zip(" " + letters, letters, strict=False)
+    )
 
 
 def decline(noun: Noun, case: Case, *, plural: bool) -> str:
@@ -213,8 +233,10 @@ def decline(noun: Noun, case: Case, *, plural: bool) -> str:
         return noun.singular + (noun.weak_ending if case != "nom" else "")
     if case != "gen" or noun.gender == "f":
         return noun.singular
-    is_short = count_syllables(noun.singular) == 1 and noun.singular[-1] not in "aeiou" and len(noun.singular) < 6
-    return noun.singular + ("es" if is_short or noun.singular.endswith(("s", "ß", "z", "x")) else "s")
+    is_short = count_syllables(noun.singular) == 1 and not noun.plural.endswith("s")
+    return noun.singular + (
+        "es" if is_short or noun.singular.endswith(("s", "ß", "z", "x", "zt", "st")) else "s"
+    )
 
 
 @dataclass(frozen=True)
@@ -224,7 +246,7 @@ class Name:
     name: ProperNoun
     title: str = ""
     is_pronoun: bool = False
-    agreement: Agreement = Agreement()
+    agreement: Agreement = THIRD_SINGULAR
 
     @property
     def anaphor(self) -> Pronoun:
@@ -296,7 +318,9 @@ class NounPhrase:
 
     def _noun(self, case: Case) -> Phrase:
         plural = self.gender == "p"
-        return pair(decline(self.noun, case, plural=plural), self.noun.english_plural if plural else self.noun.english)
+        return pair(
+            decline(self.noun, case, plural=plural), self.noun.english_plural if plural else self.noun.english
+        )
 
 
 def absorb(determiner: Phrase, description: Phrase, noun: Phrase) -> Phrase:
@@ -315,7 +339,7 @@ class Both:
     first: Nominal
     second: Nominal
     is_pronoun: bool = False
-    agreement: Agreement = Agreement(3, True)
+    agreement: Agreement = THIRD_PLURAL
     anaphor: Pronoun = THIRD_PERSON["p"]
 
     def phrase(self, case: Case) -> Phrase:
@@ -329,7 +353,7 @@ class Named:
 
     name: ProperNoun
     is_pronoun: bool = False
-    agreement: Agreement = Agreement()
+    agreement: Agreement = THIRD_SINGULAR
 
     @property
     def anaphor(self) -> Pronoun:
@@ -359,7 +383,9 @@ CONTRACTIONS = {
 def prepositional(german: str, case: Case, english: str, nominal: Nominal) -> Phrase:
     """A preposition with its nominal; where it contracts with the article, the two share their links."""
     phrase = nominal.phrase(case)
-    if isinstance(nominal, Named) and german == "nach" and nominal.name.article:  # nach Italien, in die Schweiz
+    if (
+        isinstance(nominal, Named) and german == "nach" and nominal.name.article
+    ):  # nach Italien, in die Schweiz
         german, phrase = "in", nominal.phrase("acc")
     article, rest = phrase.de[0], phrase.de[1:]
     contraction = CONTRACTIONS.get((german, article.text))
@@ -367,7 +393,8 @@ def prepositional(german: str, case: Case, english: str, nominal: Nominal) -> Ph
         return pair(german, english) + phrase
     merged = Source(contraction)
     words = [
-        Target(word.text, tuple(merged if source is article else source for source in word.sources)) for word in phrase.en
+        Target(word.text, tuple(merged if source is article else source for source in word.sources))
+        for word in phrase.en
     ]
     return Phrase((merged, *rest), (*(Target(word, (merged,)) for word in english.split()), *words))
 
@@ -412,12 +439,25 @@ def starts_with_vowel(word: str) -> bool:
     return word[0].lower() in VOWELS and not word.startswith(("use", "uni", "eu"))
 
 
+def contracted(words: tuple[Target, ...]) -> list[Target]:
+    """The English words with `can not` written as one."""
+    result: list[Target] = []
+    for word in words:
+        if result and (result[-1].text, word.text) == ("can", "not"):
+            word = Target("cannot", result.pop().sources + word.sources)
+        result.append(word)
+    return result
+
+
 def spell(phrase: Phrase) -> SentencePair:
     """A finished sentence as words and links."""
     position = {source: index for index, source in enumerate(phrase.de)}
-    english = [word.text for word in phrase.en]
+    targets = contracted(phrase.en)
+    english = [word.text for word in targets]
     for index, following in enumerate(english[1:]):
         if english[index] == "a" and starts_with_vowel(following):
             english[index] = "an"
-    links = sorted({(position[source], index) for index, word in enumerate(phrase.en) for source in word.sources})
+    links = sorted(
+        {(position[source], index) for index, word in enumerate(targets) for source in word.sources}
+    )
     return SentencePair(capitalise([word.text for word in phrase.de]), capitalise(english), tuple(links))

@@ -1,8 +1,11 @@
 """The model folder: saved whole or not at all, verified when it is loaded."""
 
+import hashlib
 import json
-import math
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -12,16 +15,17 @@ import torch
 from torch import Tensor
 
 from nmt import __version__
-from nmt.config.schema import Config
+from nmt.config.schema import Config, ModelConfig
 from nmt.config.toml import load_config, to_toml
 from nmt.errors import ModelError, NmtError, UsageError
-from nmt.files import make_dir, publish_dir, remove_dir, sha256_file, write_bytes, write_json
+from nmt.files import make_dir, publish_dir, remove_dir, remove_file, sha256_file, write_bytes, write_json
 from nmt.hardware import use_device
 from nmt.model import Transformer
 from nmt.tokenizer import Tokenizer
 
 FORMAT = 1
 MANIFEST = "manifest.json"
+DIGEST = "manifest_sha256"  # in the manifest, of all else in it
 CONFIG = "config.toml"
 WEIGHTS = "model.safetensors"
 TOKENIZER = "tokenizer.model"
@@ -56,6 +60,7 @@ def build_network(config: Config, src_tokenizer: Tokenizer, tgt_tokenizer: Token
 def save_model(model: TranslationModel, model_dir: Path) -> None:
     """Write the files of a model into a folder, the manifest last: without one there is no model."""
     make_dir(model_dir)
+    remove_file(model_dir / MANIFEST)  # of a model that was there before
     contents = {CONFIG: to_toml(model.config).encode(), WEIGHTS: serialize(weights(model.network))}
     if model.config.tokenizer.joint:
         contents[TOKENIZER] = model.src_tokenizer.data
@@ -71,7 +76,7 @@ def publish_model(model: TranslationModel, model_dir: Path) -> None:
     publish(model_dir, lambda folder: save_model(model, folder))
 
 
-def publish(final_dir: Path, write: Any) -> None:
+def publish(final_dir: Path, write: Callable[[Path], None]) -> None:
     """Let `write` fill a folder beside the final one, sync it, and rename it."""
     tmp_dir = final_dir.with_name(final_dir.name + ".tmp")
     if tmp_dir.exists():
@@ -95,13 +100,21 @@ def serialize(tensors: dict[str, Tensor]) -> bytes:
 
 
 def write_manifest(folder: Path, names: tuple[str, ...], facts: dict[str, Any]) -> None:
-    """Write `manifest.json`: sizes and SHA-256 of the named files, versions, and the given facts."""
+    """Write `manifest.json`: sizes and SHA-256 of the named files and of itself, versions, and the facts."""
     files = {
         name: {"bytes": (folder / name).stat().st_size, "sha256": sha256_file(folder / name)}
         for name in names
     }
-    versions = {"format": FORMAT, "nmt_version": __version__, "torch_version": torch.__version__}
-    write_json(folder / MANIFEST, versions | {"files": files} | facts)
+    ours = {"format": FORMAT, "nmt_version": __version__, "torch_version": torch.__version__, "files": files}
+    others = {name: fact for name, fact in facts.items() if name not in ours}  # a loaded model has both
+    manifest = ours | others
+    write_json(folder / MANIFEST, manifest | {DIGEST: _digest(manifest)})
+
+
+def _digest(manifest: Mapping[str, Any]) -> str:
+    """SHA-256 of a manifest without its own digest, however the JSON is laid out."""
+    facts = {name: fact for name, fact in manifest.items() if name != DIGEST}
+    return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:
@@ -111,22 +124,38 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     """
     try:
         manifest = json.loads((folder / MANIFEST).read_bytes())
+        _refuse_other_format(manifest, folder)
         files = {name: (facts["bytes"], facts["sha256"]) for name, facts in manifest["files"].items()}
     except FileNotFoundError:
         raise ModelError(f"{folder}: no {MANIFEST}; expected a model folder made by nmt train") from None
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise ModelError(f"{folder / MANIFEST}: damaged: {error}; copy the model folder again") from error
-    if manifest.get("format") != FORMAT:
-        raise ModelError(f"{folder}: model format {manifest.get('format')}; this nmt reads format {FORMAT}")
+    if manifest.get(DIGEST, _digest(manifest)) != _digest(manifest):
+        raise ModelError(f"{folder / MANIFEST}: damaged: not as it was written; copy the model folder again")
     for name, (size, digest) in files.items():
-        path = folder / name
-        if Path(name).name != name or not path.is_file():
-            raise ModelError(f"{path}: missing, but listed in {MANIFEST}; copy the model folder again")
-        if path.stat().st_size != size or sha256_file(path) != digest:
-            raise ModelError(
-                f"{path}: damaged: not the file listed in {MANIFEST}; copy the model folder again"
-            )
+        _verify(folder, name, size, digest)
     return dict(manifest)
+
+
+def _refuse_other_format(manifest: Mapping[str, Any], folder: Path) -> None:
+    found = manifest["format"]
+    if found != FORMAT:
+        raise ModelError(
+            f"{folder}: model format {found}, written by nmt {manifest.get('nmt_version')}; "
+            f"nmt {__version__} reads format {FORMAT}; install the nmt that wrote it, or a newer one"
+        )
+
+
+def _verify(folder: Path, name: str, size: int, digest: str) -> None:
+    path = folder / name
+    if Path(name).name != name:
+        raise ModelError(
+            f"{folder / MANIFEST}: lists {name!r}, which is not the name of a file in the folder"
+        )
+    if not path.is_file():
+        raise ModelError(f"{path}: missing, but listed in {MANIFEST}; copy the model folder again")
+    if path.stat().st_size != size or sha256_file(path) != digest:
+        raise ModelError(f"{path}: damaged: not the file listed in {MANIFEST}; copy the model folder again")
 
 
 def load_model(path: Path, *, device: str = "auto", threads: int = 0) -> TranslationModel:
@@ -136,21 +165,38 @@ def load_model(path: Path, *, device: str = "auto", threads: int = 0) -> Transla
     """
     folder = model_folder(path)
     manifest = read_manifest(folder)
+    _require_listed(manifest, folder, CONFIG, WEIGHTS)
     try:
         config = load_config(folder / CONFIG)
-    except NmtError as error:
+    except (NmtError, ValueError, RecursionError) as error:
         raise ModelError(f"{folder}: {error}") from error
     names = (TOKENIZER, TOKENIZER) if config.tokenizer.joint else (SRC_TOKENIZER, TGT_TOKENIZER)
+    _require_listed(manifest, folder, *names)
     src_tokenizer, tgt_tokenizer = (Tokenizer.load(folder / name) for name in names)
-    tensors = load_tensors(folder / WEIGHTS)
+    vocab_sizes = (src_tokenizer.vocab_size, tgt_tokenizer.vocab_size)
+    weights_path = folder / WEIGHTS
+    _refuse_misfits(
+        expected_shapes(config.model, *vocab_sizes), stored_shapes(weights_path), str(weights_path)
+    )
     network = build_network(config, src_tokenizer, tgt_tokenizer)
-    load_weights(network, tensors, name=str(folder / WEIGHTS))
+    load_weights(network, load_tensors(weights_path), name=str(weights_path))
     network.to(use_device(device, threads=threads)).eval()
     return TranslationModel(config, src_tokenizer, tgt_tokenizer, network, manifest, path)
 
 
+def _require_listed(manifest: Mapping[str, Any], folder: Path, *names: str) -> None:
+    for name in names:
+        if name not in manifest["files"]:
+            raise ModelError(f"{folder / MANIFEST}: does not list {name}, which every such model has")
+
+
 def model_folder(path: Path) -> Path:
     """The folder itself if it holds a finished model, else the best one so far in its `train/`."""
+    if path.is_file():
+        raise ModelError(
+            f"{path}: is a file, expected a model folder made by nmt train; "
+            "checkpoints of other tools (.pt, .bin, .pkl) can run code and are never loaded"
+        )
     if not path.is_dir():
         raise UsageError(f"{path}: no such folder; expected a model folder made by nmt train")
     if (path / MANIFEST).exists():
@@ -161,39 +207,78 @@ def model_folder(path: Path) -> Path:
 
 def newest(folder: Path, kind: str) -> list[Path]:
     """Folders `kind-N` in a folder, by rising N."""
-    found = [path for path in folder.glob(f"{kind}-*") if path.name.removeprefix(f"{kind}-").isdigit()]
+    found = [path for path in folder.glob(f"{kind}-*") if path.name.removeprefix(f"{kind}-").isdecimal()]
     return sorted(found, key=lambda path: int(path.name.removeprefix(f"{kind}-")))
 
 
 def load_tensors(path: Path) -> dict[str, Tensor]:
     """Tensors of a safetensors file; ModelError if it is damaged or holds a number that is not finite."""
-    try:
+    with _safetensors_errors(path):
         tensors = safetensors.torch.load_file(path)
-    except (safetensors.SafetensorError, OSError, ValueError) as error:
-        raise ModelError(f"{path}: not a valid safetensors file: {error}") from error
     for name, tensor in tensors.items():
-        if tensor.is_floating_point() and not math.isfinite(
-            float(tensor.abs().max() if tensor.numel() else 0)
-        ):
+        if tensor.is_floating_point() and not bool(tensor.isfinite().all()):
             raise ModelError(f"{path}: {name} holds a number that is not finite")
     return tensors
+
+
+def stored_shapes(path: Path) -> dict[str, torch.Size]:
+    """Names and shapes of the tensors in a safetensors file, read from its header."""
+    with _safetensors_errors(path), safetensors.safe_open(path, framework="pt") as file:
+        return {name: torch.Size(file.get_slice(name).get_shape()) for name in file.keys()}
+
+
+@contextmanager
+def _safetensors_errors(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except (safetensors.SafetensorError, OSError, ValueError) as error:
+        raise ModelError(f"{path}: not a valid safetensors file: {error}") from error
+
+
+def expected_shapes(
+    config: ModelConfig, src_vocab_size: int, tgt_vocab_size: int
+) -> Iterator[tuple[str, torch.Size]]:
+    """Names and shapes of a network's weights; takes no memory, however large the numbers."""
+    one_each = replace(config, encoder_layers=1, decoder_layers=1)
+    num_layers = {"encoder": config.encoder_layers, "decoder": config.decoder_layers}
+    with torch.device("meta"):
+        network = Transformer(one_each, src_vocab_size=src_vocab_size, tgt_vocab_size=tgt_vocab_size)
+    for name, parameter in network.named_parameters():
+        stack, dot, rest = name.partition(".0.")
+        for number in range(num_layers[stack] if dot else 1):
+            yield f"{stack}.{number}.{rest}" if dot else name, parameter.shape
 
 
 def load_weights(network: Transformer, tensors: dict[str, Tensor], *, name: str) -> None:
     """Put tensors into a network; ModelError tells the first five that are missing, extra or misshapen."""
     parameters = dict(network.named_parameters())
-    problems = [f"{key} is missing" for key in parameters if key not in tensors]
-    problems += [f"{key} is not of this model" for key in tensors if key not in parameters]
-    problems += [
-        f"{key} is {tuple(tensors[key].shape)}, expected {tuple(parameter.shape)}"
-        for key, parameter in parameters.items()
-        if key in tensors and tensors[key].shape != parameter.shape
-    ]
-    if problems:
-        raise ModelError(f"{name}: the weights do not fit {CONFIG}: {'; '.join(problems[:5])}")
+    expected = ((key, parameter.shape) for key, parameter in parameters.items())
+    _refuse_misfits(expected, {key: tensor.shape for key, tensor in tensors.items()}, name)
+    for key, tensor in tensors.items():
+        if tensor.dtype != parameters[key].dtype:
+            raise ModelError(f"{name}: {key} is of {tensor.dtype}, expected {parameters[key].dtype}")
     with torch.no_grad():
         for key, parameter in parameters.items():
             parameter.copy_(tensors[key])
+
+
+def _refuse_misfits(
+    expected: Iterable[tuple[str, torch.Size]], found: Mapping[str, torch.Size], name: str
+) -> None:
+    problems = list(islice(_misfits(expected, found), 5))
+    if problems:
+        raise ModelError(f"{name}: the weights do not fit {CONFIG}: {'; '.join(problems)}")
+
+
+def _misfits(expected: Iterable[tuple[str, torch.Size]], found: Mapping[str, torch.Size]) -> Iterator[str]:
+    known = set()
+    for key, shape in expected:
+        known.add(key)
+        if key not in found:
+            yield f"{key} is missing"
+        elif found[key] != shape:
+            yield f"{key} is {tuple(found[key])}, expected {tuple(shape)}"
+    yield from (f"{key} is not of this model" for key in found if key not in known)
 
 
 def with_alignment_layer(model: TranslationModel, layer: int) -> TranslationModel:

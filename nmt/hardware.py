@@ -20,7 +20,7 @@ def use_device(name: str, *, threads: int = 0) -> torch.device:
     has = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
     if name == "auto":
         return torch.device(next(device for device, there in has.items() if there))
-    if not has[name]:
+    if not has.get(name):
         raise UsageError(f"--device {name}: torch finds no such device here; use auto or cpu")
     return torch.device(name)
 
@@ -52,4 +52,5 @@ def describe(device: torch.device) -> str:
         return torch.cuda.get_device_name(device)
     if device.type == "mps":
         return "Apple GPU"
-    return f"CPU, {torch.get_num_threads()} threads"
+    num_threads = torch.get_num_threads()
+    return f"CPU, {num_threads} thread{'s' if num_threads > 1 else ''}"

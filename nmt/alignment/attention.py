@@ -80,7 +80,7 @@ def align_pairs(
 
 
 def reading_layer(model: TranslationModel, layer: int | None = None) -> int:
-    """The decoder layer to read links from, counted from 1: the given, the stored, or the lower middle."""
+    """The decoder layer to read links from, counted from 1: the given, the stored, or the shaped."""
     num_layers = model.config.model.decoder_layers
     if layer and layer > num_layers:
         raise UsageError(f"--layer {layer}: the decoder has {num_layers} layers, counted from 1")
@@ -120,7 +120,7 @@ def _encode(model: TranslationModel, source: str, target: str) -> tuple[Pieces, 
     if model.config.model.positions == "learned":
         longest = min(longest, model.config.model.max_positions - 1)
     if max(len(src.ids), len(tgt.ids)) > longest:
-        logger.warning("no links for a pair of %d and %d pieces: too long", len(src.ids), len(tgt.ids))
+        logger.info("no links for a pair of %d and %d pieces: too long", len(src.ids), len(tgt.ids))
         return _NO_PIECES, _NO_PIECES
     return (src, tgt) if src.ids and tgt.ids else (_NO_PIECES, _NO_PIECES)
 

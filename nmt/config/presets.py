@@ -29,7 +29,6 @@ def preset(name: str, *, num_pairs: int) -> Options:
     return {
         "model": {**SIZES[name], "dropout": 0.3 if few else 0.1},
         "training": {
-            "learning_rate": learning_rate(SIZES[name]["d_model"]),
             "batch_tokens": 4096 if few else 25_000,
             "warmup_steps": 2000 if few else 4000,
         },

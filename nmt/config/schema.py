@@ -107,6 +107,11 @@ class ModelConfig:
     activation_dropout: float = 0.0
     """Dropout inside the feed-forward layers."""
 
+    @property
+    def alignment_layer(self) -> int:
+        """The decoder layer, from 1, that training shapes for alignment: the lower middle."""
+        return max(1, self.decoder_layers // 2)
+
     def __post_init__(self) -> None:
         for name in ("encoder_layers", "decoder_layers", "d_model", "d_ff", "num_heads", "max_positions"):
             _require(1 <= getattr(self, name) <= 65_536, f"model.{name}", getattr(self, name), "1 to 65536")
@@ -162,6 +167,9 @@ class TrainingConfig:
     """Largest norm of the gradient of the per-token loss; 0 switches clipping off."""
     label_smoothing: float = 0.1
     """Probability mass spread over the whole vocabulary (Szegedy et al., 2016)."""
+    reconstruction: float = 0.5
+    """Weight of predicting each target piece from what one decoder layer attends to while the piece is its
+    input, which makes that layer's attention an alignment (after Zenkel et al., 2019); 0 switches it off."""
     ema_decay: float = 0.999
     """Decay of the exponential moving average of the weights, which is what is evaluated and kept; 0: off."""
     eval_steps: int = 0
@@ -194,7 +202,7 @@ class TrainingConfig:
             _require(getattr(self, name) >= 1, f"training.{name}", getattr(self, name), "at least 1")
         _require(self.keep_checkpoints >= 2, "training.keep_checkpoints", self.keep_checkpoints, "at least 2")
         not_negative = ("threads", "max_epochs", "budget", "learning_rate", "warmup_steps", "weight_decay")
-        for name in (*not_negative, "clip_norm", "eval_steps", "patience", "save_seconds"):
+        for name in (*not_negative, "clip_norm", "reconstruction", "eval_steps", "patience", "save_seconds"):
             _require(getattr(self, name) >= 0, f"training.{name}", getattr(self, name), "0 or more")
         for name in ("adam_beta1", "adam_beta2", "label_smoothing", "ema_decay"):
             _require(
@@ -253,6 +261,12 @@ class Config:
         if self.alignment.layer > self.model.decoder_layers:
             raise ConfigError(
                 f"alignment.layer is {self.alignment.layer}; decoder_layers is {self.model.decoder_layers}"
+            )
+        longest = self.data.max_length + 1  # with BOS or EOS
+        if self.model.positions == "learned" and longest > self.model.max_positions:
+            raise ConfigError(
+                f"model.max_positions is {self.model.max_positions}; learned positions for sentences of "
+                f"data.max_length {self.data.max_length} take at least {longest}"
             )
         if not self.tokenizer.joint and self.model.tied_embeddings == "all":
             raise ConfigError(

@@ -104,6 +104,8 @@ def _padded_rows(tokens: Tensor, offsets: Tensor, lengths: Tensor, indices: Tens
     ends = lengths[indices].unsqueeze(1)  # (B, 1)
     positions = torch.arange(int(ends.max()) + 1)  # (S,)
     places = offsets[indices].unsqueeze(1) + positions  # (B, S)
+    if not len(tokens):
+        tokens = tokens.new_zeros(1)  # every row is empty, but there must be something to look at
     rows = tokens[places.clamp(max=len(tokens) - 1)].long()  # behind its end, a row shows the next one
     return rows.masked_fill(positions > ends, PAD_ID).masked_fill(positions == ends, EOS_ID)
 

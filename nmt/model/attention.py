@@ -28,8 +28,9 @@ def attend(
     `mask` is boolean, broadcasts to (B, H, T, S), and is true where a query may look. `causal` lets query t
     see keys up to t + S - T. The weights (B, H, T, S) are returned in float32 if asked for, else None.
     """
-    if causal:
-        mask = _causal_mask(queries.size(2), keys.size(2), queries.device)
+    if causal and queries.size(2) > 1:  # a single query at the end sees everything
+        before = _causal_mask(queries.size(2), keys.size(2), queries.device)
+        mask = before if mask is None else mask & before
     if return_weights or dropout_rate > 0 or _fused_is_slow(queries):
         weights = attention_weights(queries, keys, mask=mask)
         dropped = dropout(weights, dropout_rate).to(values.dtype)
@@ -45,9 +46,7 @@ def attention_weights(queries: Tensor, keys: Tensor, *, mask: Tensor | None = No
     return scores.softmax(-1, dtype=torch.float32)
 
 
-def _causal_mask(queries: int, keys: int, device: torch.device) -> Tensor | None:
-    if queries == 1:
-        return None  # one query at the end sees everything
+def _causal_mask(queries: int, keys: int, device: torch.device) -> Tensor:
     return torch.ones(queries, keys, dtype=torch.bool, device=device).tril(keys - queries)
 
 

@@ -5,7 +5,10 @@ from torch import Tensor, nn
 
 
 def sinusoids(start: int, length: int, d_model: int, device: torch.device) -> Tensor:
-    """Fixed position embeddings (length, d_model): sines, then cosines (Vaswani et al., 2017)."""
+    """Fixed position embeddings (length, d_model) with the angles p / 10000^(2i/D) (Vaswani et al., 2017).
+
+    The paper's values in another order: all sines in the first half, all cosines in the second.
+    """
     angles = _angles(start, length, (d_model + 1) // 2, device)
     return torch.cat([angles.sin(), angles.cos()], dim=-1)[:, :d_model]
 
@@ -36,6 +39,7 @@ class Positions(nn.Module):
         """(B, T, D) to (B, T, D), the first of T standing at position `start`."""
         if self.learned is not None:
             last = self.learned.num_embeddings - 1
+            # a configuration that trains on longer sentences is refused; beyond it the last place repeats
             places = torch.arange(start, start + x.size(1), device=x.device).clamp(max=last)
             learned: Tensor = self.learned(places)
             return x + learned

@@ -96,6 +96,8 @@ class Transformer(nn.Module):
                     nn.init.xavier_uniform_(part)
                 if module.bias is not None:
                     nn.init.zeros_(module.bias)
+            elif isinstance(module, nn.LayerNorm | nn.RMSNorm):
+                module.reset_parameters()
         with torch.no_grad():
             for embedding in {self.src_embedding, self.tgt_embedding}:
                 embedding.weight[PAD_ID] = 0
@@ -124,6 +126,7 @@ class Transformer(nn.Module):
         stops after that layer: the states are then of no use, the weights are.
         """
         assert (encoder_out is None) != (cache is None), "give the encoder's output or a cache made from it"
+        assert cache is None or last_layer is None, "a cache needs every layer"
         x = self._embed(tgt_tokens, self.tgt_embedding, self.tgt_positions, cache.length if cache else 0)
         attention: dict[int, Tensor] = {}
         for number, layer in enumerate(self.decoder[: None if last_layer is None else last_layer + 1]):

@@ -1,7 +1,8 @@
 """From files to batches: read, held out, cleaned, tokenised, in the order of seed and epoch."""
 
 import hashlib
-from collections.abc import Iterator, Sequence
+import math
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
@@ -22,14 +23,14 @@ from nmt.corpus.cleaning import (
     num_overlapping,
     select_pairs,
 )
-from nmt.corpus.encoded import EncodedCorpus, encode_pairs
+from nmt.corpus.encoded import EncodedCorpus, EncodedPair, encode_pairs
 from nmt.corpus.heldout import hold_out
 from nmt.corpus.reading import Pair, ParallelText, read_pairs
 from nmt.errors import DataError
 from nmt.files import sha256_file, write_bytes
 from nmt.hardware import num_usable_cores
 from nmt.tokenizer import Tokenizer, train_tokenizer
-from nmt.training.report import DataReport
+from nmt.training.report import DataReport, DevOrigin
 
 MODEL1_PAIRS = 30_000  # given to the choice of the alignment layer
 
@@ -45,7 +46,9 @@ class TrainingData:
     dev_corpus: EncodedCorpus
     src_tokenizer: Tokenizer
     tgt_tokenizer: Tokenizer
+    is_joint: bool  # one tokenizer for both sides
     sampling_alpha: float
+    max_length: int  # in pieces
     report: DataReport
     held_out_lines: list[int]  # line numbers from 1, counted through all files
     hash: str
@@ -55,16 +58,20 @@ class TrainingData:
     ) -> Iterator[Batch]:
         """Batches of an epoch (1, 2, …) from number `start` on; a function of seed and epoch."""
         corpus = self._sampled(training.seed, epoch) if self.sampling_alpha else self.corpus
-        order = self._order(corpus, training, epoch)
-        for indices in order[start:]:
+        for indices in _order(corpus, training, epoch)[start:]:
             yield collate(corpus, indices).to(device)
 
+    def plain_batches(self, training: TrainingConfig, device: torch.device) -> Iterator[Batch]:
+        """Batches of an epoch without sampling, to measure with."""
+        for indices in _order(self.corpus, training, epoch=1):
+            yield collate(self.corpus, indices).to(device)
+
     def num_batches(self, training: TrainingConfig) -> int:
-        """Batches of the first epoch."""
-        return len(self._order(self.corpus, training, epoch=1))
+        """Batches of an epoch; a few more if it is sampled."""
+        return len(_order(self.corpus, training, epoch=1))
 
     def dev_batches(self, device: torch.device, batch_tokens: int) -> Iterator[Batch]:
-        """The development set once."""
+        """The development set once, without what is too long to train on."""
         corpus = self.dev_corpus
         order = plan_batches(
             corpus.src_lengths, corpus.tgt_lengths, batch_tokens=batch_tokens, seed=0, epoch=0
@@ -75,34 +82,25 @@ class TrainingData:
     def sample_pairs(self) -> list[Pair]:
         """Up to 30,000 pairs of the training text as it was given, spread evenly over it."""
         numbers = self.selection.keep.nonzero().squeeze(1)
-        stride = max(1, len(numbers) // MODEL1_PAIRS)
-        keep = torch.zeros_like(self.selection.keep)
-        keep[numbers[::stride]] = True
-        return list(islice(self.text.select(keep), MODEL1_PAIRS))
+        stride = math.ceil(len(numbers) / MODEL1_PAIRS)
+        return list(self.text.select(_flags(numbers[::stride], len(self.text))))
 
     def save_tokenizers(self, folder: Path) -> None:
         """Write the tokenizers, to be found again when the run is resumed."""
-        if self.src_tokenizer is self.tgt_tokenizer:
-            write_bytes(folder / TOKENIZER, self.src_tokenizer.data)
-        else:
-            write_bytes(folder / SRC_TOKENIZER, self.src_tokenizer.data)
-            write_bytes(folder / TGT_TOKENIZER, self.tgt_tokenizer.data)
-
-    def _order(self, corpus: EncodedCorpus, training: TrainingConfig, epoch: int) -> list[Tensor]:
-        return plan_batches(
-            corpus.src_lengths,
-            corpus.tgt_lengths,
-            batch_tokens=training.batch_tokens,
-            seed=training.seed,
-            epoch=epoch,
-        )
+        names = (TOKENIZER,) if self.is_joint else (SRC_TOKENIZER, TGT_TOKENIZER)
+        for name, tokenizer in zip(names, (self.src_tokenizer, self.tgt_tokenizer), strict=False):
+            write_bytes(folder / name, tokenizer.data)
 
     def _sampled(self, seed: int, epoch: int) -> EncodedCorpus:
         """The corpus cut anew at random (subword regularisation; Kudo, 2018), the same for seed and epoch."""
 
         def sample(tokenizer: Tokenizer, side: str, lines: Sequence[str]) -> list[list[int]]:
             digest = hashlib.blake2b(f"{seed} {epoch} {side} {lines[0]}".encode(), digest_size=4).digest()
-            return tokenizer.sample_batch(lines, alpha=self.sampling_alpha, seed=int.from_bytes(digest))
+            rows = tokenizer.sample_batch(lines, alpha=self.sampling_alpha, seed=int.from_bytes(digest))
+            return [
+                ids if len(ids) <= self.max_length else tokenizer.encode(line)
+                for ids, line in zip(rows, lines, strict=True)
+            ]
 
         encode_src = partial(sample, self.src_tokenizer, "src")
         encode_tgt = partial(sample, self.tgt_tokenizer, "tgt")
@@ -117,17 +115,8 @@ def prepare(config: Config, *, tokenizer_dir: Path | None = None) -> TrainingDat
     """
     text = read_paths(config.data)
     prints = fingerprint(text)
-    held_out: Tensor | None = None
-    if config.data.dev_src:
-        dev_text = read_pairs([Path(config.data.dev_src)], [Path(config.data.dev_tgt)])
-        dev_prints = fingerprint(dev_text)
-        overlap = num_overlapping(prints, dev_prints)
-        dev_pairs = _dev_pairs(dev_text, dev_prints)
-    else:
-        held_out = hold_out(prints, seed=config.training.seed)
-        overlap = 0
-        dev_pairs = list(text.select(_flags(held_out, len(text))))
-    selection = select_pairs(prints, remove_duplicates=config.data.remove_duplicates, held_out=held_out)
+    dev = _given_dev(config, prints) if config.data.dev_src else _held_out_dev(config, text, prints)
+    selection = select_pairs(prints, remove_duplicates=config.data.remove_duplicates, held_out=dev.held_out)
     _refuse_empty(selection)
 
     src_tokenizer, tgt_tokenizer = _tokenizers(config, text, selection, tokenizer_dir)
@@ -136,16 +125,15 @@ def prepare(config: Config, *, tokenizer_dir: Path | None = None) -> TrainingDat
     encode_tgt = partial(tgt_tokenizer.encode_batch, threads=threads)
     clean = clean_pairs(text, selection, config.data, encode_src, encode_tgt)
     _refuse_empty(clean.selection)
-    if not dev_pairs:  # a pair or two: too few to hold any out
-        dev_pairs = list(islice(text.select(clean.selection.keep), config.training.dev_sentences))
-        overlap = len(dev_pairs)
+    if not dev.pairs:
+        dev = _training_as_dev(text, clean.selection, config.training.dev_sentences)
     report = DataReport(
         num_pairs=len(text),
         num_kept=clean.selection.num_kept,
-        num_dev=len(dev_pairs),
+        num_dev=len(dev.pairs),
         dropped=dict(clean.selection.dropped),
-        overlap=overlap,
-        held_out=held_out is not None,
+        overlap=dev.overlap,
+        dev_from=dev.origin,
         src_vocab_size=src_tokenizer.vocab_size,
         tgt_vocab_size=tgt_tokenizer.vocab_size,
     )
@@ -153,13 +141,15 @@ def prepare(config: Config, *, tokenizer_dir: Path | None = None) -> TrainingDat
         text=text,
         selection=clean.selection,
         corpus=clean.corpus,
-        dev_pairs=dev_pairs,
-        dev_corpus=EncodedCorpus.from_pairs(encode_pairs(dev_pairs, encode_src, encode_tgt)),
+        dev_pairs=dev.pairs,
+        dev_corpus=_dev_corpus(config.data, encode_pairs(dev.pairs, encode_src, encode_tgt)),
         src_tokenizer=src_tokenizer,
         tgt_tokenizer=tgt_tokenizer,
+        is_joint=config.tokenizer.joint,
         sampling_alpha=config.tokenizer.sampling_alpha,
+        max_length=config.data.max_length,
         report=report,
-        held_out_lines=[] if held_out is None else [number + 1 for number in held_out.tolist()],
+        held_out_lines=[] if dev.held_out is None else [number + 1 for number in dev.held_out.tolist()],
         hash=data_hash(config),
     )
 
@@ -177,11 +167,58 @@ def data_hash(config: Config) -> str:
     return hashlib.sha256("\n".join(digests).encode()).hexdigest()
 
 
-def _dev_pairs(text: ParallelText, prints: Fingerprints) -> list[Pair]:
-    pairs = list(text.select(~prints.is_empty))
+@dataclass(frozen=True)
+class _Dev:
+    """A development set and where it comes from."""
+
+    pairs: list[Pair]
+    origin: DevOrigin
+    overlap: int = 0
+    held_out: Tensor | None = None  # numbers of training pairs
+
+
+def _given_dev(config: Config, prints: Fingerprints) -> _Dev:
+    text = read_pairs([Path(config.data.dev_src)], [Path(config.data.dev_tgt)])
+    dev_prints = fingerprint(text)
+    pairs = list(text.select(~dev_prints.is_empty))
     if not pairs:
-        raise DataError(f"{text.src_paths[0]}: no pair with text on both sides; expected a development set")
-    return pairs
+        raise DataError(f"{config.data.dev_src}: no pair with text on both sides; expected a development set")
+    return _Dev(pairs, "given", overlap=num_overlapping(prints, dev_prints))
+
+
+def _held_out_dev(config: Config, text: ParallelText, prints: Fingerprints) -> _Dev:
+    """Pairs held out from the training text; none if nothing would be left of it."""
+    held_out = hold_out(prints, seed=config.training.seed)
+    if not select_pairs(prints, remove_duplicates=True, held_out=held_out).num_kept:
+        held_out = held_out[:0]
+    return _Dev(list(text.select(_flags(held_out, len(text)))), "held out", held_out=held_out)
+
+
+def _training_as_dev(text: ParallelText, selection: Selection, most: int) -> _Dev:
+    """The first pairs to train on: better than nothing to look at where there are too few to hold any out."""
+    pairs = list(islice(text.select(selection.keep), most))
+    return _Dev(pairs, "training", overlap=len(pairs))
+
+
+def _dev_corpus(config: DataConfig, pairs: Iterable[EncodedPair]) -> EncodedCorpus:
+    """The development set in pieces, without what would be too long to train on."""
+    corpus = EncodedCorpus.from_pairs(pairs)
+    is_short = torch.maximum(corpus.src_lengths, corpus.tgt_lengths) <= config.max_length
+    if not is_short.any():
+        raise DataError(
+            f"no development pair of at most {config.max_length} pieces (data.max_length) on both sides"
+        )
+    return corpus.select(is_short)
+
+
+def _order(corpus: EncodedCorpus, training: TrainingConfig, epoch: int) -> list[Tensor]:
+    return plan_batches(
+        corpus.src_lengths,
+        corpus.tgt_lengths,
+        batch_tokens=training.batch_tokens,
+        seed=training.seed,
+        epoch=epoch,
+    )
 
 
 def _flags(numbers: Tensor, size: int) -> Tensor:

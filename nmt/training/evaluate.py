@@ -20,19 +20,18 @@ SAMPLE_STRIDE = 97  # prime: successive evaluations show sentences from all over
 
 
 @dataclass(frozen=True)
-class DevResult:
-    """Scores on the development set."""
+class DevTranslation:
+    """How well the development set was translated."""
 
-    loss: float  # nats per target token
     bleu: float
     signature: str
     sample: Sample
 
 
-def evaluate(
+def translate_dev(
     model: TranslationModel, data: TrainingData, *, number: int, on_progress: Callable[[int], None]
-) -> DevResult:
-    """Loss over the whole development set, BLEU over `dev_sentences` of it; sample number 1, 2, …"""
+) -> DevTranslation:
+    """Translate `dev_sentences` of the development set as a user would; sample number 0, 1, …"""
     training = model.config.training
     pairs = data.dev_pairs[: training.dev_sentences]
     decoding = replace(model.config.decoding, beam_size=training.dev_beam_size)
@@ -41,8 +40,7 @@ def evaluate(
     (bleu,) = score(hypotheses, [[tgt for _, tgt in pairs]])
     shown = number * SAMPLE_STRIDE % len(pairs)
     (alignment,) = align_pairs(model, [(pairs[shown][0], hypotheses[shown])])
-    sample = Sample(pairs[shown][1], alignment.words("punct"))
-    return DevResult(dev_loss(model, data), bleu.value, bleu.signature, sample)
+    return DevTranslation(bleu.value, bleu.signature, Sample(pairs[shown][1], alignment.words("punct")))
 
 
 @torch.no_grad()
@@ -51,7 +49,7 @@ def dev_loss(model: TranslationModel, data: TrainingData) -> float:
     nll, num_tokens = 0.0, 0
     for batch in data.dev_batches(model.device, model.config.training.batch_tokens):
         loss = batch_loss(
-            model.network, batch, label_smoothing=0.0, precision=model.config.training.precision
+            model.network, batch, label_smoothing=0.0, reconstruction=0.0, precision=model.config.training.precision
         )
         nll += float(loss.nll)
         num_tokens += loss.num_tokens

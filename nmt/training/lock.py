@@ -7,26 +7,38 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from nmt.errors import OutputError
+from nmt.files import make_dir
 
 try:
     import fcntl
 except ImportError:  # Windows: no such lock, and nothing that speaks against going on without
     fcntl = None  # type: ignore[assignment]
 
+LOCK = "lock"
+
 
 @contextmanager
 def locked(train_dir: Path) -> Iterator[None]:
-    """Hold the folder's lock; the system lets go of it when the process ends, however it ends.
+    """Make the folder if need be, and hold its lock; the system lets go of it however the process ends.
 
-    Raises OutputError naming the process that holds it.
+    Raises OutputError naming the process that holds it, or if the folder can not be written to.
     """
-    with (train_dir / "lock").open("a+", encoding="utf-8") as file:
+    make_dir(train_dir)
+    try:
+        file = (train_dir / LOCK).open("a+", encoding="utf-8")
+    except OSError as error:
+        raise OutputError(f"{train_dir / LOCK}: cannot be created: {error.strerror}") from error
+    with file:
         if fcntl is not None:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError:
+            except BlockingIOError:
                 file.seek(0)
                 raise OutputError(f"{train_dir.parent}: locked by {file.read().strip()}") from None
+            except OSError as error:
+                raise OutputError(
+                    f"{train_dir / LOCK}: this disk knows no locks: {error.strerror}"
+                ) from error
         file.seek(0)
         file.truncate()
         file.write(f"pid {os.getpid()} on host {socket.gethostname()}\n")

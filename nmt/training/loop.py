@@ -4,9 +4,10 @@ import json
 import math
 import time
 from collections.abc import Callable, Collection
-from dataclasses import asdict, dataclass, field
+from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, NoReturn
 
 import torch
 
@@ -22,26 +23,29 @@ from nmt.checkpoint import (
     save_model,
     with_alignment_layer,
 )
+from nmt.config import presets
 from nmt.config.schema import Config
 from nmt.corpus.batching import Batch
-from nmt.errors import DivergedError, Interrupted
-from nmt.files import append_text, remove_dir, write_text
+from nmt.errors import DivergedError, Interrupted, NmtError, OutputError, StorageError
+from nmt.files import append_text, write_text
 from nmt.hardware import describe, use_device
 from nmt.training.card import model_card
 from nmt.training.data import TrainingData, data_hash, prepare
-from nmt.training.evaluate import averaged, evaluate
+from nmt.training.evaluate import averaged, dev_loss, translate_dev
+from nmt.training.gradient import Gradient, compute_gradient
 from nmt.training.lock import locked
-from nmt.training.loss import batch_loss
 from nmt.training.manifest import facts_of_run
 from nmt.training.optimizer import learning_rate
-from nmt.training.plan import freeze, replan
+from nmt.training.plan import SHARE_AT_END, freeze, is_open, replan
 from nmt.training.report import EndReport, EvalReport, NoteReport, Report, StartReport, StepReport, as_line
-from nmt.training.run import LOG, METRICS, Run, flat
+from nmt.training.run import CARD, LOG, METRICS, Run, flat
 from nmt.training.state import Progress, TrainState
 
 MOST_SKIPPED = 10  # updates in a row without a finite gradient before training gives up
+BYTES_PER_PARAMETER = 20  # of a checkpoint (weights, average, two moments) and of the best model
 
 OnReport = Callable[[Report], None]
+Account = Literal["setup_seconds", "train_seconds", "other_seconds"]
 
 
 def train(
@@ -60,30 +64,32 @@ def train(
     Raises DataError, ConfigError, OutputError, DivergedError and StorageError; what was saved stays whole.
     """
     started = time.perf_counter()
-    device = use_device(config.training.device, threads=config.training.threads)
     run = Run(model_dir, flat(config), data_hash(config))
+    run.check_place()
     if not restart and (manifest := run.finished_manifest()) is not None:
+        if run.has_debris:
+            with locked(run.train_dir):
+                run.clean_up()
+                run.forget_best()
         return _nothing_to_do(manifest)
-    frozen = run.resume(config, allowed_changes) if run.is_begun and not restart else None
-    data = prepare(frozen or config, tokenizer_dir=run.train_dir if frozen else None)
-    run.make_folder()
-    with locked(run.train_dir):
+    with ExitStack() as stack:
+        is_new = not run.is_begun
+        if not is_new:
+            stack.enter_context(locked(run.train_dir))
+        frozen = run.resume(config, allowed_changes) if not is_new and not restart else None
+        options = frozen or config
+        device = use_device(options.training.device, threads=options.training.threads)
+        data = prepare(options, tokenizer_dir=run.train_dir if frozen else None)
+        if is_new:  # only now, so that bad text leaves no folder behind
+            stack.enter_context(locked(run.train_dir))
+            if run.is_begun:
+                raise OutputError(f"{model_dir}: another process began to train there meanwhile; try again")
         if restart:
             run.discard()
         run.clean_up()
-        on_report(data.report)
         trainer = _Trainer(run, data, device, started, on_report=on_report, stop_signal=stop_signal)
-        trainer.start(config, frozen)
+        trainer.start(options, is_begun=frozen is not None)
         return trainer.run_to_end()
-
-
-@dataclass
-class _Window:
-    """What happened since the last report."""
-
-    nll: float = 0.0
-    num_tokens: int = 0
-    started: float = field(default_factory=time.perf_counter)
 
 
 class _Trainer:
@@ -107,35 +113,48 @@ class _Trainer:
         self.device = device
         self.on_report = on_report
         self.stop_signal = stop_signal
-        self.clock = started  # when `progress.seconds` was last brought up to date
+        self.booked = started  # the moment up to which time was booked
         self.last_save = time.perf_counter()
 
-    def start(self, config: Config, frozen: Config | None) -> None:
-        """Build the network; freeze what is measured, or restore the newest checkpoint."""
-        seed = config.training.seed
-        torch.manual_seed(seed)
+    def start(self, config: Config, *, is_begun: bool) -> None:
+        """Build the network; freeze what is measured, restore the newest checkpoint."""
+        self._report(self.data.report)
+        hashes = [self.data.src_tokenizer.hash, self.data.tgt_tokenizer.hash]
+        torch.manual_seed(config.training.seed)
         network = build_network(config, self.data.src_tokenizer, self.data.tgt_tokenizer).to(self.device)
         notes: list[str] = []
-        if frozen is None:
-            frozen, notes = freeze(config, network, self.data, elapsed=time.perf_counter() - self.clock)
+        if not is_begun or is_open(config.training):
+            config, notes = freeze(config, network, self.data, elapsed=time.perf_counter() - self.booked)
+        if is_begun:
+            self.run.check_tokenizers(hashes)
+        else:
             self.data.save_tokenizers(self.run.train_dir)
-            self.run.begin(frozen)
-        torch.manual_seed(seed)  # measuring drew random numbers
-        self.config, self.training = frozen, frozen.training
+        self.run.begin(config, hashes)
+        torch.manual_seed(config.training.seed)  # measuring drew random numbers
+        self.config, self.training = config, config.training
         self.model = TranslationModel(
-            frozen, self.data.src_tokenizer, self.data.tgt_tokenizer, network, manifest={}
+            config, self.data.src_tokenizer, self.data.tgt_tokenizer, network, manifest={}
         )
+        self.num_parts = self.training.accumulation
+        self.num_batches = self.data.num_batches(self.training)
         self.state = TrainState(network, self.training, Progress(max_steps=self.training.max_steps))
-        notes += [
-            f"{problem}; using an earlier one" for problem in self.state.load_newest(self.run.train_dir)
-        ]
-        if not self.training.budget:
-            self.progress.max_steps = self.training.max_steps
+        problems = self.state.load_newest(self.run.train_dir)
         self.run.forget_after(self.progress.step)
+        self._book("setup_seconds")
+        self._plan()
         num_parameters = sum(parameter.numel() for parameter in network.parameters())
-        step, max_steps = self.progress.step, self.progress.max_steps
+        self._check_space(num_parameters)
+        for problem in problems:
+            self._report(NoteReport(f"{problem}; using step {self.progress.step:,}"))
         self._report(
-            StartReport(frozen, num_parameters, describe(self.device), step, max_steps, tuple(notes))
+            StartReport(
+                config=config,
+                num_parameters=num_parameters,
+                device=describe(self.device),
+                step=self.progress.step,
+                max_steps=self.progress.max_steps,
+                notes=tuple(notes),
+            )
         )
 
     @property
@@ -154,77 +173,85 @@ class _Trainer:
             self._evaluate_once()
         except _EvaluationStopped:
             self._interrupt()
+        except (StorageError, DivergedError) as error:
+            error.add_note(f"last good checkpoint: {self._last_checkpoint()}; {self._advice(error)}")
+            raise
         return self._finish(reason)
 
     def _train_epoch(self) -> None:
         """Steps to the end of the epoch, or to a reason to stop."""
         progress, training = self.progress, self.training
-        window = _Window()
         for batch in self.data.train_batches(
             training, epoch=progress.epoch, start=progress.batch, device=self.device
         ):
-            self._step(batch, window)
+            self._step(batch)
             progress.batch += 1
+            self._book("train_seconds")
 
             # once in a while: say where we are, look at the development set, save
             if progress.step % training.report_steps == 0:
-                window = self._report_steps(window)
+                self._report_steps()
             if progress.step % training.eval_steps == 0:
-                self._count_time(window)
                 self._evaluate()
-                window = _Window()
             elif time.perf_counter() - self.last_save > training.save_seconds:
-                self._count_time(window)
                 self._save()
-                window = _Window()
             if self.stop_signal():
-                self._count_time(window)
                 self._interrupt()
             if self._reason_to_stop():
-                self._count_time(window)
                 return
-        self._count_time(window)
         progress.epoch += 1
         progress.batch = 0
 
-    def _step(self, batch: Batch, window: _Window) -> None:
-        """One update from one batch, in as many parts as `accumulation` says."""
-        state, training = self.state, self.training
-        state.optimizer.zero_grad()
-        for part in batch.split(training.accumulation):
-            loss = batch_loss(
-                state.network, part, label_smoothing=training.label_smoothing, precision=training.precision
-            )
-            torch.autograd.backward(loss.smoothed / batch.num_tokens)  # by the tokens of the whole batch
-            window.nll += float(loss.nll)
-        window.num_tokens += batch.num_tokens
-
+    def _step(self, batch: Batch) -> None:
+        """One update from one batch."""
+        state, progress, training = self.state, self.progress, self.training
+        gradient = compute_gradient(state.network, batch, training, num_parts=self.num_parts)
         norm = torch.nn.utils.clip_grad_norm_(state.network.parameters(), training.clip_norm or math.inf)
-        self.progress.step += 1
-        self.progress.num_tokens += batch.num_tokens
+        progress.step += 1
+        progress.num_tokens += batch.num_tokens
+        if gradient.num_parts > self.num_parts or gradient.num_left_out:
+            self._say_what_did_not_fit(gradient, batch)
         if not math.isfinite(norm):
             self._skip_update()
             return
-        self.progress.num_skipped = 0
-        rate = learning_rate(self.progress.step, training, max_steps=self.progress.max_steps)
+        progress.num_skipped = 0
+        progress.first_loss = progress.first_loss or gradient.nll / batch.num_tokens
+        progress.window_nll += gradient.nll
+        progress.window_tokens += batch.num_tokens
+        rate = learning_rate(progress.step, training, max_steps=progress.max_steps)
         for group in state.optimizer.param_groups:
             group["lr"] = rate
         state.optimizer.step()
-        state.average.update(self.progress.step)
+        state.average.update(progress.step)
 
     def _skip_update(self) -> None:
-        self.progress.num_skipped += 1
-        step, num_skipped = self.progress.step, self.progress.num_skipped
+        progress = self.progress
+        progress.num_skipped += 1
         self._report(
-            NoteReport(f"the gradient of step {step} is not finite; update skipped ({num_skipped} in a row)")
-        )
-        if num_skipped >= MOST_SKIPPED:
-            saved = newest(self.run.train_dir, "step")
-            raise DivergedError(
-                f"training diverged: no finite gradient in {num_skipped} steps up to step {step}; "
-                f"last good checkpoint: {saved[-1].name if saved else 'none'}; "
-                f"try --restart with --set training.learning_rate={self.training.learning_rate / 2:g}"
+            NoteReport(
+                f"the gradient of step {progress.step:,} is not finite; "
+                f"update skipped ({progress.num_skipped} in a row)"
             )
+        )
+        if progress.num_skipped >= MOST_SKIPPED:
+            raise DivergedError(
+                f"training diverged: no finite gradient in {progress.num_skipped} steps "
+                f"up to step {progress.step:,}"
+            )
+
+    def _say_what_did_not_fit(self, gradient: Gradient, batch: Batch) -> None:
+        if gradient.num_left_out:
+            text = (
+                f"{gradient.num_left_out:,} pairs of up to {batch.src_tokens.size(1):,} source and "
+                f"{batch.tgt_out.size(1):,} target pieces do not fit into memory, not even alone; left out"
+            )
+        else:
+            self.num_parts = gradient.num_parts
+            text = (
+                f"a batch of {batch.num_tokens:,} tokens does not fit into memory; "
+                f"batches are computed in {gradient.num_parts} parts from here on"
+            )
+        self._report(NoteReport(text))
 
     def _evaluate_once(self) -> None:
         if self.progress.evaluated_step != self.progress.step:
@@ -233,143 +260,191 @@ class _Trainer:
     def _evaluate(self) -> None:
         """Score the averaged weights; keep them if they are the best so far; save everything."""
         progress, training = self.progress, self.training
-        number = progress.step // training.eval_steps
         with averaged(self.model.network, self.state.average):
-            result = evaluate(self.model, self.data, number=number, on_progress=self._heed_signal)
-            value = result.bleu if training.metric == "bleu" else -result.loss
-            is_best = value > progress.best_value
+            loss = dev_loss(self.model, self.data)
+            self._refuse_divergence(loss)
+            number = progress.step // training.eval_steps
+            dev = translate_dev(self.model, self.data, number=number, on_progress=self._heed_signal)
+            is_best = self._is_best(dev.bleu, loss)
             if is_best:
-                progress.best_value, progress.best_step = value, progress.step
-                progress.bleu, progress.loss, progress.signature = result.bleu, result.loss, result.signature
+                progress.best_value = dev.bleu if training.metric == "bleu" else -loss
+                progress.best_step = progress.step
+                progress.bleu, progress.loss, progress.signature = dev.bleu, loss, dev.signature
                 self._keep_best()
         progress.num_stale = 0 if is_best else progress.num_stale + 1
+        progress.num_evaluations += 1
         progress.evaluated_step = progress.step
-        self._count_time()
-        if training.budget:
-            progress.max_steps = replan(progress, training)
-        self._save()
+        self._book("other_seconds")
+        self._plan()
         self._report(
             EvalReport(
                 step=progress.step,
                 max_steps=progress.max_steps,
                 epoch=progress.epoch,
-                loss=result.loss,
-                bleu=result.bleu,
-                signature=result.signature,
+                loss=loss,
+                bleu=dev.bleu,
+                signature=dev.signature,
                 is_best=is_best,
                 seconds=progress.seconds,
-                sample=result.sample,
+                sample=dev.sample,
             )
         )
+        self._save()  # last: what is in a checkpoint was reported
+
+    def _refuse_divergence(self, loss: float) -> None:
+        """DivergedError if the model is far worse than guessing, and than it was at the start."""
+        worst = math.log(2) + max(math.log(self.data.tgt_tokenizer.vocab_size), self.progress.first_loss)
+        if not loss <= worst:  # nor if it is not a number
+            raise DivergedError(
+                f"training diverged: dev loss {loss:.4g} at step {self.progress.step:,}; "
+                f"guessing gives {math.log(self.data.tgt_tokenizer.vocab_size):.4g}"
+            )
+
+    def _is_best(self, bleu: float, loss: float) -> bool:
+        """Whether the dev scores are better than those before; of equal BLEU the smaller loss is."""
+        if self.training.metric == "loss":
+            return -loss > self.progress.best_value
+        return (bleu, -loss) > (self.progress.best_value, -self.progress.loss)
 
     def _keep_best(self) -> None:
-        """Write the model as it is into `best-N`, whole, then remove the one before."""
+        """Write the model as it is into `best-N`, whole."""
         folder = self.run.train_dir / f"best-{self.progress.step}"
-        model = self._with_facts()
-        if not folder.exists():
+        model = replace(self.model, manifest=self._facts())
+        if not folder.exists():  # from before the run was killed
             publish(folder, lambda tmp_dir: save_model(model, tmp_dir))
-        for old in newest(self.run.train_dir, "best")[:-1]:
-            remove_dir(old)
 
     def _save(self) -> None:
+        self._book("other_seconds")
         self.state.save(self.run.train_dir, keep=self.training.keep_checkpoints)
+        self.run.forget_superseded()
         self.last_save = time.perf_counter()
+        self._book("other_seconds")
 
     def _heed_signal(self, _: int) -> None:
         """While decoding the development set: stop at once; it is decoded anew after resuming."""
         if self.stop_signal():
             raise _EvaluationStopped
 
-    def _interrupt(self) -> None:
+    def _interrupt(self) -> NoReturn:
         """Save and leave."""
-        self._count_time()
         self._save()
-        step = self.progress.step
-        raise Interrupted(f"saved step {step}; the same command goes on from there", self.stop_signal())
+        raise Interrupted(
+            f"saved step {self.progress.step}; the same command goes on from there", self.stop_signal()
+        )
 
     def _reason_to_stop(self) -> str:
         progress, training = self.progress, self.training
         if progress.step >= progress.max_steps:
-            return "the last planned step was done"
+            return "all planned steps were done"
         if training.max_epochs and progress.epoch > training.max_epochs:
             return f"{training.max_epochs} epochs were done"
         if training.patience and progress.num_stale >= training.patience:
-            return f"no better {training.metric} in {training.patience} evaluations"
+            name = {"bleu": "dev BLEU", "loss": "dev loss"}[training.metric]
+            return f"no better {name} in {training.patience} evaluations"
+        if training.budget and progress.step and progress.seconds > (1 - SHARE_AT_END) * training.budget:
+            return "the time was used up"
         return ""
+
+    def _plan(self) -> None:
+        """Steps to do: as many as were asked for, but with a budget no more than fit into it."""
+        progress, training = self.progress, self.training
+        most = self.run.requested["training.max_steps"]
+        if not training.budget:
+            progress.max_steps = most
+        elif 0 < progress.step < progress.max_steps:
+            progress.max_steps = replan(progress, training, most=most)
 
     def _finish(self, reason: str) -> EndReport:
         """Choose the alignment layer and write the best weights as the finished model, manifest last."""
         progress, run = self.progress, self.run
-        best = newest(run.train_dir, "best")[-1]
-        load_weights(self.model.network, load_tensors(best / WEIGHTS), name=str(best / WEIGHTS))
+        weights_path = run.train_dir / f"best-{progress.best_step}" / WEIGHTS
+        load_weights(self.model.network, load_tensors(weights_path), name=str(weights_path))
         self.model.network.eval()
         choice = choose_layer(self.model, self.data.sample_pairs())
         self.model = with_alignment_layer(self.model, self.config.alignment.layer or choice.layer)
-        agreement = {layer: 1 - rate for layer, rate in enumerate(choice.error_rates, start=1)}
-        self._count_time()
+        self._book("other_seconds")
         end = EndReport(
             step=progress.step,
-            epoch=progress.epoch,
+            epochs=self._epochs(),
             stopped=reason,
             best_step=progress.best_step,
             bleu=progress.bleu,
             signature=progress.signature,
             loss=progress.loss,
-            tokens_per_second=progress.num_tokens / max(progress.train_seconds, 1e-9),
+            tokens_per_second=progress.tokens_per_second,
             seconds=progress.seconds,
             alignment_layer=self.model.config.alignment.layer,
-            agreement=agreement,
+            agreement={layer: 1 - rate for layer, rate in enumerate(choice.error_rates, start=1)},
         )
-        model = self._with_facts(end)
-        write_text(run.model_dir / "README.md", model_card(model.config, model.manifest))
+        model = replace(self.model, manifest=self._facts(end))
+        write_text(run.model_dir / CARD, model_card(model.config, model.manifest))
         save_model(model, run.model_dir)
-        for folder in newest(run.train_dir, "best"):
-            remove_dir(folder)
+        run.forget_best()
         self._report(end)
         return end
 
-    def _with_facts(self, end: EndReport | None = None) -> TranslationModel:
-        facts = facts_of_run(self.model, self.data, self.progress, requested=self.run.requested, end=end)
-        return TranslationModel(
-            self.model.config, self.model.src_tokenizer, self.model.tgt_tokenizer, self.model.network, facts
+    def _facts(self, end: EndReport | None = None) -> dict[str, Any]:
+        return facts_of_run(
+            self.model, self.data, self.progress, epochs=self._epochs(), requested=self.run.requested, end=end
         )
+
+    def _epochs(self) -> float:
+        """Passes over the data so far."""
+        return round(self.progress.epoch - 1 + min(1.0, self.progress.batch / self.num_batches), 2)
+
+    def _check_space(self, num_parameters: int) -> None:
+        """Refuse to begin if the checkpoints will not fit on the disk."""
+        num_more = 1 if self.progress.step else self.training.keep_checkpoints + 1
+        self.run.check_space(num_more * BYTES_PER_PARAMETER * num_parameters)
+
+    def _last_checkpoint(self) -> str:
+        saved = newest(self.run.train_dir, "step")
+        return saved[-1].name if saved else "none"
+
+    def _advice(self, error: NmtError) -> str:
+        if isinstance(error, StorageError):
+            return "when that is mended, the same command goes on"
+        usual = presets.learning_rate(self.config.model.d_model)
+        rate = min(usual, self.training.learning_rate / 2)
+        return f"try --restart with --set training.learning_rate={rate:.2g}"
 
     # Time and reports
 
-    def _count_time(self, window: _Window | None = None) -> None:
-        """Bring the clocks of the progress up to now; time since `window` opened was spent in steps."""
+    def _book(self, account: Account) -> None:
+        """Book the time since the last booking."""
         now = time.perf_counter()
-        self.progress.seconds += now - self.clock
-        self.clock = now
-        if window is not None:
-            self.progress.train_seconds += now - window.started
-            window.started = now
+        spent, self.booked = now - self.booked, now
+        setattr(self.progress, account, getattr(self.progress, account) + spent)
+        if account == "train_seconds":
+            self.progress.window_seconds += spent
 
-    def _report_steps(self, window: _Window) -> _Window:
+    def _report_steps(self) -> None:
+        """Report the steps since the last report; if all of them were skipped there is nothing to tell."""
         progress = self.progress
-        seconds = time.perf_counter() - window.started
-        self._count_time(window)
-        share = max(progress.step, 1) / progress.max_steps
-        self._report(
-            StepReport(
-                step=progress.step,
-                max_steps=progress.max_steps,
-                epoch=progress.epoch,
-                loss=window.nll / max(window.num_tokens, 1),
-                learning_rate=self.state.optimizer.param_groups[0]["lr"],
-                tokens_per_second=window.num_tokens / seconds,
-                seconds=progress.seconds,
-                seconds_left=progress.seconds / share * (1 - share),
+        self._plan()
+        if progress.window_tokens:
+            pace = (progress.train_seconds + progress.other_seconds) / progress.step
+            self._report(
+                StepReport(
+                    step=progress.step,
+                    max_steps=progress.max_steps,
+                    epoch=progress.epoch,
+                    loss=progress.window_nll / progress.window_tokens,
+                    learning_rate=self.state.optimizer.param_groups[0]["lr"],
+                    tokens_per_second=progress.window_tokens / progress.window_seconds,
+                    seconds=progress.seconds,
+                    seconds_left=pace * (progress.max_steps - progress.step),
+                )
             )
-        )
-        return _Window()
+        progress.window_nll, progress.window_tokens, progress.window_seconds = 0.0, 0, 0.0
 
     def _report(self, report: Report) -> None:
         """Tell the caller, and write it into `train/`: numbers to metrics.jsonl, a line to log.txt."""
         append_text(self.run.train_dir / LOG, as_line(report) + "\n")
-        record: dict[str, Any] = {"report": type(report).__name__.removesuffix("Report").lower()}
-        record |= {key: value for key, value in asdict(report).items() if key not in ("config", "sample")}
-        append_text(self.run.train_dir / METRICS, json.dumps(record, ensure_ascii=False) + "\n")
+        record = {"report": type(report).__name__.removesuffix("Report").lower()}
+        record |= {key: value for key, value in vars(report).items() if key not in ("config", "sample")}
+        line = json.dumps(record, ensure_ascii=False, allow_nan=False)
+        append_text(self.run.train_dir / METRICS, line + "\n")
         self.on_report(report)
 
 
@@ -382,8 +457,8 @@ def _nothing_to_do(manifest: dict[str, Any]) -> EndReport:
     training, bleu = manifest["training"], manifest["dev"]["bleu"]
     return EndReport(
         step=training["step"],
-        epoch=training["epoch"],
-        stopped="nothing to do: finished before",
+        epochs=training["epoch"],
+        stopped=f"finished before at step {training['step']:,}, nothing to do",
         best_step=training["best_step"],
         bleu=bleu["score"],
         signature=bleu["signature"],

@@ -19,16 +19,17 @@ def facts_of_run(
     data: TrainingData,
     progress: Progress,
     *,
+    epochs: float,
     requested: dict[str, Any],
     end: EndReport | None,
 ) -> dict[str, Any]:
     """Facts for the manifest beside files and versions; without an end the run is still going on."""
     training = {
         "step": progress.step,
-        "epoch": progress.epoch,
+        "epoch": epochs,
         "best_step": progress.best_step,
         "seconds": round(progress.seconds, 1),
-        "tokens_per_second": round(progress.num_tokens / max(progress.train_seconds, 1e-9), 1),
+        "tokens_per_second": round(progress.tokens_per_second, 1),
         "device": describe(model.device),
         "precision": model.config.training.precision,
         "stopped": end.stopped if end else None,

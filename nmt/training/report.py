@@ -1,9 +1,13 @@
 """What training tells its caller as it goes: small values, drawn and logged elsewhere."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 from nmt.alignment import WordAlignment
 from nmt.config.schema import Config
+
+DevOrigin = Literal["given", "held out", "training"]
+"""Where the development pairs are from; the last: there are too few pairs to hold any out."""
 
 
 @dataclass(frozen=True)
@@ -14,8 +18,8 @@ class DataReport:
     num_kept: int
     num_dev: int
     dropped: dict[str, int]  # reason -> pairs
-    overlap: int  # development pairs of which a side also stands in training
-    held_out: bool  # the development set was taken out of the training pairs
+    overlap: int  # development pairs that are also in the training text
+    dev_from: DevOrigin
     src_vocab_size: int
     tgt_vocab_size: int
 
@@ -29,7 +33,7 @@ class StartReport:
     device: str
     step: int  # above zero: resumed
     max_steps: int
-    notes: tuple[str, ...]  # what was measured and decided, a sentence each
+    notes: tuple[str, ...]  # what was measured, a sentence each
 
 
 @dataclass(frozen=True)
@@ -81,8 +85,8 @@ class EndReport:
     """What came out."""
 
     step: int
-    epoch: int
-    stopped: str  # why: the last planned step, no better score, nothing to do
+    epochs: float  # passes over the data
+    stopped: str  # why
     best_step: int
     bleu: float
     signature: str
@@ -100,18 +104,13 @@ def as_line(report: Report) -> str:
     """A report in one plain line."""
     match report:
         case DataReport():
-            dropped = ", ".join(f"{reason} {count:,}" for reason, count in report.dropped.items() if count)
-            dev = "held out" if report.held_out else "given"
-            return (
-                f"data: {report.num_kept:,} of {report.num_pairs:,} pairs to train on"
-                f"{f' (dropped: {dropped})' if dropped else ''}; {report.num_dev:,} development pairs {dev}"
-            )
+            return _data_line(report)
         case StartReport():
-            how = f"resumed at step {report.step:,}" if report.step else "begun"
-            notes = "".join(f"; {note}" for note in report.notes)
+            how = f"goes on from step {report.step:,}" if report.step else "begins"
             return (
-                f"{how}: {report.num_parameters:,} parameters on {report.device} in "
-                f"{report.config.training.precision}, up to {report.max_steps:,} steps{notes}"
+                f"training {how}: {report.num_parameters:,} parameters, {report.device}, "
+                f"{'; '.join((report.config.training.precision, *report.notes))}; "
+                f"up to {report.max_steps:,} steps"
             )
         case StepReport():
             return (
@@ -129,10 +128,27 @@ def as_line(report: Report) -> str:
             return f"note: {report.text}"
         case EndReport():
             return (
-                f"done: {report.stopped}; step {report.best_step:,} of {report.step:,} was best: "
-                f"dev BLEU {report.bleu:.2f} ({report.signature}); links from decoder layer "
-                f"{report.alignment_layer}; {clock(report.seconds)}"
+                f"done in {clock(report.seconds)}: {report.stopped}; best at step {report.best_step:,} of "
+                f"{report.step:,}: dev BLEU {report.bleu:.2f} ({report.signature}); "
+                f"links are read from decoder layer {report.alignment_layer}"
             )
+
+
+def _data_line(report: DataReport) -> str:
+    dev = {
+        "given": f"{report.num_dev:,} development pairs",
+        "held out": f"{report.num_dev:,} held out for development",
+        "training": "too few to hold any out, so that they are the development pairs too",
+    }[report.dev_from]
+    if report.dev_from == "given" and report.overlap:
+        dev += f", {report.overlap:,} of them also in the training text, which flatters the scores"
+    dropped = ", ".join(
+        f"{reason} {count:,}" for reason, count in report.dropped.items() if reason != "held out"
+    )
+    return (
+        f"data: {report.num_kept:,} of {report.num_pairs:,} pairs to train on, {dev}"
+        f"{f'; dropped: {dropped}' if dropped else ''}"
+    )
 
 
 def clock(seconds: float) -> str:

@@ -1,20 +1,34 @@
 """The folder of a run: begun, resumed, refused, finished."""
 
 import json
+import os
+import shutil
 from collections.abc import Collection
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from nmt.checkpoint import CONFIG, MANIFEST, newest, read_manifest
+from nmt.checkpoint import (
+    CONFIG,
+    MANIFEST,
+    SRC_TOKENIZER,
+    TGT_TOKENIZER,
+    TOKENIZER,
+    WEIGHTS,
+    newest,
+    read_manifest,
+)
 from nmt.config.schema import Config
 from nmt.config.toml import load_config, to_toml
-from nmt.errors import ConfigError, DataError, ModelError, OutputError
-from nmt.files import make_dir, remove_dir, remove_file, write_json, write_text
+from nmt.errors import ConfigError, DataError, ModelError, OutputError, StorageError
+from nmt.files import remove_dir, remove_file, write_bytes, write_json, write_text
+from nmt.training.lock import LOCK
 
 RUN = "run.json"
 METRICS = "metrics.jsonl"
 LOG = "log.txt"
+CARD = "README.md"
+MODEL_FILES = (MANIFEST, CONFIG, WEIGHTS, TOKENIZER, SRC_TOKENIZER, TGT_TOKENIZER, CARD)
 PATHS = {"data.src", "data.tgt", "data.dev_src", "data.dev_tgt", "tokenizer.model"}  # compared by content
 
 
@@ -36,39 +50,66 @@ class Run:
         """Whether the run was begun before and can be resumed."""
         return (self.train_dir / RUN).exists()
 
-    def begin(self, config: Config) -> None:
-        """Record a new run with its frozen configuration."""
+    def check_place(self) -> None:
+        """Refuse a folder that can not be written to, or in which files of somebody else would be lost."""
+        existing = next(
+            path for path in (self.train_dir, *self.train_dir.absolute().parents) if path.exists()
+        )
+        if not existing.is_dir():
+            raise OutputError(f"{existing}: is a file, expected a folder for the model")
+        if not os.access(existing, os.W_OK):
+            raise OutputError(f"{existing}: no permission to write")
+        if (self.train_dir / LOCK).exists() or (self.model_dir / MANIFEST).exists():
+            return
+        foreign = [name for name in MODEL_FILES if (self.model_dir / name).exists()]
+        if foreign:
+            raise OutputError(
+                f"{self.model_dir}: holds {', '.join(foreign)}, but no model; give a folder of its own"
+            )
+
+    def begin(self, config: Config, tokenizer_hashes: list[str]) -> None:
+        """Record a run with its frozen configuration."""
         write_text(self.model_dir / CONFIG, to_toml(config))
-        write_json(self.train_dir / RUN, {"requested": self.requested, "data_hash": self.data_hash})
+        record = {"requested": self.requested, "data_hash": self.data_hash, "tokenizers": tokenizer_hashes}
+        write_json(self.train_dir / RUN, record)
 
     def resume(self, config: Config, allowed: Collection[str]) -> Config:
         """The frozen configuration of the run, if the same is asked for now, but for the `allowed` keys.
 
         Raises ConfigError listing the keys that differ, DataError if the text is not the same.
         """
-        try:
-            record = json.loads((self.train_dir / RUN).read_bytes())
-            before, data_hash = record["requested"], record["data_hash"]
-        except (OSError, ValueError, KeyError) as error:
-            raise ModelError(f"{self.train_dir / RUN}: damaged: {error}; --restart begins anew") from error
+        record = self._record()
         differing = [
-            line for line in differences(before, self.requested) if line.split(":")[0] not in allowed
+            line
+            for line in differences(record["requested"], self.requested)
+            if line.split(":")[0] not in allowed
         ]
         if differing:
             raise ConfigError(
                 f"{self.model_dir} is being trained with other options: {'; '.join(differing)}; "
                 "give them as they were, --override KEY=VALUE to change one, or --restart"
             )
-        if data_hash != self.data_hash:
+        if record["data_hash"] != self.data_hash:
             raise DataError(
-                f"the data hash differs (was {data_hash[:12]}, now {self.data_hash[:12]}); "
+                f"the data hash differs (was {record['data_hash'][:12]}, now {self.data_hash[:12]}); "
                 f"{self.model_dir} was begun with other text; restore it, or --restart"
             )
-        return _with_options(load_config(self.model_dir / CONFIG), config, allowed)
+        return _with_options(load_config(self.model_dir / CONFIG), config, {*allowed, *PATHS})
 
-    def make_folder(self) -> None:
-        """Make the folder, once there is something to put into it."""
-        make_dir(self.train_dir)
+    def check_tokenizers(self, hashes: list[str]) -> None:
+        """ModelError unless these are the tokenizers that the run was begun with."""
+        before = self._record()["tokenizers"]
+        if before != hashes:
+            raise ModelError(
+                f"{self.train_dir}: the tokenizer does not match the model "
+                f"(hash was {', '.join(each[:12] for each in before)}, now "
+                f"{', '.join(each[:12] for each in hashes)}); restore it, or --restart"
+            )
+
+    @property
+    def has_debris(self) -> bool:
+        """Whether the run was ended in the middle of its last touches."""
+        return bool([*self.train_dir.glob("*.tmp"), *newest(self.train_dir, "best")])
 
     def clean_up(self) -> None:
         """Remove what an earlier run left half written."""
@@ -77,23 +118,46 @@ class Run:
         for path in (*self.model_dir.glob("*.part"), *self.train_dir.glob("*.part")):
             remove_file(path)
 
+    def forget_best(self) -> None:
+        """Remove every `best-N`."""
+        for folder in newest(self.train_dir, "best"):
+            remove_dir(folder)
+
+    def check_space(self, num_bytes: int) -> None:
+        """StorageError unless the disk has room for so much more."""
+        free = shutil.disk_usage(self.train_dir).free
+        if free < num_bytes:
+            raise StorageError(
+                f"{self.train_dir}: no space left on device: checkpoints need about "
+                f"{num_bytes / 1e6:,.0f} MB, {free / 1e6:,.0f} MB are free"
+            )
+
     def forget_after(self, step: int) -> None:
-        """Cut from the metrics what an earlier part of the run reported after its last checkpoint."""
+        """Remove what an earlier part of the run left of later steps: it is done anew."""
+        for kind in ("step", "best"):
+            for folder in newest(self.train_dir, kind):
+                if number(folder) > step:
+                    remove_dir(folder)
         path = self.train_dir / METRICS
-        if not path.exists():
-            return
-        lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
-        kept = [line for line in lines if line.endswith("\n") and json.loads(line).get("step", 0) <= step]
-        write_text(path, "".join(kept))
+        if path.exists():
+            lines = path.read_bytes().splitlines(keepends=True)
+            write_bytes(path, b"".join(line for line in lines if _reported_step(line) <= step))
+
+    def forget_superseded(self) -> None:
+        """Remove every `best-N` that no checkpoint goes back to."""
+        checkpoints, best = newest(self.train_dir, "step"), newest(self.train_dir, "best")
+        oldest_step = number(checkpoints[0])
+        for folder in [folder for folder in best if number(folder) <= oldest_step][:-1]:
+            remove_dir(folder)
 
     def discard(self) -> None:
         """Forget the run and the model it made, the manifest first."""
-        for path in (self.model_dir / MANIFEST, self.train_dir / RUN):
-            remove_file(path)
+        for name in MODEL_FILES:
+            remove_file(self.model_dir / name)
         for kind in ("step", "best"):
             for folder in newest(self.train_dir, kind):
                 remove_dir(folder)
-        for name in (METRICS, LOG):
+        for name in (METRICS, LOG, RUN):
             remove_file(self.train_dir / name)
 
     def finished_manifest(self) -> dict[str, Any] | None:
@@ -110,9 +174,17 @@ class Run:
         if differing:
             raise OutputError(
                 f"{self.model_dir} holds a finished model of another configuration "
-                f"({'; '.join(differing)}); --restart begins anew"
+                f"({'; '.join(differing)}); --restart begins anew, or give another folder"
             )
         return manifest
+
+    def _record(self) -> dict[str, Any]:
+        path = self.train_dir / RUN
+        try:
+            record = json.loads(path.read_bytes())
+            return {key: record[key] for key in ("requested", "data_hash", "tokenizers")}
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise ModelError(f"{path}: damaged: {error}; --restart begins anew") from error
 
 
 def flat(config: Config) -> dict[str, Any]:
@@ -133,6 +205,19 @@ def differences(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
         for key in sorted({*before, *now})
         if before.get(key) != now.get(key)
     ]
+
+
+def number(folder: Path) -> int:
+    """The N of `step-N` or `best-N`."""
+    return int(folder.name.rpartition("-")[2])
+
+
+def _reported_step(line: bytes) -> float:
+    """The step that a line of the metrics tells of, 0 if of none; past all others if the line is damaged."""
+    try:
+        return int(json.loads(line).get("step", 0)) if line.endswith(b"\n") else float("inf")
+    except ValueError:
+        return float("inf")
 
 
 def _with_options(config: Config, source: Config, keys: Collection[str]) -> Config:

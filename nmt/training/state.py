@@ -3,6 +3,7 @@
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -18,7 +19,7 @@ from nmt.checkpoint import (
     write_manifest,
 )
 from nmt.config.schema import TrainingConfig
-from nmt.errors import ModelError
+from nmt.errors import DivergedError, ModelError
 from nmt.files import remove_dir, write_bytes, write_json
 from nmt.model import Transformer
 from nmt.training.optimizer import MovingAverage, make_optimizer
@@ -34,17 +35,33 @@ class Progress:
     epoch: int = 1  # the epoch at hand
     batch: int = 0  # batches of it that are done
     num_tokens: int = 0  # real target tokens seen
-    train_seconds: float = 0.0  # spent in steps, data loading included
-    seconds: float = 0.0  # spent in all, evaluation included
-    max_steps: int = 0  # planned; fewer than at the start if the machine proved slower
+    max_steps: int = 0  # planned; with a budget planned anew as the pace shows
+    setup_seconds: float = 0.0  # spent before the first step, at every start
+    train_seconds: float = 0.0  # spent in steps, making batches included
+    other_seconds: float = 0.0  # spent in evaluating and saving
+    first_loss: float = 0.0  # nats per target token of the untrained network
+    window_nll: float = 0.0  # since the last report of steps, as are the next two
+    window_tokens: int = 0
+    window_seconds: float = 0.0
+    num_evaluations: int = 0
+    evaluated_step: int = 0  # the step of the last evaluation
     best_value: float = float("-inf")  # of what is maximised: BLEU, or minus the loss
     best_step: int = 0
-    bleu: float = 0.0  # of the best weights
+    bleu: float = 0.0  # of the best weights, as are the next two
     loss: float = 0.0
     signature: str = ""
-    evaluated_step: int = 0  # the step of the last evaluation
     num_stale: int = 0  # evaluations since the best
-    num_skipped: int = 0  # updates skipped because of a gradient that was not finite
+    num_skipped: int = 0  # updates in a row skipped because the gradient was not finite
+
+    @property
+    def seconds(self) -> float:
+        """Spent in all, earlier parts of a resumed run included."""
+        return self.setup_seconds + self.train_seconds + self.other_seconds
+
+    @property
+    def tokens_per_second(self) -> float:
+        """Real target tokens in a second of training."""
+        return self.num_tokens / max(self.train_seconds, 1e-9)
 
 
 class TrainState:
@@ -56,30 +73,33 @@ class TrainState:
         self.average = MovingAverage(network, config.ema_decay)
         self.progress = progress
 
-    def save(self, train_dir: Path, *, keep: int) -> Path:
-        """Write checkpoint `step-N`, then remove the oldest beyond `keep`; returns its folder."""
+    def save(self, train_dir: Path, *, keep: int) -> None:
+        """Write checkpoint `step-N` unless it is there, then remove the oldest beyond `keep`.
+
+        Raises DivergedError, and writes nothing, if a weight is not finite.
+        """
         path = train_dir / f"step-{self.progress.step}"
-        if path.exists():  # of a run that was stopped during the evaluation after it
-            remove_dir(path)
-        publish(path, self._write)
+        if (
+            not path.exists()
+        ):  # it is after an evaluation that was stopped and done anew, and is never put at risk
+            self._refuse_infinite()
+            publish(path, self._write)
         for old in newest(train_dir, "step")[:-keep]:
             remove_dir(old)
-        return path
 
     def load(self, path: Path) -> None:
         """Restore a checkpoint folder; ModelError if anything in it is damaged."""
         read_manifest(path)
         parts = {part: load_tensors(path / f"{part}.safetensors") for part in PARTS}
+        facts = json.loads((path / "state.json").read_text(encoding="utf-8"))
         load_weights(self.network, parts["weights"], name=str(path))
         self.average.load(parts["average"])
         self._load_moments(parts["moments"])
         torch.set_rng_state(parts["random"]["cpu"])
-        if "cuda" in parts["random"]:
+        if self._is_on_gpu and "cuda" in parts["random"]:
             torch.cuda.set_rng_state(parts["random"]["cuda"])
-        facts = json.loads((path / "state.json").read_text(encoding="utf-8"))
-        facts["best_value"] = float(facts["best_value"])
         for name, value in facts.items():
-            setattr(self.progress, name, value)
+            setattr(self.progress, name, float(value) if name == "best_value" else value)
 
     def load_newest(self, train_dir: Path) -> list[str]:
         """Restore the newest checkpoint that is whole; returns what was wrong with newer ones.
@@ -92,10 +112,14 @@ class TrainState:
                 self.load(path)
                 return problems
             except ModelError as error:
-                problems.append(f"{path.name} is damaged ({error})")
+                problems.append(f"checkpoint {path.name} is damaged ({str(error).partition('; ')[0]})")
         if problems:
             raise ModelError(f"{train_dir}: {'; '.join(problems)}; --restart begins anew")
         return problems
+
+    @property
+    def _is_on_gpu(self) -> bool:
+        return self.network.tgt_embedding.weight.is_cuda
 
     def _write(self, folder: Path) -> None:
         tensors = {
@@ -107,21 +131,26 @@ class TrainState:
         for part, values in tensors.items():
             on_cpu = {name: tensor.cpu().contiguous() for name, tensor in values.items()}
             write_bytes(folder / f"{part}.safetensors", serialize(on_cpu))
-        facts = asdict(self.progress) | {
-            "best_value": str(self.progress.best_value)
-        }  # JSON knows no infinity
+        facts: dict[str, Any] = asdict(self.progress)
+        facts["best_value"] = str(self.progress.best_value)  # JSON knows no infinity
         write_json(folder / "state.json", facts)
         names = (*(f"{part}.safetensors" for part in PARTS), "state.json")
         write_manifest(folder, names, {"step": self.progress.step})
 
+    def _refuse_infinite(self) -> None:
+        tensors = {**self.average.state(), **dict(self.network.named_parameters())}
+        for name, tensor in tensors.items():
+            if not torch.isfinite(tensor).all():
+                raise DivergedError(f"training diverged: {name} is not finite at step {self.progress.step}")
+
     def _random_states(self) -> dict[str, Tensor]:
         states = {"cpu": torch.get_rng_state()}
-        if self.network.tgt_embedding.weight.is_cuda:
+        if self._is_on_gpu:
             states["cuda"] = torch.cuda.get_rng_state()
         return states
 
     def _moments(self) -> dict[str, Tensor]:
-        """Both moments and the step count of every parameter, by its name."""
+        """Both moments and the step count of every parameter, by its name; none before the first update."""
         state = self.optimizer.state
         return {
             f"{name}/{key}": value
@@ -131,7 +160,11 @@ class TrainState:
 
     def _load_moments(self, tensors: dict[str, Tensor]) -> None:
         for name, parameter in self.network.named_parameters():
-            kept = {key: tensors[f"{name}/{key}"] for key in ("step", "exp_avg", "exp_avg_sq")}
-            device = parameter.device
-            # the count of steps stays on the CPU unless the optimiser is fused on a GPU
-            self.optimizer.state[parameter] = {key: value.to(device) for key, value in kept.items()}
+            kept = {key: tensors[f"{name}/{key}"] for key in _MOMENTS if f"{name}/{key}" in tensors}
+            for key, value in kept.items():
+                # AdamW counts steps on the CPU unless it is fused on a GPU
+                device = "cpu" if key == "step" and not parameter.is_cuda else parameter.device
+                self.optimizer.state[parameter][key] = value.to(device)
+
+
+_MOMENTS = ("step", "exp_avg", "exp_avg_sq")

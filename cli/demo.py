@@ -1,0 +1,173 @@
+"""`nmt demo`: the whole way on the bundled German-English corpus."""
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.rule import Rule
+
+from nmt.files import read_lines, write_json, write_text
+
+from .console import err, out, write_line
+from .options import JsonOption, QuietOption, ThreadsOption
+from .training_session import run_training
+
+if TYPE_CHECKING:
+    from nmt.checkpoint import TranslationModel
+    from nmt.decoding import Translation
+    from nmt.evaluation import Score
+    from nmt.training.report import EndReport
+
+SHOWN = (3, 17, 42)  # test sentences whose alignment tables are shown, from 0
+QUICK = ("training.max_steps=20", "training.eval_steps=20", "training.warmup_steps=5", "data.max_length=40")
+NEXT = """
+  nmt translate -m {model} "Der Hund schläft im Garten."
+  nmt translate -m {model} --align < {corpus}/test.de
+  nmt align -m {model} {corpus}/dev.de {corpus}/dev.en
+  nmt show {corpus}/test.de {corpus}/test.en {model}/test.links --diff {corpus}/test.talp --worst 3
+  nmt info {model}
+  nmt train --src train.de --tgt train.en --out my-model      # your own text
+"""
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """The files of the sample corpus."""
+
+    folder: Path
+
+    def lines(self, name: str) -> list[str]:
+        """All lines of one of its files."""
+        return list(read_lines(self.folder / name))
+
+    def options(self) -> dict[str, Any]:
+        """The data section of a configuration."""
+        train_src, train_tgt, dev_src, dev_tgt = (
+            str(self.folder / name) for name in ("train.de", "train.en", "dev.de", "dev.en")
+        )
+        return {"src": [train_src], "tgt": [train_tgt], "dev_src": dev_src, "dev_tgt": dev_tgt}
+
+
+def demo(
+    out_dir: Annotated[Path, typer.Option("--out", "-o", metavar="DIR", help="Folder to make.")] = Path(
+        "demo-model"
+    ),
+    quick: Annotated[
+        bool, typer.Option("--quick", metavar="", help="In seconds; the model will have learnt little.")
+    ] = False,
+    threads: ThreadsOption = 0,
+    quiet: QuietOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Train a German-English model on the bundled corpus, translate with it, and look at alignments.
+
+    Takes a few minutes on two CPU cores. What is left is a model folder like any other, with summary.json.
+
+    Example:
+        nmt demo --out demo-model
+    """
+    from nmt.checkpoint import load_model
+    from nmt.corpus.sample import sample_dir
+    from nmt.training.options import resolve
+
+    started = time.perf_counter()
+    corpus = Corpus(sample_dir() / "de-en")
+    flags = {"data": corpus.options(), "training": {"threads": threads}}
+    config = resolve(corpus.folder / "demo.toml", flags, preset_name="tiny", overrides=QUICK if quick else ())
+    _say_heading("1  A tokenizer and a model from 20,000 sentence pairs", quiet=quiet)
+    end = run_training(config, out_dir, quiet=quiet)
+    model = load_model(out_dir, device="cpu", threads=threads)
+
+    _say_heading("2  Translations of 500 sentences it has not seen", quiet=quiet)
+    translations = _translate(model, corpus.lines("test.de"))
+    bleu = _bleu(translations, corpus.lines("test.en"))
+    aer = _alignment_error(model, corpus, out_dir / "test.links")
+    summary = _summary(out_dir, end, bleu, aer, seconds=time.perf_counter() - started)
+    write_text(out_dir / "test.hyp.en", "".join(f"{each.text}\n" for each in translations))
+    write_json(out_dir / "summary.json", summary)
+    if as_json:
+        import json
+
+        write_line(json.dumps(summary))
+        return
+    out.print(f"BLEU {bleu.value:.2f}  [dim]{bleu.signature}[/dim]")
+    out.print(f"AER  {aer:.3f}  [dim]against gold links; {_origin(model)}[/dim]")
+    _say_heading("3  What the translations were made of", quiet=quiet)
+    _show_tables(model, translations)
+    _say_heading("4  What to try next", quiet=quiet)
+    out.print(NEXT.format(model=out_dir, corpus=_short(corpus.folder)), markup=False, soft_wrap=True)
+
+
+def _say_heading(text: str, *, quiet: bool) -> None:
+    if not quiet:
+        err.print(Rule(text, align="left", style="dim"))
+
+
+def _translate(model: "TranslationModel", lines: list[str]) -> "list[Translation]":
+    from nmt.decoding import Translator
+
+    return Translator(model, model.config.decoding, align=True).translate(lines)
+
+
+def _bleu(translations: "list[Translation]", references: list[str]) -> "Score":
+    from nmt.evaluation import score
+
+    (bleu,) = score([translation.text for translation in translations], [references])
+    return bleu
+
+
+def _alignment_error(model: "TranslationModel", corpus: Corpus, links_path: Path) -> float:
+    """AER of the model's links between the test sentences and their references; the links are kept."""
+    from nmt.alignment import align_pairs
+    from nmt.alignment.scoring import score_links
+    from nmt.corpus.links import format_pharaoh, parse_talp
+
+    pairs = list(zip(corpus.lines("test.de"), corpus.lines("test.en"), strict=True))
+    threshold = model.config.alignment.threshold
+    links = [set(alignment.words("punct", threshold).links) for alignment in align_pairs(model, pairs)]
+    write_text(links_path, "".join(f"{format_pharaoh(each)}\n" for each in links))
+    gold = [
+        parse_talp(line, where=f"test.talp:{number}")
+        for number, line in enumerate(corpus.lines("test.talp"), start=1)
+    ]
+    return score_links(links, gold).aer
+
+
+def _origin(model: "TranslationModel") -> str:
+    from nmt.alignment.formats import Origin
+
+    return str(Origin(model.config.alignment.layer))
+
+
+def _summary(out_dir: Path, end: "EndReport", bleu: "Score", aer: float, *, seconds: float) -> dict[str, Any]:
+    return {
+        "bleu": round(bleu.value, 2),
+        "bleu_signature": bleu.signature,
+        "aer": round(aer, 4),
+        "alignment_layer": end.alignment_layer,
+        "seconds": round(seconds, 1),
+        "training_seconds": round(end.seconds, 1),
+        "tokens_per_second": round(end.tokens_per_second, 1),
+        "steps": end.step,
+        "model": str(out_dir),
+    }
+
+
+def _show_tables(model: "TranslationModel", translations: "list[Translation]") -> None:
+    from nmt.alignment.render import alignment_table, legend
+
+    colour = out.color_system is not None and not out.no_color
+    for number in SHOWN:
+        alignment = translations[number].alignment
+        assert alignment is not None, "the translator was asked to align"
+        words = alignment.words("punct", model.config.alignment.threshold)
+        out.print(alignment_table(words, width=out.width, colour=colour, caption=f"{number + 1}"))
+        out.print()
+    out.print(legend(width=out.width, colour=colour))
+
+
+def _short(path: Path) -> Path:
+    """A path as seen from here, if that is shorter."""
+    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path

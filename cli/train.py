@@ -1,0 +1,87 @@
+"""`nmt train`: a model from parallel text; the same command again resumes."""
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from nmt.config.presets import PresetName
+
+from .console import say, write_line
+from .options import Device, JsonOption, QuietOption, SetOption
+from .training_session import run_training
+
+
+def train(
+    out_dir: Annotated[
+        Path, typer.Option("--out", "-o", metavar="MODEL", help="Folder to make.", show_default=False)
+    ],
+    config: Annotated[
+        Path | None, typer.Argument(metavar="[CONFIG.toml]", help="Options; flags come before it.")
+    ] = None,
+    src: Annotated[
+        list[str] | None, typer.Option("--src", metavar="FILE", help="Source text; may be given again.")
+    ] = None,
+    tgt: Annotated[
+        list[str] | None, typer.Option("--tgt", metavar="FILE", help="Its translation, line by line.")
+    ] = None,
+    dev_src: Annotated[
+        str | None,
+        typer.Option(metavar="FILE", help="Development text; without it some pairs are held out."),
+    ] = None,
+    dev_tgt: Annotated[str | None, typer.Option(metavar="FILE", help="Its translation.")] = None,
+    preset: Annotated[
+        PresetName, typer.Option(help="Size of the model; auto: by the number of pairs.")
+    ] = "auto",
+    budget: Annotated[
+        str | None, typer.Option(metavar="TIME", help="Plan to be done in, say, 20m or 1h30m.")
+    ] = None,
+    set_options: SetOption = None,
+    override: Annotated[
+        list[str] | None,
+        typer.Option(metavar="KEY=VALUE", help="Resume although this option was another at the start."),
+    ] = None,
+    restart: Annotated[bool, typer.Option("--restart", metavar="", help="Begin anew.")] = False,
+    device: Annotated[
+        Device | None, typer.Option("--device", help="Where to train; auto: a GPU if there is one.")
+    ] = None,
+    threads: Annotated[
+        int | None, typer.Option("--threads", metavar="N", min=0, help="CPU threads; 0: all cores.")
+    ] = None,
+    seed: Annotated[
+        int | None, typer.Option("--seed", metavar="N", min=0, help="Seed of everything random.")
+    ] = None,
+    quiet: QuietOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Train a translation model on parallel text.
+
+    The same command again goes on where the last one was stopped, by Ctrl-C or by a power cut; on a finished
+    model it says so. Every option that has no flag here is set with --set, as in --set model.dropout=0.2.
+
+    Example:
+        nmt train --src train.de --tgt train.en --out my-model --budget 20m
+    """
+    from nmt.training.options import nested, parse_duration, resolve
+
+    flags = {
+        "data.src": src,
+        "data.tgt": tgt,
+        "data.dev_src": dev_src,
+        "data.dev_tgt": dev_tgt,
+        "training.budget": parse_duration(budget) if budget else None,
+        "training.device": device,
+        "training.threads": threads,
+        "training.seed": seed,
+    }
+    changed = override or []
+    options = resolve(config, nested(flags), preset_name=preset, overrides=[*(set_options or []), *changed])
+    allowed = [text.partition("=")[0].strip() for text in changed]
+    end = run_training(options, out_dir, quiet=quiet, restart=restart, allowed_changes=allowed)
+    if as_json:
+        write_line(json.dumps(asdict(end) | {"model": str(out_dir)}))
+    elif not quiet:
+        say(f"{out_dir}: dev BLEU {end.bleu:.2f} ({end.signature}); {end.stopped}", style="bold")
+        say(f'now try: nmt translate -m {out_dir} --align "…"')

@@ -1,0 +1,90 @@
+"""What is chosen by the number of sentence pairs, at the borders of every range."""
+
+from dataclasses import asdict
+
+import pytest
+
+from nmt.config import from_dict
+from nmt.config.presets import SIZES, learning_rate, merge, preset, vocab_size
+from nmt.errors import ConfigError
+
+
+@pytest.mark.parametrize(
+    ("num_pairs", "size"),
+    [
+        (1, "tiny"),
+        (50_000, "tiny"),
+        (50_001, "small"),
+        (200_000, "small"),
+        (200_001, "base"),
+        (5_000_000, "base"),
+        (5_000_001, "big"),
+        (10**9, "big"),
+    ],
+)
+def test_auto_takes_the_size_that_suits_the_corpus(num_pairs: int, size: str) -> None:
+    assert preset("auto", num_pairs=num_pairs) == preset(size, num_pairs=num_pairs)
+
+
+@pytest.mark.parametrize(
+    ("size", "layers", "d_model", "d_ff", "num_heads"),
+    [
+        ("tiny", 4, 128, 256, 4),
+        ("small", 4, 256, 1024, 4),
+        ("base", 6, 512, 2048, 8),
+        ("big", 6, 1024, 4096, 16),
+    ],
+)
+def test_the_sizes_are_the_documented_ones(
+    size: str, layers: int, d_model: int, d_ff: int, num_heads: int
+) -> None:
+    model = from_dict(preset(size, num_pairs=1000)).model
+    assert (model.encoder_layers, model.decoder_layers) == (layers, layers)
+    assert (model.d_model, model.d_ff, model.num_heads) == (d_model, d_ff, num_heads)
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_from_a_million_pairs_on_there_is_less_dropout_and_more_in_a_batch(size: str) -> None:
+    few, many = (from_dict(preset(size, num_pairs=num_pairs)) for num_pairs in (999_999, 1_000_000))
+    assert (few.model.dropout, few.training.batch_tokens, few.training.warmup_steps) == (0.3, 4096, 2000)
+    assert (many.model.dropout, many.training.batch_tokens, many.training.warmup_steps) == (0.1, 25_000, 4000)
+
+
+def test_a_preset_that_is_not_there_is_refused() -> None:
+    with pytest.raises(ConfigError, match="--preset huge: expected one of auto, tiny, small, base, big"):
+        preset("huge", num_pairs=1)
+
+
+@pytest.mark.parametrize(
+    ("num_pairs", "expected"),
+    [
+        (1, 2_000),
+        (15_000, 2_000),
+        (15_001, 4_000),
+        (50_000, 4_000),
+        (50_001, 8_000),
+        (300_000, 8_000),
+        (300_001, 16_000),
+        (2_000_000, 16_000),
+        (2_000_001, 32_000),
+    ],
+)
+def test_the_vocabulary_grows_with_the_corpus(num_pairs: int, expected: int) -> None:
+    assert vocab_size(num_pairs) == expected
+
+
+@pytest.mark.parametrize(
+    ("d_model", "expected"), [(128, 0.005), (256, 0.0018), (512, 0.00063), (1024, 0.00022)]
+)
+def test_the_learning_rate_falls_with_the_width(d_model: int, expected: float) -> None:
+    assert learning_rate(d_model) == expected
+
+
+def test_later_options_win_and_the_given_ones_stay_as_they_are() -> None:
+    below = preset("tiny", num_pairs=1000)
+    before = {section: dict(options) for section, options in below.items()}
+    merged = merge(below, {"model": {"d_ff": 512}}, {"model": {"d_ff": 768}, "data": {"max_length": 50}})
+    assert merged["model"] == {**before["model"], "d_ff": 768}
+    assert (merged["data"], merged["training"]) == ({"max_length": 50}, before["training"])
+    assert below == before
+    assert asdict(from_dict(merged).model)["d_ff"] == 768
