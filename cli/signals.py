@@ -2,14 +2,21 @@
 
 import os
 import signal
-from types import FrameType, TracebackType
+import socket
+import sys
+import threading
+from types import TracebackType
 from typing import Self
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
+SHOW_CURSOR = b"\x1b[?25h\n"
 
 
 class SignalWatch:
-    """Remembers the first signal once there is something to save; before that a signal ends the program."""
+    """Remembers the first signal once there is something to save; before that a signal ends the program.
+
+    A thread of its own hears them, as the main one may be inside of a long computation.
+    """
 
     def __init__(self) -> None:
         self.received = 0
@@ -20,7 +27,11 @@ class SignalWatch:
         self.has_begun = True
 
     def __enter__(self) -> Self:
-        self._before = {number: signal.signal(number, self._receive) for number in SIGNALS}
+        self._ear, self._mouth = socket.socketpair()
+        self._mouth.setblocking(False)
+        self._wakeup_before = signal.set_wakeup_fd(self._mouth.fileno(), warn_on_full_buffer=False)
+        self._before = {number: signal.signal(number, lambda *_: None) for number in SIGNALS}
+        threading.Thread(target=self._watch, args=(self._ear,), daemon=True).start()
         return self
 
     def __exit__(
@@ -28,8 +39,22 @@ class SignalWatch:
     ) -> None:
         for number, handler in self._before.items():
             signal.signal(number, handler)
+        signal.set_wakeup_fd(self._wakeup_before)
+        self._mouth.close()  # which ends the thread
 
-    def _receive(self, number: int, _: FrameType | None) -> None:
-        if self.received or not self.has_begun:
-            os._exit(128 + number)
-        self.received = number
+    def _watch(self, ear: socket.socket) -> None:
+        """Act on the number of each signal as it arrives."""
+        with ear:
+            while number := int.from_bytes(ear.recv(1)):
+                if number not in SIGNALS:
+                    continue
+                if self.received or not self.has_begun:
+                    _leave(number)
+                self.received = number
+
+
+def _leave(number: int) -> None:
+    """End the program here and now; only the cursor, which a live picture hides, is put right."""
+    if sys.stderr.isatty():
+        os.write(sys.stderr.fileno(), SHOW_CURSOR)
+    os._exit(128 + number)

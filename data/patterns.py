@@ -222,7 +222,7 @@ def not_yet(draw: Draw) -> Phrase:
 
 
 FUN = """lesen schreiben kaufen essen trinken kochen backen malen zeichnen fotografieren singen lernen spielen
-pflanzen pflücken übersetzen sammeln planen feiern fernsehen einkaufen tanzen"""
+pflanzen pflücken planen feiern fernsehen einkaufen tanzen"""
 
 
 def is_fun(verb: Verb) -> bool:
@@ -616,7 +616,7 @@ def who_does(draw: Draw) -> Phrase:
     whole = WithClause(somebody, clause)
     if draw.chance(0.3) and not somebody.plural:
         owner = possessive(draw.deal("owners", [ME, YOU, WE, THIRD_PERSON["m"]]))
-        tags = {"m": ("Onkel", "Vater", "Bruder", "Cousin"), "f": ("Tante", "Mutter", "Schwester", "Cousine")}
+        tags = {"m": ("Onkel", "Vater", "Bruder", "Cousin"), "f": ("Tante", "Mutter", "Schwester")}
         relation = draw.deal(
             ("is", somebody.gender), [n for n in NOUNS if n.singular in tags[somebody.gender]]
         )
@@ -748,7 +748,9 @@ QUALIFIED = (
     "public",
     "room",
 )
-COMPARED = "clothes book furniture device carryable vehicle animal room building person fruit story question"
+COMPARED = (
+    "clothes book furniture device carryable vehicle animal room building person fruit reading question"
+)
 
 
 def plain(thing: NounPhrase) -> NounPhrase:
@@ -813,7 +815,7 @@ def price(draw: Draw) -> Phrase:
 
 RELATIVES = {
     "m": ("Vater", "Bruder", "Sohn", "Onkel", "Cousin", "Enkel"),
-    "f": ("Mutter", "Schwester", "Tochter", "Tante", "Cousine", "Enkelin"),
+    "f": ("Mutter", "Schwester", "Tochter", "Tante"),
 }
 NO_PROFESSIONS = ("Mann", "Frau", "Gast", "Tourist", "Königin", "Nachbar", "Nachbarin", "Chef")
 PROFESSIONS = [noun for noun in NOUNS if "adult" in noun.tags and noun.singular not in NO_PROFESSIONS]
@@ -872,16 +874,14 @@ def for_some_time(draw: Draw, units: str) -> Phrase:
     return pair("seit", "for") + aligned(f"{draw.word(lexicon.NUMBERS)} {draw.word(units)}")
 
 
-LASTING = "wohnen arbeiten lernen kennen warten vermissen suchen schlafen sammeln sitzen"
+LASTING = "wohnen arbeiten lernen kennen warten vermissen suchen schlafen sitzen"
 
 
 def since(draw: Draw) -> Phrase:
     """Anna wohnt seit drei Jahren in Berlin ↔ Anna has lived in Berlin for three years."""
     infinitive = draw.word(LASTING)
     verb = next(verb for verb in VERBS if verb.infinitive == infinitive)
-    happening = event(
-        draw, "human", verb=verb, is_plain=True, kind="bare" if infinitive == "sammeln" else "definite"
-    )
+    happening = event(draw, "human", verb=verb, is_plain=True, kind="definite")
     units = lexicon.HOURS if "brief" in verb.options else lexicon.UNITS
     happening = happening.plus(duration=for_some_time(draw, units))
     return end(main_clause(happening, Setting("since"), draw.word("subject subject duration")))

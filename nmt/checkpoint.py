@@ -215,9 +215,9 @@ def load_tensors(path: Path) -> dict[str, Tensor]:
     """Tensors of a safetensors file; ModelError if it is damaged or holds a number that is not finite."""
     with _safetensors_errors(path):
         tensors = safetensors.torch.load_file(path)
-    for name, tensor in tensors.items():
-        if tensor.is_floating_point() and not bool(tensor.isfinite().all()):
-            raise ModelError(f"{path}: {name} holds a number that is not finite")
+        for name, tensor in tensors.items():
+            if tensor.is_floating_point() and not bool(tensor.isfinite().all()):
+                raise ModelError(f"{path}: {name} holds a number that is not finite")
     return tensors
 
 
@@ -231,7 +231,7 @@ def stored_shapes(path: Path) -> dict[str, torch.Size]:
 def _safetensors_errors(path: Path) -> Iterator[None]:
     try:
         yield
-    except (safetensors.SafetensorError, OSError, ValueError) as error:
+    except (safetensors.SafetensorError, OSError, ValueError, NotImplementedError) as error:
         raise ModelError(f"{path}: not a valid safetensors file: {error}") from error
 
 

@@ -416,9 +416,18 @@ def test_weights_that_are_not_finite_are_refused(number: float, folder: Path) ->
         load(folder)
 
 
-def test_weights_of_another_type_are_refused(folder: Path) -> None:
-    change_weights(folder, lambda tensors: tensors.update({"encoder_norm.bias": torch.zeros(32).long()}))
-    with pytest.raises(ModelError, match=r"encoder_norm\.bias is of torch\.int64, expected torch\.float32"):
+@pytest.mark.parametrize(
+    ("dtype", "message"),
+    [
+        (torch.int64, r"encoder_norm\.bias is of torch\.int64, expected torch\.float32"),
+        (torch.float64, r"encoder_norm\.bias is of torch\.float64, expected torch\.float32"),
+        (torch.float8_e4m3fn, r"model\.safetensors: not a valid safetensors file"),
+    ],
+    ids=str,
+)
+def test_weights_of_another_type_are_refused(dtype: torch.dtype, message: str, folder: Path) -> None:
+    change_weights(folder, lambda tensors: tensors.update({"encoder_norm.bias": torch.zeros(32).to(dtype)}))
+    with pytest.raises(ModelError, match=message):
         load(folder)
 
 

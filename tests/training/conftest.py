@@ -1,0 +1,186 @@
+"""A corpus of reversed sentences, a tiny model to learn it, and processes that are killed while they do."""
+
+import json
+import os
+import random
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from nmt.config import Config, from_dict, override
+from nmt.corpus.reading import Pair
+from nmt.training import Report, train
+
+SYLLABLES = "ba ke lo mu ti sa ne ro du vi".split()
+TINY: dict[str, dict[str, Any]] = {
+    "model": {"encoder_layers": 1, "decoder_layers": 1, "d_model": 16, "d_ff": 32, "num_heads": 2},
+    "training": {
+        "threads": 1,
+        "precision": "float32",
+        "batch_tokens": 256,
+        "max_steps": 12,
+        "eval_steps": 4,
+        "report_steps": 3,
+        "learning_rate": 0.01,
+        "warmup_steps": 2,
+        "ema_decay": 0.9,
+    },
+}
+TIMES = {"seconds", "seconds_left", "tokens_per_second"}
+
+SERVER = """
+import json, os, sys
+from pathlib import Path
+from nmt.config import from_dict
+from nmt.errors import NmtError
+from nmt.training import train
+
+for line in sys.stdin:
+    job = json.loads(line)
+    child = os.fork()
+    if not child:
+        os.environ["NMT_FAULT"] = job["fault"]
+        try:
+            train(from_dict(job["options"]), Path(job["model_dir"]))
+        except NmtError as error:
+            os._exit(error.exit_status)
+        os._exit(0)
+    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
+"""
+
+
+def reversed_pairs(num_pairs: int, *, seed: int = 1) -> list[Pair]:
+    """Sentences of two to seven syllables, and the same backwards."""
+    generator = random.Random(seed)
+    sentences = [generator.choices(SYLLABLES, k=generator.randint(2, 7)) for _ in range(num_pairs)]
+    return [(" ".join(sentence), " ".join(reversed(sentence))) for sentence in sentences]
+
+
+def write_pairs(folder: Path, name: str, pairs: Sequence[Pair]) -> None:
+    """Write `name.src` and `name.tgt` into a folder."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for ending, lines in (("src", [src for src, _ in pairs]), ("tgt", [tgt for _, tgt in pairs])):
+        (folder / f"{name}.{ending}").write_bytes("".join(f"{line}\n" for line in lines).encode())
+
+
+@dataclass
+class Trained:
+    """A model folder, what training reported, and what it left."""
+
+    model_dir: Path
+    reports: list[Report] = field(default_factory=list)
+
+    def of(self, kind: type[Any]) -> list[Any]:
+        """The reports of a kind."""
+        return [report for report in self.reports if isinstance(report, kind)]
+
+    @property
+    def weights(self) -> bytes:
+        """The finished model's file of weights."""
+        return (self.model_dir / "model.safetensors").read_bytes()
+
+    @property
+    def manifest(self) -> dict[str, Any]:
+        """The finished model's manifest."""
+        return json.loads((self.model_dir / "manifest.json").read_bytes())
+
+    @property
+    def metrics(self) -> list[dict[str, Any]]:
+        """What metrics.jsonl tells, every line of it."""
+        lines = (self.model_dir / "train" / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
+        return [json.loads(line, parse_constant=_refuse) for line in lines]
+
+    @property
+    def curve(self) -> list[dict[str, Any]]:
+        """What metrics.jsonl tells of steps and evaluations, without times."""
+        kept = [record for record in self.metrics if record["report"] in ("step", "eval")]
+        return [{key: value for key, value in record.items() if key not in TIMES} for record in kept]
+
+    @property
+    def leftovers(self) -> list[str]:
+        """Names of what should not be left behind."""
+        return [path.name for path in self.model_dir.rglob("*") if path.suffix in (".tmp", ".part")]
+
+
+def run(config: Config, model_dir: Path, **options: Any) -> Trained:
+    """Train to the end."""
+    trained = Trained(model_dir)
+    train(config, model_dir, on_report=trained.reports.append, **options)
+    return trained
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """A folder with `train.src`, `train.tgt`, `dev.src`, `dev.tgt`."""
+
+    folder: Path
+
+    def options(self, *overrides: str) -> dict[str, dict[str, Any]]:
+        """Options of a tiny model on this corpus, with `section.key=value` put over them."""
+        train_src, train_tgt, dev_src, dev_tgt = (
+            str(self.folder / name) for name in ("train.src", "train.tgt", "dev.src", "dev.tgt")
+        )
+        data = {"src": [train_src], "tgt": [train_tgt], "dev_src": dev_src, "dev_tgt": dev_tgt}
+        return override({**TINY, "data": data}, overrides)
+
+    def config(self, *overrides: str) -> Config:
+        """The configuration with these options."""
+        return from_dict(self.options(*overrides))
+
+    def train(self, model_dir: Path, *overrides: str, **options: Any) -> Trained:
+        """Train a tiny model to the end."""
+        return run(self.config(*overrides), model_dir, **options)
+
+
+def _refuse(constant: str) -> None:
+    raise ValueError(f"{constant} is not JSON")
+
+
+@pytest.fixture(scope="session")
+def corpus(tmp_path_factory: pytest.TempPathFactory) -> Corpus:
+    """60 pairs to train on, 10 to look at."""
+    folder = tmp_path_factory.mktemp("corpus")
+    pairs = list(dict.fromkeys(reversed_pairs(80)))
+    write_pairs(folder, "train", pairs[:60])
+    write_pairs(folder, "dev", pairs[60:70])
+    return Corpus(folder)
+
+
+@pytest.fixture
+def make_corpus(tmp_path: Path) -> Callable[..., Corpus]:
+    """`make_corpus(pairs, dev=pairs)` writes a corpus of its own."""
+
+    def make(pairs: Sequence[Pair], *, dev: Sequence[Pair] = (("ba ke", "ke ba"),)) -> Corpus:
+        write_pairs(tmp_path / "corpus", "train", pairs)
+        write_pairs(tmp_path / "corpus", "dev", dev)
+        return Corpus(tmp_path / "corpus")
+
+    return make
+
+
+@pytest.fixture
+def pairs() -> Callable[..., list[Pair]]:
+    """`pairs(400, seed=2)` draws sentences and the same backwards."""
+    return reversed_pairs
+
+
+@pytest.fixture(scope="session")
+def killable() -> Iterator[Callable[..., int]]:
+    """`killable(options, model_dir, fault="op=any,n=3,kill=9")` trains in a process; gives its exit status."""
+    command = [sys.executable, "-c", SERVER]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as server:
+        assert server.stdin is not None
+        assert server.stdout is not None
+
+        def train_with_fault(options: dict[str, Any], model_dir: Path, *, fault: str) -> int:
+            job = {"options": options, "model_dir": str(model_dir), "fault": fault}
+            print(json.dumps(job), file=server.stdin, flush=True)
+            return int(server.stdout.readline())
+
+        yield train_with_fault
+        server.stdin.close()

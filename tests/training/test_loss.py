@@ -1,0 +1,148 @@
+"""The loss against its formula, against torch, and against itself in parts."""
+
+import math
+
+import pytest
+import torch
+from torch.nn import functional
+
+from nmt.config import ModelConfig, TrainingConfig
+from nmt.corpus.batching import Batch, collate
+from nmt.corpus.encoded import EncodedCorpus
+from nmt.errors import ResourceError
+from nmt.model import Transformer
+from nmt.tokenizer import BOS_ID, EOS_ID, PAD_ID
+from nmt.training import gradient
+from nmt.training.gradient import compute_gradient
+from nmt.training.loss import batch_loss
+
+VOCAB_SIZE = 11
+PAIRS = [([5, 6], [7]), ([4, 8, 9], [5, 6, 7, 10]), ([10], [4, 4]), ([6, 7, 8, 4], [9, 5, 8])]
+
+
+@pytest.fixture
+def network() -> Transformer:
+    """A network without dropout, in float64 so that sums in another order agree."""
+    torch.manual_seed(3)
+    config = ModelConfig(encoder_layers=1, decoder_layers=1, d_model=8, d_ff=16, num_heads=2, dropout=0.0)
+    return Transformer(config, src_vocab_size=VOCAB_SIZE, tgt_vocab_size=VOCAB_SIZE).double()
+
+
+@pytest.fixture
+def batch() -> Batch:
+    """Four pairs of different lengths."""
+    return collate(EncodedCorpus.from_pairs(PAIRS), torch.arange(4))
+
+
+def loss_of(
+    network: Transformer, batch: Batch, smoothing: float, reconstruction: float = 0.0
+) -> tuple[float, float]:
+    loss = batch_loss(
+        network, batch, label_smoothing=smoothing, reconstruction=reconstruction, precision="float32"
+    )
+    return float(loss.objective.detach()), float(loss.nll)
+
+
+def gradients(network: Transformer) -> list[torch.Tensor]:
+    return [parameter.grad.clone() for parameter in network.parameters()]
+
+
+def test_the_loss_is_the_formula_worked_position_by_position(network, batch) -> None:
+    smoothing = 0.2
+    log_probs = network.logits(network(batch.src_tokens, batch.tgt_in)).float().log_softmax(-1).tolist()
+    smoothed = nll = 0.0
+    for row, targets in zip(log_probs, batch.tgt_out.tolist(), strict=True):
+        for position, target in zip(row, targets, strict=True):
+            if target != PAD_ID:
+                nll -= position[target]
+                smoothed -= (1 - smoothing) * position[target] + smoothing * math.fsum(position) / VOCAB_SIZE
+    assert loss_of(network, batch, smoothing) == pytest.approx((smoothed, nll), rel=1e-5)
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.1, 0.5])
+def test_the_loss_is_that_of_torch(network, batch, smoothing: float) -> None:
+    logits = network.logits(network(batch.src_tokens, batch.tgt_in)).float()
+    expected = functional.cross_entropy(
+        logits.flatten(0, 1),
+        batch.tgt_out.flatten(),
+        ignore_index=PAD_ID,
+        label_smoothing=smoothing,
+        reduction="sum",
+    )
+    assert loss_of(network, batch, smoothing)[0] == pytest.approx(float(expected), rel=1e-5)
+
+
+def test_the_reconstruction_is_the_formula_worked_pair_by_pair(network, batch) -> None:
+    expected = 0.0
+    for src, tgt in PAIRS:
+        encoder_out = network.encode(torch.tensor([[*src, EOS_ID]]))
+        decoded = network.decode(torch.tensor([[BOS_ID, *tgt]]), encoder_out, attention_layers=[0])
+        for position, piece in enumerate(tgt, start=1):
+            weights = decoded.attention[0][0, :, position].mean(0).double()  # (S,), heads averaged
+            attended = sum(w * state for w, state in zip(weights, encoder_out.states[0], strict=True))
+            expected -= float(network.logits(attended).log_softmax(-1)[piece])
+    plain, _ = loss_of(network, batch, 0.1)
+    objective, _ = loss_of(network, batch, 0.1, reconstruction=0.5)
+    assert objective - plain == pytest.approx(0.5 * expected, rel=1e-5)
+
+
+@pytest.mark.parametrize("reconstruction", [0.0, 0.5])
+def test_padding_adds_nothing(network, batch, reconstruction: float) -> None:
+    wider = Batch(
+        *(functional.pad(each, (0, 3)) for each in (batch.src_tokens, batch.tgt_in, batch.tgt_out)),
+        batch.num_tokens,
+    )
+    found, expected = (loss_of(network, each, 0.1, reconstruction) for each in (wider, batch))
+    assert found == pytest.approx(expected, rel=1e-6)
+    assert batch.num_tokens == sum(len(tgt) + 1 for _, tgt in PAIRS) == int((batch.tgt_out != PAD_ID).sum())
+
+
+def test_the_gradient_in_parts_is_that_of_the_whole(network, batch) -> None:
+    training = TrainingConfig(precision="float32")
+    whole = compute_gradient(network, batch, training, num_parts=1)
+    expected = gradients(network)
+    for num_parts in (2, 3, 4, 9):
+        parts = compute_gradient(network, batch, training, num_parts=num_parts)
+        assert parts.nll == pytest.approx(whole.nll, rel=1e-6)
+        torch.testing.assert_close(gradients(network), expected, rtol=1e-5, atol=1e-7)
+
+
+def fail_above(monkeypatch: pytest.MonkeyPatch, most: int) -> None:
+    """Let memory end for batches of more than so many tokens."""
+
+    def limited(network: Transformer, batch: Batch, **options):
+        if batch.num_tokens > most:
+            raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes")
+        return batch_loss(network, batch, **options)
+
+    monkeypatch.setattr(gradient, "batch_loss", limited)
+
+
+def test_a_batch_that_does_not_fit_is_computed_in_parts_with_the_same_gradient(
+    network, batch, monkeypatch
+) -> None:
+    training = TrainingConfig(precision="float32")
+    compute_gradient(network, batch, training, num_parts=1)
+    expected = gradients(network)
+    fail_above(monkeypatch, 8)
+    assert compute_gradient(network, batch, training, num_parts=1).num_parts == 2
+    torch.testing.assert_close(gradients(network), expected, rtol=1e-5, atol=1e-7)
+
+
+def test_a_pair_that_does_not_fit_alone_is_left_out(network, batch, monkeypatch) -> None:
+    training = TrainingConfig(precision="float32")
+    fail_above(monkeypatch, 4)  # the second has 5 with EOS
+    found = compute_gradient(network, batch, training, num_parts=1)
+    assert found.num_left_out == 1
+    rest = collate(EncodedCorpus.from_pairs(PAIRS), torch.tensor([0, 2, 3]))
+    assert found.nll == pytest.approx(loss_of(network, rest, 0.0)[1], rel=1e-6)
+    left = gradients(network)
+    compute_gradient(network, rest, training, num_parts=1)
+    share = rest.num_tokens / batch.num_tokens
+    torch.testing.assert_close(left, [each * share for each in gradients(network)], rtol=1e-5, atol=1e-7)
+
+
+def test_memory_that_is_not_enough_for_any_pair_is_an_error(network, batch, monkeypatch) -> None:
+    fail_above(monkeypatch, 1)
+    with pytest.raises(ResourceError, match=r"out of memory: not even one pair"):
+        compute_gradient(network, batch, TrainingConfig(precision="float32"), num_parts=1)
