@@ -81,8 +81,8 @@ def coming(draw: Draw) -> Setting:
 
 
 def is_momentary(verb: Verb) -> bool:
-    """Whether the verb is said of single events rather than of habits."""
-    return bool({"past", "rare"} & set(verb.options))
+    """Whether the verb is said of single events rather than of habits and plans."""
+    return bool({"past", "rare", "happens"} & set(verb.options))
 
 
 def does_something_to_a_thing(verb: Verb) -> bool:
@@ -944,6 +944,9 @@ def stands_somewhere(draw: Draw) -> Phrase:
     )
 
 
+FEW = "zwei:two drei:three vier:four"
+
+
 def happens(draw: Draw) -> Phrase:
     """Das Konzert hat am Sonntag stattgefunden; der Zug fährt um acht Uhr ab."""
     verb = SPECIAL_VERBS[draw.word("stattfinden beginnen abfahren ankommen dauern")]
@@ -951,7 +954,7 @@ def happens(draw: Draw) -> Phrase:
     if verb.infinitive == "dauern":
         units = {"Reise": lexicon.UNITS, "Ausflug": lexicon.HOURS, "Sprachkurs": lexicon.UNITS}
         unit = units.get(happening.subject.noun.singular, "Stunden:hours")  # type: ignore[attr-defined]
-        happening = happening.plus(complement=aligned(f"{draw.word(lexicon.NUMBERS)} {draw.word(unit)}"))
+        happening = happening.plus(complement=aligned(f"{draw.word(FEW)} {draw.word(unit)}"))
         return end(main_clause(happening, PAST if draw.chance(0.5) else PRESENT))
     if draw.chance(0.4):
         return end(main_clause(timed(draw, happening, "past"), PAST, time_or_subject(draw)))

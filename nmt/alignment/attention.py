@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
-from nmt.alignment.merge import WordAlignment, matrix_links, word_matrix
+from nmt.alignment.merge import WordAlignment, keep_final_mark, matrix_links, word_matrix
 from nmt.checkpoint import TranslationModel
 from nmt.corpus.words import Span, UnitMode, word_spans
 from nmt.errors import UsageError
@@ -39,9 +39,12 @@ class Alignment:
     attention: Tensor  # (T, S) float32; rows sum to 1
 
     def words(self, mode: UnitMode = "punct", threshold: float = 0.0) -> WordAlignment:
-        """Each target word linked to the source word it looks at most, and to all of `threshold` or more."""
-        links = matrix_links(self.matrix(mode), threshold=threshold)
-        return WordAlignment(self.source, self.target, self.src_words(mode), self.tgt_words(mode), links)
+        """Each target word linked to the source word that fits it best, and to all of `threshold` or more."""
+        matrix, src_words, tgt_words = self.matrix(mode), self.src_words(mode), self.tgt_words(mode)
+        if len(src_words) > 1 and tgt_words and _is_mark(self.source, src_words[-1]):
+            matrix = keep_final_mark(matrix, for_last=_is_mark(self.target, tgt_words[-1]))
+        links = matrix_links(matrix, threshold=threshold)
+        return WordAlignment(self.source, self.target, src_words, tgt_words, links)
 
     def matrix(self, mode: UnitMode = "punct") -> Tensor:
         """Attention over words, (target words, source words) in float64."""
@@ -59,6 +62,11 @@ class Alignment:
     def tgt_words(self, mode: UnitMode = "punct") -> tuple[Span, ...]:
         """Spans of the target words."""
         return self.tgt_spans if mode == "piece" else tuple(word_spans(self.target, mode))
+
+
+def _is_mark(line: str, word: Span) -> bool:
+    """Whether a word has no letter and no digit."""
+    return not any(character.isalnum() for character in line[slice(*word)])
 
 
 def align_pairs(

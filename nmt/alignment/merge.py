@@ -60,19 +60,49 @@ def piece_shares(pieces: Sequence[Span], words: Sequence[Span]) -> Tensor:
 
 
 def matrix_links(matrix: Tensor, *, threshold: float = 0.0) -> dict[Link, float]:
-    """Link every target word (row) to its largest column, and to those of `threshold` or more, unless 0.
+    """Link every target word (row) to the column it fits best, and to those of `threshold` or more, unless 0.
 
-    The first of equal columns wins; a row of zeros has no link.
+    What fits best is decided two ways (`two_way`); the number that stays with a link is the row's share. The
+    first of equal columns wins; a row of zeros has no link.
     """
     links: dict[Link, float] = {}
-    for j, row in enumerate(matrix.tolist()):
-        largest = max(row, default=0.0)
-        if largest <= 0.0:
+    for j, (row, fits) in enumerate(zip(matrix.tolist(), two_way(matrix).tolist(), strict=True)):
+        best = max(fits, default=0.0)
+        if best <= 0.0:
             continue
-        links[row.index(largest), j] = largest
+        i = fits.index(best)
+        links[i, j] = row[i]
         if threshold > 0.0:
             links |= {(i, j): share for i, share in enumerate(row) if share >= threshold}
     return dict(sorted(links.items()))
+
+
+def two_way(matrix: Tensor) -> Tensor:
+    """Harmonic mean of the share of its row and the share of its column that each cell of (W, V) has.
+
+    A source word that draws a little of everybody's attention, as articles, auxiliaries and full stops do,
+    has a full column and so no large share of it (after Mask-Align; Chen et al., 2021).
+    """
+    totals = matrix.sum(0, keepdim=True)
+    columns = torch.where(totals > 0, matrix / totals, 0.0)
+    both = matrix + columns
+    return torch.where(both > 0, 2 * matrix * columns / both, 0.0)
+
+
+def keep_final_mark(matrix: Tensor, *, for_last: bool) -> Tensor:
+    """The attention (W, V) with the last source word, a mark such as a full stop, left out.
+
+    Attention that is at home nowhere else collects there. With `for_last` the last target word is a mark too
+    and gets it for itself, as in Shift-Att (Chen et al., 2020).
+    """
+    kept = matrix.clone()
+    kept[:, -1] = 0
+    totals = kept.sum(-1, keepdim=True)
+    kept = torch.where(totals > 0, kept / totals, 0.0)
+    if for_last:
+        kept[-1] = 0
+        kept[-1, -1] = 1
+    return kept
 
 
 def turned(alignment: WordAlignment) -> WordAlignment:

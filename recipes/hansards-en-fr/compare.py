@@ -10,44 +10,59 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from nmt.alignment import align_layers, reading_layer
+from nmt.alignment import Alignment, align_layers, reading_layer
+from nmt.alignment.attention import Read
 from nmt.alignment.scoring import LinkCounts, bootstrap_interval, score_links
 from nmt.alignment.symmetrize import symmetrize
 from nmt.checkpoint import TranslationModel, load_model
-from nmt.corpus.links import GoldLinks, Links, parse_talp
+from nmt.corpus.links import GoldLinks, Links, Method, parse_talp
 from nmt.files import read_lines
 
-READS = {"input": "step whose input is the word", "output": "step that outputs the word"}
-METHODS = ("intersection", "union", "grow-diag", "grow-diag-strict")
-LinksByLayer = dict[int, list[Links]]
+METHODS: tuple[Method, ...] = ("intersection", "union", "grow-diag", "grow-diag-strict")
+Pair = tuple[str, str]
 
 
-def links_by_layer(model: TranslationModel, pairs: list[tuple[str, str]], *, read: str) -> LinksByLayer:
-    """Word links of every decoder layer, one set for each pair; words are what spaces separate."""
+def argmax_links(alignment: Alignment) -> Links:
+    """The usual links: each target word with the source word it looks at most."""
+    matrix = alignment.matrix("space")  # (target words, source words)
+    return {(int(i), j) for j, i in enumerate(matrix.argmax(-1))} if matrix.numel() else set()
+
+
+def our_links(alignment: Alignment) -> Links:
+    """The links that `nmt align` gives."""
+    return set(alignment.words("space").links)
+
+
+def by_layer(model: TranslationModel, pairs: list[Pair], read: Read) -> dict[int, list[Alignment]]:
+    """Alignments of the pairs from every decoder layer, counted from 1."""
     layers = range(1, model.config.model.decoder_layers + 1)
-    links: LinksByLayer = {layer: [] for layer in layers}
-    for by_layer in align_layers(model, pairs, layers, read=read):  # type: ignore[arg-type]
-        for layer, alignment in by_layer.items():
-            links[layer].append(set(alignment.words("space", model.config.alignment.threshold).links))
-    return links
+    found: dict[int, list[Alignment]] = {layer: [] for layer in layers}
+    for alignments in align_layers(model, pairs, layers, read=read):
+        for layer, alignment in alignments.items():
+            found[layer].append(alignment)
+    return found
 
 
 def rows(
-    model: TranslationModel, reverse: TranslationModel, pairs: list[tuple[str, str]]
+    model: TranslationModel, reverse: TranslationModel, pairs: list[Pair]
 ) -> Iterator[tuple[str, list[Links]]]:
     """A name and the links of each way to read the models."""
+    chosen = reading_layer(model)
+    at_input, at_output = by_layer(model, pairs, "input"), by_layer(model, pairs, "output")
+    for layer, alignments in at_output.items():
+        yield f"usual: step that outputs the word, layer {layer}", list(map(argmax_links, alignments))
+    for layer, alignments in at_input.items():
+        mark = " (chosen)" if layer == chosen else ""
+        yield f"step whose input is the word, layer {layer}{mark}", list(map(argmax_links, alignments))
+    forward = list(map(our_links, at_input[chosen]))
+    yield "nmt align: the same, judged two ways", forward
     turned_pairs = [(target, source) for source, target in pairs]
-    for read, words in READS.items():
-        for layer, links in links_by_layer(model, pairs, read=read).items():
-            chosen = " (chosen)" if read == "input" and layer == reading_layer(model) else ""
-            yield f"{words}, layer {layer}{chosen}", links
-    forward = links_by_layer(model, pairs, read="input")[reading_layer(model)]
-    turned = links_by_layer(reverse, turned_pairs, read="input")[reading_layer(reverse)]
+    turned = map(our_links, by_layer(reverse, turned_pairs, "input")[reading_layer(reverse)])
     backward = [{(i, j) for j, i in links} for links in turned]
-    yield f"reverse model, layer {reading_layer(reverse)} (chosen)", backward
+    yield "nmt align with the reverse model", backward
     for method in METHODS:
         both = zip(forward, backward, strict=True)
-        yield f"both models, {method}", [symmetrize(one, other, method) for one, other in both]
+        yield f"both, {method}", [symmetrize(one, other, method) for one, other in both]
 
 
 def main() -> None:

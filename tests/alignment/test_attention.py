@@ -204,7 +204,7 @@ def test_several_layers_in_one_pass_are_those_of_passes_of_their_own(toy_model: 
 def test_pairs_that_are_too_long_are_left_without_links(
     toy_model: TranslationModel, caplog: pytest.LogCaptureFixture
 ) -> None:
-    with caplog.at_level(logging.WARNING):
+    with caplog.at_level(logging.INFO):
         long, short = align_pairs(toy_model, [("der " * (MAX_PIECES + 1), "the"), ("der", "the")])
     assert (long.words().links, bool(short.words().links)) == ({}, True)
     assert "too long" in caplog.text

@@ -69,7 +69,7 @@ def test_no_sentence_stands_twice_on_either_side(corpus_dir: Path, side: str) ->
 
 
 def test_raw_text_splits_into_the_words_of_the_grammar(corpus: Corpus) -> None:
-    for example in (example for part in PARTS for example in corpus.parts[part]):
+    for example in (example for part in PARTS for example in corpus.parts[part][:2000]):
         assert words(example.pair.german, "punct") == list(example.pair.de)
         assert words(example.pair.english, "punct") == list(example.pair.en)
 
@@ -170,7 +170,7 @@ def test_test_has_combinations_that_train_has_not(corpus: Corpus) -> None:
 
 def test_a_german_sentence_has_one_translation() -> None:
     draw, translations = Draw(Random(7)), dict[str, str]()
-    for _ in range(10_000):
+    for _ in range(4_000):
         sentence = patterns.draw_example(draw).pair
         assert translations.setdefault(sentence.german, sentence.english) == sentence.english
 

@@ -72,6 +72,7 @@ def write_pairs(folder: Path, name: str, pairs: Sequence[Pair]) -> None:
 class Trained:
     """A model folder, what training reported, and what it left."""
 
+    config: Config
     model_dir: Path
     reports: list[Report] = field(default_factory=list)
 
@@ -109,7 +110,7 @@ class Trained:
 
 def run(config: Config, model_dir: Path, **options: Any) -> Trained:
     """Train to the end."""
-    trained = Trained(model_dir)
+    trained = Trained(config, model_dir)
     train(config, model_dir, on_report=trained.reports.append, **options)
     return trained
 
@@ -144,10 +145,19 @@ def _refuse(constant: str) -> None:
 @pytest.fixture(scope="session")
 def corpus(tmp_path_factory: pytest.TempPathFactory) -> Corpus:
     """60 pairs to train on, 10 to look at."""
-    folder = tmp_path_factory.mktemp("corpus")
-    pairs = list(dict.fromkeys(reversed_pairs(80)))
-    write_pairs(folder, "train", pairs[:60])
-    write_pairs(folder, "dev", pairs[60:70])
+    return _distinct(tmp_path_factory.mktemp("corpus"), num_train=60, num_dev=10)
+
+
+@pytest.fixture(scope="session")
+def large_corpus(tmp_path_factory: pytest.TempPathFactory) -> Corpus:
+    """1,000 pairs to train on, 20 to look at: enough to learn it."""
+    return _distinct(tmp_path_factory.mktemp("large"), num_train=1000, num_dev=20)
+
+
+def _distinct(folder: Path, *, num_train: int, num_dev: int) -> Corpus:
+    pairs = list(dict.fromkeys(reversed_pairs(2 * num_train)))
+    write_pairs(folder, "train", pairs[:num_train])
+    write_pairs(folder, "dev", pairs[num_train : num_train + num_dev])
     return Corpus(folder)
 
 

@@ -11,12 +11,20 @@ import torch
 
 from nmt.checkpoint import load_model, load_tensors, newest
 from nmt.decoding import Translator
-from nmt.errors import ConfigError, DataError, DivergedError, Interrupted, ModelError, OutputError, StorageError
+from nmt.errors import (
+    ConfigError,
+    DataError,
+    DivergedError,
+    Interrupted,
+    ModelError,
+    OutputError,
+    StorageError,
+)
 from nmt.files import planned_fault
 from nmt.training import gradient, loop, plan, run
 from nmt.training.lock import locked
-from nmt.training.loss import batch_loss
-from nmt.training.report import DataReport, EndReport, EvalReport, NoteReport, StartReport, StepReport, as_line
+from nmt.training.loss import BatchLoss, batch_loss
+from nmt.training.report import EndReport, EvalReport, NoteReport, StartReport, StepReport, as_line
 
 SHAKY = (
     "model.dropout=0.2",
@@ -27,6 +35,8 @@ SHAKY = (
     "training.save_seconds=0",
 )
 """Everything random or remembered at once; an epoch has about five batches, every step is saved."""
+
+NUM_OPERATIONS = 700  # on files in such a run, about
 
 
 @pytest.fixture(scope="session")
@@ -62,7 +72,7 @@ def fault(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
 
 
 def stop_at(question: int) -> Callable[[], int]:
-    """A signal that is there from the n-th time on that it is asked for: after steps and parts of evaluations."""
+    """A signal that is there from the n-th time on that it is asked for, after a step or while evaluating."""
     asked = iter(range(1, 1_000_000))
     return lambda: 2 if next(asked) >= question else 0
 
@@ -86,28 +96,366 @@ def damage(checkpoint: Path) -> None:
     path.write_bytes(path.read_bytes()[:-7] + b"damaged")
 
 
-# It learns
+# It learns and tells
 
 
 @pytest.fixture(scope="session")
-def learnt(make_corpus_once, tmp_path_factory):
+def learnt(large_corpus, tmp_path_factory):
     """A model that has learnt to say sentences backwards."""
-    return make_corpus_once.train(
+    return large_corpus.train(
         tmp_path_factory.mktemp("learnt") / "model",
+        "model.encoder_layers=2",
+        "model.decoder_layers=2",
         "model.d_model=32",
         "model.d_ff=64",
+        "model.positions=rotary",
         "model.dropout=0.0",
         "training.batch_tokens=512",
-        "training.max_steps=500",
-        "training.eval_steps=250",
+        "training.max_steps=300",
+        "training.eval_steps=150",
         "training.report_steps=50",
         "training.warmup_steps=30",
+        "training.learning_rate=0.007",
         "training.schedule=cosine",
     )
 
 
 def test_it_learns_to_say_sentences_backwards(learnt) -> None:
-    end = learnt.reports[-1]
-    assert end.bleu > 95
+    assert learnt.reports[-1].bleu > 90
     translator = Translator(load_model(learnt.model_dir, device="cpu", threads=1), learnt.config.decoding)
     assert translator.translate(["ba ke lo mu ti"])[0].text == "ti mu lo ke ba"
+
+
+def test_the_speed_counts_real_target_tokens_only(learnt, monkeypatch) -> None:
+    end = learnt.reports[-1]
+    steps = learnt.of(StepReport)
+    assert learnt.manifest["training"]["tokens_per_second"] == pytest.approx(end.tokens_per_second, abs=0.1)
+    assert end.tokens_per_second == pytest.approx(
+        sum(each.tokens_per_second for each in steps) / len(steps), rel=0.5
+    )
+
+
+def test_metrics_are_json_and_the_log_is_plain_lines(learnt) -> None:
+    kinds = [record["report"] for record in learnt.metrics]
+    assert kinds == ["data", "start", *["step"] * 3, "eval", *["step"] * 3, "eval", "end"]
+    assert learnt.metrics[-1]["bleu"] == learnt.reports[-1].bleu
+    log = (learnt.model_dir / "train" / "log.txt").read_text(encoding="utf-8")
+    assert log == "".join(f"{as_line(report)}\n" for report in learnt.reports)
+    assert "\x1b" not in log
+
+
+def test_every_report_reads_well(learnt) -> None:
+    lines = [as_line(report) for report in learnt.reports]
+    assert lines[0] == "data: 1,000 of 1,000 pairs to train on, 20 development pairs"
+    assert lines[1].startswith("training begins: 45,")
+    assert lines[1].endswith(" parameters, CPU, 1 thread, float32; up to 300 steps")
+    assert lines[2].startswith("step 50/300  epoch 4  loss ")
+    assert lines[-1].startswith("done in 0:")
+    assert lines[-1].endswith("; links are read from decoder layer 1")
+
+
+def test_the_sample_is_a_development_sentence_with_its_links(learnt, large_corpus) -> None:
+    sample = learnt.of(EvalReport)[-1].sample
+    sources = (large_corpus.folder / "dev.src").read_text().splitlines()
+    assert sample.reference == " ".join(reversed(sample.alignment.source.split()))
+    assert sample.alignment.source in sources
+    assert sample.alignment.links
+
+
+# It is stopped and goes on
+
+
+@pytest.mark.parametrize("question", [1, 4, 5, 6, 10, 14])
+def test_a_run_that_was_stopped_ends_as_if_it_had_not_been(question, corpus, whole, tmp_path) -> None:
+    """After step 1; in and after the evaluation of step 4; an epoch ends with step 5; at the very end."""
+    model_dir = tmp_path / "model"
+    with pytest.raises(Interrupted) as interrupted:
+        corpus.train(model_dir, *SHAKY, stop_signal=stop_at(question))
+    assert interrupted.value.exit_status == 130
+    assert_same(corpus.train(model_dir, *SHAKY), whole)
+
+
+def test_a_run_that_is_stopped_all_the_time_ends_as_if_it_had_not_been(corpus, whole, tmp_path) -> None:
+    for _ in range(30):
+        try:
+            done = corpus.train(tmp_path / "model", *SHAKY, stop_signal=stop_at(2))
+            break
+        except Interrupted:
+            continue
+    assert_same(done, whole)
+
+
+def test_resuming_says_from_where_and_keeps_what_was_measured(corpus, half_done, monkeypatch) -> None:
+    monkeypatch.setattr(loop, "freeze", None)
+    resumed = corpus.train(half_done, *SHAKY)
+    (start,) = resumed.of(StartReport)
+    assert start.step == 6
+    assert as_line(start).startswith("training goes on from step 6: ")
+    assert start.config.training.precision == "float32"
+
+
+@pytest.mark.parametrize("n", [1, 3, 6, 9, 14, 40, 77, 130, 190, 301, 422, 560])
+def test_a_run_that_was_killed_ends_as_if_it_had_not_been(n, corpus, whole, killable, tmp_path) -> None:
+    """At every n-th operation on a file; the next test takes all of them."""
+    model_dir = tmp_path / "model"
+    assert killable(corpus.options(*SHAKY), model_dir, fault=f"op=any,n={n},kill=9") == -9
+    assert_same(corpus.train(model_dir, *SHAKY), whole)
+
+
+@pytest.mark.slow
+def test_a_run_may_be_killed_at_any_operation_on_a_file(corpus, whole, killable, tmp_path) -> None:
+    options = corpus.options(*SHAKY)
+    for n in range(1, 10_000):
+        model_dir = tmp_path / str(n)
+        exit_status = killable(options, model_dir, fault=f"op=any,n={n},kill=9")
+        assert_same(corpus.train(model_dir, *SHAKY), whole)
+        shutil.rmtree(model_dir)
+        if exit_status == 0:
+            break
+        assert exit_status == -9
+    assert n > 600
+
+
+# What it finds damaged, changed, finished, or in use
+
+
+def test_a_damaged_checkpoint_gives_way_to_the_one_before(corpus, whole, half_done) -> None:
+    damage(half_done / "train" / "step-6")
+    resumed = corpus.train(half_done, *SHAKY)
+    (note,) = resumed.of(NoteReport)
+    assert note.text.startswith("checkpoint step-6 is damaged")
+    assert note.text.endswith("using step 5")
+    assert_same(resumed, whole)
+
+
+def test_with_all_checkpoints_damaged_it_lists_them_and_stops(corpus, half_done) -> None:
+    for checkpoint in newest(half_done / "train", "step"):
+        damage(checkpoint)
+    with pytest.raises(ModelError, match=r"step-6 is damaged .*step-5 is damaged .*--restart begins anew"):
+        corpus.train(half_done, *SHAKY)
+    assert len(newest(half_done / "train", "step")) == 2
+
+
+def test_another_option_is_refused_unless_it_is_allowed(corpus, half_done, tmp_path) -> None:
+    changed = (*SHAKY, "training.max_steps=14", "training.label_smoothing=0.2")
+    with pytest.raises(ConfigError, match=r"label_smoothing: 0.1 → 0.2; training.max_steps: 12 → 14; give"):
+        corpus.train(half_done, *changed)
+    with pytest.raises(ConfigError, match=r"other options: training.label_smoothing: 0.1 → 0.2; give"):
+        corpus.train(half_done, *changed, allowed_changes=["training.max_steps"])
+    allowed = ["training.max_steps", "training.label_smoothing"]
+    with pytest.raises(Interrupted):
+        corpus.train(half_done, *changed, allowed_changes=allowed, stop_signal=stop_at(1))
+    done = corpus.train(half_done, *changed)  # it is what the run consists of now
+    assert done.reports[-1].step == 14
+    assert load_model(half_done, device="cpu", threads=1).config.training.label_smoothing == 0.2
+
+
+def test_other_text_and_another_tokenizer_are_refused(make_corpus, pairs, tmp_path) -> None:
+    corpus = make_corpus(pairs(30))
+    with pytest.raises(Interrupted):
+        corpus.train(tmp_path / "model", stop_signal=stop_at(1))
+    tokenizer = tmp_path / "model" / "train" / "tokenizer.model"
+    whole = tokenizer.read_bytes()
+    tokenizer.write_bytes(whole.replace(b"\xe2\x96\x81ba", b"\xe2\x96\x81bo"))
+    with pytest.raises(ModelError, match=r"the tokenizer does not match the model \(hash was "):
+        corpus.train(tmp_path / "model")
+    tokenizer.write_bytes(whole)
+    make_corpus(pairs(31))
+    with pytest.raises(DataError, match=r"the data hash differs \(was \w{12}, now \w{12}\)"):
+        corpus.train(tmp_path / "model")
+    assert newest(tmp_path / "model" / "train", "step")
+
+
+def test_a_finished_model_is_not_read_for_again_nor_overwritten(corpus, whole, tmp_path, monkeypatch) -> None:
+    model_dir = shutil.copytree(whole.model_dir, tmp_path / "model")
+    monkeypatch.setattr(loop, "prepare", None)
+    end = loop.train(whole.config, model_dir)
+    assert end.stopped == "finished before at step 12, nothing to do"
+    assert (end.bleu, end.best_step) == (whole.reports[-1].bleu, whole.reports[-1].best_step)
+    with pytest.raises(
+        OutputError, match=r"finished model of another .*training.max_steps: 12 → 9.*--restart"
+    ):
+        corpus.train(model_dir, *SHAKY, "training.max_steps=9")
+    assert (model_dir / "model.safetensors").read_bytes() == whole.weights
+
+
+def test_restart_begins_anew(corpus, whole, tmp_path) -> None:
+    model_dir = shutil.copytree(whole.model_dir, tmp_path / "model")
+    done = corpus.train(model_dir, "training.max_steps=3", restart=True)
+    assert done.reports[-1].step == 3
+    assert [record["step"] for record in done.curve] == [3, 3]
+    assert done.manifest["requested"]["training.max_steps"] == 3
+
+
+def test_only_one_trainer_works_in_a_folder(corpus, half_done) -> None:
+    with locked(half_done / "train"), pytest.raises(OutputError, match=r"model: locked by pid \d+ on host"):
+        corpus.train(half_done, *SHAKY)
+
+
+def test_files_of_somebody_else_are_not_overwritten(corpus, tmp_path) -> None:
+    (tmp_path / "README.md").write_text("mine")
+    with pytest.raises(OutputError, match=r"holds README.md, but no model; give a folder of its own"):
+        corpus.train(tmp_path)
+    assert (tmp_path / "README.md").read_text() == "mine"
+
+
+# What goes wrong on the way
+
+
+def test_a_gradient_that_is_not_finite_is_skipped(corpus, tmp_path, monkeypatch) -> None:
+    spoil_gradients(monkeypatch, first=3, last=3)
+    done = corpus.train(tmp_path / "model", "training.report_steps=1")
+    notes = [as_line(each) for each in done.of(NoteReport)]
+    assert notes == ["note: the gradient of step 3 is not finite; update skipped (1 in a row)"]
+    assert [each.step for each in done.of(StepReport)] == [1, 2, *range(4, 13)]
+    assert all(
+        tensor.isfinite().all() for tensor in load_tensors(done.model_dir / "model.safetensors").values()
+    )
+
+
+def test_gradients_that_stay_infinite_end_it_and_leave_the_last_checkpoint(
+    corpus, tmp_path, monkeypatch
+) -> None:
+    spoil_gradients(monkeypatch, first=6, last=99)
+    model_dir = tmp_path / "model"
+    with pytest.raises(DivergedError, match=r"no finite gradient in 10 steps up to step 15") as diverged:
+        corpus.train(model_dir, "training.max_steps=99")
+    assert diverged.value.__notes__ == [
+        "last good checkpoint: step-12; try --restart with --set training.learning_rate=0.005"
+    ]
+    loop.Run(model_dir, {}, "")
+    assert load_tensors(model_dir / "train" / "step-12" / "weights.safetensors")
+
+
+@pytest.mark.parametrize("rate", ["1e30", "100"])
+def test_a_learning_rate_far_too_high_is_noticed(corpus, tmp_path, rate: str) -> None:
+    with pytest.raises(DivergedError, match="training diverged") as diverged:
+        corpus.train(tmp_path / "model", f"training.learning_rate={rate}", "training.max_steps=99")
+    assert "try --restart with --set training.learning_rate=0.11" in diverged.value.__notes__[0]
+    for checkpoint in newest(tmp_path / "model" / "train", "step"):
+        assert load_tensors(checkpoint / "weights.safetensors")
+        assert load_tensors(checkpoint / "average.safetensors")
+
+
+def spoil_gradients(monkeypatch: pytest.MonkeyPatch, *, first: int, last: int) -> None:
+    """Let the loss of these training steps, counted from 1, be no number."""
+    steps = iter(range(1, 1_000_000))
+
+    def spoilt(network, batch, **options) -> BatchLoss:
+        loss = batch_loss(network, batch, **options)
+        if first <= next(steps) <= last:
+            return BatchLoss(loss.objective * float("nan"), loss.nll * float("nan"), loss.num_tokens)
+        return loss
+
+    monkeypatch.setattr(gradient, "batch_loss", spoilt)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["op=write,n=10,errno=ENOSPC", "op=write,n=26,errno=ENOSPC,sticky=1", "op=fsync,n=20", "op=rename,n=18"],
+)
+def test_a_disk_that_fails_ends_it_with_the_path_and_a_good_checkpoint(
+    text, corpus, whole, half_done, fault, monkeypatch
+) -> None:
+    fault(text)
+    with pytest.raises(StorageError, match=r"failed: (No space left on device|Input/output error)") as failed:
+        corpus.train(half_done, *SHAKY)
+    assert str(failed.value).startswith(str(half_done))
+    assert failed.value.__notes__[-1].startswith("last good checkpoint: step-")
+    monkeypatch.delenv("NMT_FAULT")
+    assert_same(corpus.train(half_done, *SHAKY), whole)
+
+
+def test_a_disk_too_small_for_the_checkpoints_is_noticed_before_the_first_step(
+    corpus, tmp_path, monkeypatch
+) -> None:
+    monkeypatch.setattr(run.shutil, "disk_usage", lambda _: SimpleNamespace(free=10_000))
+    with pytest.raises(StorageError, match=r"no space left on device: checkpoints need about 1 MB, 0 MB are"):
+        corpus.train(tmp_path / "model")
+
+
+# When it ends
+
+
+def test_it_stops_without_a_better_score(corpus, tmp_path) -> None:
+    done = corpus.train(
+        tmp_path / "model",
+        "training.learning_rate=1e-9",
+        "training.metric=loss",
+        "training.ema_decay=0",
+        "training.eval_steps=1",
+        "training.patience=2",
+        "training.max_steps=1000",
+        "model.dropout=0.9",
+    )
+    end = done.reports[-1]
+    assert end.stopped == "no better dev loss in 2 evaluations"
+    assert end.step == end.best_step + 2
+    assert newest(done.model_dir / "train", "step")[-1].name == f"step-{end.step}"
+
+
+def test_it_stops_after_so_many_epochs(corpus, tmp_path) -> None:
+    end = corpus.train(tmp_path / "model", "training.max_epochs=2", "training.max_steps=1000").reports[-1]
+    assert end.stopped == "2 epochs were done"
+    assert end.epochs == 2.0
+
+
+def test_a_budget_is_kept_and_its_schedule_ends_with_it(large_corpus, tmp_path) -> None:
+    started = time.perf_counter()
+    options = ("training.budget=3", "training.max_steps=100000", "training.eval_steps=0")
+    done = large_corpus.train(tmp_path / "model", *options)
+    seconds = time.perf_counter() - started
+    end = done.reports[-1]
+    assert end.stopped in ("all planned steps were done", "the time was used up")
+    assert seconds < 6
+    assert 1.5 < end.seconds <= seconds
+    last = done.of(StepReport)[-1]
+    assert last.learning_rate < 0.003
+    assert len({each.max_steps for each in done.of(StepReport)}) > 1  # planned anew as the pace shows
+
+
+def test_a_resumed_budget_goes_on_counting(large_corpus, tmp_path) -> None:
+    options = ("training.budget=3", "training.max_steps=100000", "training.eval_steps=0")
+    with pytest.raises(Interrupted):
+        large_corpus.train(tmp_path / "model", *options, stop_signal=stop_at(60))
+    started = time.perf_counter()
+    done = large_corpus.train(tmp_path / "model", *options)
+    end = done.reports[-1]
+    assert end.seconds - (time.perf_counter() - started) > 0.1
+    assert end.seconds < 5
+
+
+def test_a_budget_allows_no_more_steps_than_were_asked_for(corpus, tmp_path) -> None:
+    end = corpus.train(tmp_path / "model", "training.budget=60").reports[-1]
+    assert (end.step, end.stopped) == (12, "all planned steps were done")
+
+
+# What is measured
+
+
+@pytest.mark.parametrize(("half_seconds", "chosen"), [(0.08, "bfloat16"), (0.095, "float32")])
+def test_the_precision_is_measured_once_and_kept(half_seconds, chosen, corpus, tmp_path, monkeypatch) -> None:
+    measured = []
+
+    def measure(network, batches, training) -> float:
+        measured.append(training.precision)
+        return {"float32": 0.1, "bfloat16": half_seconds}[training.precision]
+
+    monkeypatch.setattr(plan, "measure_step", measure)
+    model_dir = tmp_path / "model"
+    with pytest.raises(Interrupted):
+        corpus.train(model_dir, "training.precision=auto", stop_signal=stop_at(1))
+    assert measured == ["float32", "bfloat16"]
+    done = corpus.train(model_dir, "training.precision=auto", "training.threads=1")
+    assert measured == ["float32", "bfloat16"]
+    (start,) = done.of(StartReport)
+    config = load_model(model_dir, device="cpu", threads=1).config
+    assert start.config.training.precision == config.training.precision == chosen
+    assert "a step takes 0.1 s in float32" in (model_dir / "train" / "log.txt").read_text()
+
+
+def test_measuring_changes_nothing(corpus, whole, tmp_path) -> None:
+    measured = corpus.train(tmp_path / "model", *SHAKY, "training.precision=auto", "training.max_steps=3")
+    plain = corpus.train(tmp_path / "plain", *SHAKY, "training.max_steps=3")
+    if measured.config.training.precision == "float32":
+        assert measured.weights == plain.weights
