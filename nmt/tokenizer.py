@@ -2,12 +2,13 @@
 
 import hashlib
 import io
+import math
 import random
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from itertools import islice, takewhile
+from functools import cached_property, lru_cache
+from itertools import accumulate, islice, pairwise, takewhile
 from pathlib import Path
 from typing import Self
 
@@ -27,7 +28,8 @@ UNKNOWN = "⁇"
 MAX_LINES = 2_000_000  # a tokenizer learns nothing more from more lines, but needs the memory for them
 MAX_CHARACTERS = 1000  # SentencePiece leaves out lines of more than 4,192 bytes
 TRAINING_THREADS = 4  # fixed: sums over another number of parts round differently, which changes pieces
-MAX_SEED = 2**32 - 1  # which itself means: no seed
+BEST_SEGMENTATIONS = 64  # of a word, of which one is sampled
+CACHED_WORDS = 20_000
 # In training, SentencePiece reads the first as a space and leaves out lines with one of the next two.
 RESERVED = str.maketrans(dict.fromkeys((SPACE, "▅", "\0", STAND_IN), " "))
 
@@ -70,6 +72,10 @@ class Tokenizer:
         }
         self._id_of_byte = {byte: i for i, byte in self._byte_of.items()}
         self._silent = {i for i in range(self.vocab_size) if processor.is_control(i)}
+        self._scores: list[float] = [processor.get_score(i) for i in range(self.vocab_size)]
+        special = {*self._byte_of, *self._silent, UNK_ID}
+        self._ids = {piece: i for i, piece in enumerate(self._pieces) if i not in special}
+        self._best = lru_cache(CACHED_WORDS)(self._best_segmentations)
 
     @classmethod
     def load(cls, path: Path) -> Self:
@@ -112,22 +118,23 @@ class Tokenizer:
         rows: list[list[int]] = self._processor.encode(prepared, num_threads=threads)
         return [self._with_space_symbol(ids, line) for ids, line in zip(rows, lines, strict=True)]
 
-    def sample(self, line: str, *, alpha: float) -> list[int]:
-        """A random segmentation: unigram smoothed by alpha (Kudo, 2018), or BPE-dropout of alpha."""
-        ids: list[int] = self._processor.encode(
-            _without_space_symbol(line), enable_sampling=True, nbest_size=-1, alpha=alpha
-        )
+    def sample(self, line: str, *, alpha: float, generator: random.Random) -> list[int]:
+        """A random segmentation: unigram smoothed by alpha (Kudo, 2018), or BPE-dropout of alpha.
+
+        Not by SentencePiece, whose own samples no other process can repeat. As no piece goes over a space,
+        it is done word by word.
+        """
+        normal: str = self._processor.normalize(_without_space_symbol(line))
+        draw = {"unigram": self._sample_best, "bpe": self._sample_merges}.get(self.type)
+        if draw is None:  # there is only one way to cut into words or characters
+            return self.encode(line)
+        ids = [id for word in normal.split(SPACE) if word for id in draw(word, alpha, generator)]
         return self._with_space_symbol(ids, line)
 
     def sample_batch(self, lines: Sequence[str], *, alpha: float, seed: int) -> list[list[int]]:
         """A random segmentation of each line, the same for the same seed."""
-        sentencepiece.set_random_generator_seed(seed % MAX_SEED)  # a thread takes it up at its first draw
-
-        def sample_all() -> list[list[int]]:
-            return [self.sample(line, alpha=alpha) for line in lines]
-
-        with ThreadPoolExecutor(1) as fresh_thread:
-            return fresh_thread.submit(sample_all).result()
+        generator = random.Random(seed)
+        return [self.sample(line, alpha=alpha, generator=generator) for line in lines]
 
     def encode_with_spans(self, line: str) -> Pieces:
         """The pieces of a line with their characters in it as it was given, even where it was normalised."""
@@ -160,12 +167,18 @@ class Tokenizer:
             spans += [(len(text) - len(visible), len(text))] * num_pieces
         return text, spans
 
+    @cached_property
+    def type(self) -> str:
+        """`unigram`, `bpe`, `word` or `char`."""
+        trainer = _protobuf_fields(bytes(_protobuf_fields(self.data).get(2, b"")))
+        return {1: "unigram", 2: "bpe", 3: "word", 4: "char"}[int(trainer.get(3, 1))]
+
     def info(self) -> TokenizerInfo:
         """What kind of tokenizer this is."""
         model = _protobuf_fields(self.data)
-        trainer, normalizer = (_protobuf_fields(bytes(model.get(field, b""))) for field in (2, 3))
+        normalizer = _protobuf_fields(bytes(model.get(3, b"")))
         return TokenizerInfo(
-            type={1: "unigram", 2: "bpe", 3: "word", 4: "char"}[int(trainer.get(3, 1))],
+            type=self.type,
             vocab_size=self.vocab_size,
             num_characters=sum(len(piece) == 1 for piece in self._pieces),
             normalization=bytes(normalizer.get(1, b"")).decode(),
@@ -174,6 +187,37 @@ class Tokenizer:
         )
 
     # Inside
+
+    def _sample_best(self, word: str, alpha: float, generator: random.Random) -> list[int]:
+        """One of the best segmentations of a word, each with a chance of p(segmentation) ** alpha."""
+        rows, chances = self._best(word, alpha)
+        return generator.choices(rows, cum_weights=chances)[0]
+
+    def _best_segmentations(self, word: str, alpha: float) -> tuple[list[list[int]], list[float]]:
+        """The best segmentations of a word, and their chances, added up."""
+        rows: list[list[int]] = self._processor.nbest_encode(word, nbest_size=BEST_SEGMENTATIONS)
+        scores = [sum(self._scores[id] for id in row) for row in rows]
+        return rows, list(accumulate(math.exp(alpha * (score - max(scores))) for score in scores))
+
+    def _sample_merges(self, word: str, alpha: float, generator: random.Random) -> list[int]:
+        """Byte-pair encoding that overlooks each possible merge with a chance of alpha, at every step."""
+        symbols = [*(SPACE + word)]
+        while True:
+            merges = [
+                (-self._scores[id], place)
+                for place, pair in enumerate(pairwise(symbols))
+                if (id := self._ids.get("".join(pair))) is not None and generator.random() >= alpha
+            ]
+            if not merges:
+                return [id for symbol in symbols for id in self._spelling(symbol)]
+            _, place = min(merges)
+            symbols[place : place + 2] = ["".join(symbols[place : place + 2])]
+
+    def _spelling(self, symbol: str) -> list[int]:
+        """The piece of this text, else those of its bytes."""
+        if symbol in self._ids:
+            return [self._ids[symbol]]
+        return [self._id_of_byte[byte] for byte in symbol.encode()] if self._id_of_byte else [UNK_ID]
 
     def _surfaces(self, ids: Sequence[int]) -> Iterator[tuple[int, str]]:
         """Groups of pieces that are one text together, as (number of pieces, text)."""

@@ -1,8 +1,13 @@
 """The tokenizer: what goes in comes out, and every piece knows its characters."""
 
+import math
 import re
+import subprocess
+import sys
+from collections import Counter
 from itertools import pairwise
 from pathlib import Path
+from random import Random
 from typing import Literal
 
 import pytest
@@ -65,7 +70,7 @@ def no_control_id(ids: list[int]) -> bool:
 def test_decoding_gives_back_every_line_up_to_runs_of_spaces(tokenizer: Tokenizer, line: str) -> None:
     ids = tokenizer.encode(line)
     assert tokenizer.decode(ids) == fold_spaces(line)
-    assert tokenizer.decode(tokenizer.sample(line, alpha=0.3)) == fold_spaces(line)
+    assert tokenizer.decode(tokenizer.sample(line, alpha=0.3, generator=Random(1))) == fold_spaces(line)
     assert no_control_id(ids)
     assert UNK_ID not in ids
 
@@ -195,13 +200,39 @@ def test_spans_under_nfkc_point_into_the_line_as_it_was_given() -> None:
 @each_exact
 def test_sampling_is_a_function_of_the_seed(tokenizer: Tokenizer) -> None:
     first = tokenizer.sample_batch(LINES, alpha=0.2, seed=7)
-    tokenizer.sample(LINES[0], alpha=0.2)
     assert tokenizer.sample_batch(LINES, alpha=0.2, seed=7) == first
     assert tokenizer.sample_batch(LINES, alpha=0.2, seed=8) != first
     assert len({tuple(ids) for ids in tokenizer.sample_batch(LINES[:1] * 20, alpha=0.2, seed=1)}) > 1
-    assert tokenizer.sample_batch(LINES, alpha=0.2, seed=2**32 - 1) == tokenizer.sample_batch(
-        LINES, alpha=0.2, seed=2**32 - 1
+
+
+@each_exact
+def test_another_process_samples_the_same(tokenizer: Tokenizer, tmp_path: Path) -> None:
+    (tmp_path / "tokenizer.model").write_bytes(tokenizer.data)
+    code = (
+        "from pathlib import Path; from nmt.tokenizer import Tokenizer; "
+        f"tokenizer = Tokenizer.load(Path({str(tmp_path / 'tokenizer.model')!r})); "
+        f"print(tokenizer.sample_batch({LINES[:2]!r}, alpha=0.2, seed=7))"
     )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, text=True)
+    assert done.stdout.strip() == str(tokenizer.sample_batch(LINES[:2], alpha=0.2, seed=7))
+
+
+@each_of_all
+def test_without_chance_a_sample_is_the_usual_segmentation(tokenizer: Tokenizer) -> None:
+    alpha = 0.0 if tokenizer.type == "bpe" else 1e6
+    for line in LINES:
+        assert tokenizer.sample(line, alpha=alpha, generator=Random(1)) == tokenizer.encode(line)
+
+
+def test_a_unigram_segmentation_is_as_frequent_as_its_smoothed_probability() -> None:
+    num_samples, alpha = 4000, 0.5
+    drawn = Counter(map(tuple, UNIGRAM.sample_batch(["kleine"] * num_samples, alpha=alpha, seed=1)))
+    processor = sentencepiece.SentencePieceProcessor()
+    processor.LoadFromSerializedProto(UNIGRAM.data)
+    rows = [tuple(row) for row in processor.nbest_encode("kleine", nbest_size=500)]
+    weights = [math.exp(alpha * sum(processor.get_score(id) for id in row)) for row in rows]
+    for row, weight in zip(rows[:5], weights, strict=False):
+        assert drawn[row] / num_samples == pytest.approx(weight / sum(weights), abs=0.03)
 
 
 # Training

@@ -109,8 +109,8 @@ class ModelConfig:
 
     @property
     def alignment_layer(self) -> int:
-        """The decoder layer, from 1, that training shapes for alignment: the lower middle."""
-        return max(1, self.decoder_layers // 2)
+        """The decoder layer, from 1, that training shapes for alignment: the middle one."""
+        return (self.decoder_layers + 1) // 2
 
     def __post_init__(self) -> None:
         for name in ("encoder_layers", "decoder_layers", "d_model", "d_ff", "num_heads", "max_positions"):
@@ -168,8 +168,8 @@ class TrainingConfig:
     label_smoothing: float = 0.1
     """Probability mass spread over the whole vocabulary (Szegedy et al., 2016)."""
     reconstruction: float = 0.5
-    """Weight of predicting each target piece from what one decoder layer attends to while the piece is its
-    input, which makes that layer's attention an alignment (after Zenkel et al., 2019); 0 switches it off."""
+    """Weight of telling each piece from those of the other side that one decoder layer links it to, which
+    makes that layer's attention an alignment (after Zenkel et al., 2019); 0 switches it off."""
     ema_decay: float = 0.999
     """Decay of the exponential moving average of the weights, which is what is evaluated and kept; 0: off."""
     eval_steps: int = 0

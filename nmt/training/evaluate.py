@@ -49,7 +49,11 @@ def dev_loss(model: TranslationModel, data: TrainingData) -> float:
     nll, num_tokens = 0.0, 0
     for batch in data.dev_batches(model.device, model.config.training.batch_tokens):
         loss = batch_loss(
-            model.network, batch, label_smoothing=0.0, reconstruction=0.0, precision=model.config.training.precision
+            model.network,
+            batch,
+            label_smoothing=0.0,
+            reconstruction=0.0,
+            precision=model.config.training.precision,
         )
         nll += float(loss.nll)
         num_tokens += loss.num_tokens

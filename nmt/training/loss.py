@@ -7,10 +7,12 @@ from torch import Tensor
 from torch.nn import functional
 
 from nmt.corpus.batching import Batch
-from nmt.model import DecoderOut, EncoderOut, Transformer
-from nmt.tokenizer import BOS_ID, PAD_ID
+from nmt.model import EncoderOut, Transformer
+from nmt.tokenizer import BOS_ID, EOS_ID, PAD_ID
 
-# B pairs, S source and T target length, D d_model, V vocabulary, N real target positions
+# B pairs, S source and T target length, D d_model, V vocabulary, N and M real target and source positions
+
+SOURCE_SHARE = 0.5  # weight of telling source pieces from target pieces, beside the other way round
 
 
 @dataclass(frozen=True)
@@ -41,30 +43,33 @@ def batch_loss(
     objective = (1 - label_smoothing) * nll - label_smoothing * log_probs.mean(-1).sum()
     if reconstruction:
         objective = objective + reconstruction * reconstruction_loss(
-            network, batch.tgt_in, source, target, layer=layer, precision=precision
+            network, batch, source, target.attention[layer].mean(1), precision=precision
         )
     return BatchLoss(objective, nll.detach(), batch.num_tokens)
 
 
 def reconstruction_loss(
-    network: Transformer,
-    tgt_in: Tensor,
-    source: EncoderOut,
-    target: DecoderOut,
-    *,
-    layer: int,
-    precision: str,
+    network: Transformer, batch: Batch, source: EncoderOut, attention: Tensor, *, precision: str
 ) -> Tensor:
-    """-log p(y | what layer `layer` attends to while y is the decoder's input), summed over target pieces.
+    """How badly `attention` (B, T, S) tells which pieces belong together, summed over the target pieces.
 
-    The piece is predicted by the output embedding from the encoder's states alone, weighted by the attention
-    of that position, heads averaged: to do so the attention must find the source of the piece. It is the
-    source-only constraint of Zenkel et al. (2019) put on the position that has seen its piece (Chen et al.,
-    2020), so that links can be read there without labels.
+    Row t is the attention of the position that has piece y_t as its input, heads averaged. Two things are
+    asked of the same weights: -log p(y_t | encoder states as row t weighs them), and, from the other side,
+    -log p(x_s | target embeddings as column s weighs them). Both predictions see nothing but what is
+    attended to, so the attention has to find the counterparts, and no source position can draw the
+    attention of words that do not explain it. The source-only constraint is from Zenkel et al. (2019), the
+    position that has seen its piece from Chen et al. (2020), the two normalisations from Chen et al. (2021).
     """
-    pieces = (tgt_in != PAD_ID) & (tgt_in != BOS_ID)  # (B, T)
-    with torch.autocast(tgt_in.device.type, dtype=torch.bfloat16, enabled=precision == "bfloat16"):
-        attention = target.attention[layer].mean(1).to(source.states.dtype)  # (B, T, S)
-        attended = attention @ source.states  # (B, T, D)
-        logits = network.logits(attended[pieces])
-    return functional.cross_entropy(logits.float(), tgt_in[pieces], reduction="sum")
+    tgt_pieces = (batch.tgt_in != PAD_ID) & (batch.tgt_in != BOS_ID)  # (B, T)
+    src_pieces = (batch.src_tokens != PAD_ID) & (batch.src_tokens != EOS_ID)  # (B, S)
+    columns = attention * tgt_pieces[:, :, None]
+    columns = columns / columns.sum(1, keepdim=True).clamp_min(1e-6)  # (B, T, S)
+    dtype = source.states.dtype
+    with torch.autocast(batch.tgt_in.device.type, dtype=torch.bfloat16, enabled=precision == "bfloat16"):
+        from_source = attention.to(dtype) @ source.states  # (B, T, D)
+        tgt_logits = network.logits(from_source[tgt_pieces])  # (N, V)
+        from_target = columns.transpose(1, 2).to(dtype) @ network.embed_target(batch.tgt_in)  # (B, S, D)
+        src_logits = network.source_logits(from_target[src_pieces])  # (M, V)
+    tgt_loss = functional.cross_entropy(tgt_logits.float(), batch.tgt_in[tgt_pieces], reduction="sum")
+    src_loss = functional.cross_entropy(src_logits.float(), batch.src_tokens[src_pieces], reduction="sum")
+    return tgt_loss + SOURCE_SHARE * src_loss

@@ -1,7 +1,6 @@
 """A corpus of reversed sentences, a tiny model to learn it, and processes that are killed while they do."""
 
 import json
-import os
 import random
 import subprocess
 import sys
@@ -133,6 +132,10 @@ class Corpus:
         """The configuration with these options."""
         return from_dict(self.options(*overrides))
 
+    def lines(self, name: str) -> list[str]:
+        """The lines of one of its files."""
+        return (self.folder / name).read_text(encoding="utf-8").splitlines()
+
     def train(self, model_dir: Path, *overrides: str, **options: Any) -> Trained:
         """Train a tiny model to the end."""
         return run(self.config(*overrides), model_dir, **options)
@@ -181,7 +184,7 @@ def pairs() -> Callable[..., list[Pair]]:
 
 @pytest.fixture(scope="session")
 def killable() -> Iterator[Callable[..., int]]:
-    """`killable(options, model_dir, fault="op=any,n=3,kill=9")` trains in a process; gives its exit status."""
+    """`killable(options, model_dir, fault="op=any,n=3,kill=9")` gives the exit status."""
     command = [sys.executable, "-c", SERVER]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as server:
         assert server.stdin is not None

@@ -1,5 +1,7 @@
 """Training learns; it is stopped and goes on to the bit; it survives, and it refuses."""
 
+import json
+import re
 import shutil
 import time
 from collections.abc import Callable
@@ -7,8 +9,6 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-import torch
-
 from nmt.checkpoint import load_model, load_tensors, newest
 from nmt.decoding import Translator
 from nmt.errors import (
@@ -21,10 +21,11 @@ from nmt.errors import (
     StorageError,
 )
 from nmt.files import planned_fault
+from nmt.tokenizer import Tokenizer
 from nmt.training import gradient, loop, plan, run
 from nmt.training.lock import locked
 from nmt.training.loss import BatchLoss, batch_loss
-from nmt.training.report import EndReport, EvalReport, NoteReport, StartReport, StepReport, as_line
+from nmt.training.report import EvalReport, NoteReport, StartReport, StepReport, as_line
 
 SHAKY = (
     "model.dropout=0.2",
@@ -32,11 +33,8 @@ SHAKY = (
     "training.accumulation=2",
     "training.schedule=cosine",
     "training.metric=loss",
-    "training.save_seconds=0",
 )
-"""Everything random or remembered at once; an epoch has about five batches, every step is saved."""
-
-NUM_OPERATIONS = 700  # on files in such a run, about
+"""Everything random or remembered at once; an epoch has about five batches."""
 
 
 @pytest.fixture(scope="session")
@@ -91,6 +89,10 @@ def without_times(manifest: dict) -> dict:
     return {**manifest, "training": training, "manifest_sha256": ""}
 
 
+def state_of(checkpoint: Path) -> dict:
+    return json.loads((checkpoint / "state.json").read_bytes())
+
+
 def damage(checkpoint: Path) -> None:
     path = checkpoint / "weights.safetensors"
     path.write_bytes(path.read_bytes()[:-7] + b"damaged")
@@ -126,15 +128,6 @@ def test_it_learns_to_say_sentences_backwards(learnt) -> None:
     assert translator.translate(["ba ke lo mu ti"])[0].text == "ti mu lo ke ba"
 
 
-def test_the_speed_counts_real_target_tokens_only(learnt, monkeypatch) -> None:
-    end = learnt.reports[-1]
-    steps = learnt.of(StepReport)
-    assert learnt.manifest["training"]["tokens_per_second"] == pytest.approx(end.tokens_per_second, abs=0.1)
-    assert end.tokens_per_second == pytest.approx(
-        sum(each.tokens_per_second for each in steps) / len(steps), rel=0.5
-    )
-
-
 def test_metrics_are_json_and_the_log_is_plain_lines(learnt) -> None:
     kinds = [record["report"] for record in learnt.metrics]
     assert kinds == ["data", "start", *["step"] * 3, "eval", *["step"] * 3, "eval", "end"]
@@ -147,9 +140,14 @@ def test_metrics_are_json_and_the_log_is_plain_lines(learnt) -> None:
 def test_every_report_reads_well(learnt) -> None:
     lines = [as_line(report) for report in learnt.reports]
     assert lines[0] == "data: 1,000 of 1,000 pairs to train on, 20 development pairs"
-    assert lines[1].startswith("training begins: 45,")
-    assert lines[1].endswith(" parameters, CPU, 1 thread, float32; up to 300 steps")
-    assert lines[2].startswith("step 50/300  epoch 4  loss ")
+    assert lines[1] == "training begins: 52,032 parameters, CPU, 1 thread, float32; up to 300 steps"
+    assert re.fullmatch(
+        r"step 50/300  epoch 5  loss \d\.\d{3}  lr 6\.\d\de-03  [\d,]+ tokens/s  \d:\d\d, \d:\d\d left",
+        lines[2],
+    )
+    assert re.fullmatch(
+        r"step 150  dev loss \d\.\d{3}  dev BLEU [\d.]+ \(nrefs:1\|.*\)  best so far", lines[5]
+    )
     assert lines[-1].startswith("done in 0:")
     assert lines[-1].endswith("; links are read from decoder layer 1")
 
@@ -194,7 +192,7 @@ def test_resuming_says_from_where_and_keeps_what_was_measured(corpus, half_done,
     assert start.config.training.precision == "float32"
 
 
-@pytest.mark.parametrize("n", [1, 3, 6, 9, 14, 40, 77, 130, 190, 301, 422, 560])
+@pytest.mark.parametrize("n", [1, 5, 12, 40, 75, 98, 130, 180, 230, 280, 305, 322])
 def test_a_run_that_was_killed_ends_as_if_it_had_not_been(n, corpus, whole, killable, tmp_path) -> None:
     """At every n-th operation on a file; the next test takes all of them."""
     model_dir = tmp_path / "model"
@@ -213,7 +211,7 @@ def test_a_run_may_be_killed_at_any_operation_on_a_file(corpus, whole, killable,
         if exit_status == 0:
             break
         assert exit_status == -9
-    assert n > 600
+    assert n > 300
 
 
 # What it finds damaged, changed, finished, or in use
@@ -224,19 +222,19 @@ def test_a_damaged_checkpoint_gives_way_to_the_one_before(corpus, whole, half_do
     resumed = corpus.train(half_done, *SHAKY)
     (note,) = resumed.of(NoteReport)
     assert note.text.startswith("checkpoint step-6 is damaged")
-    assert note.text.endswith("using step 5")
+    assert note.text.endswith("using step 4")
     assert_same(resumed, whole)
 
 
 def test_with_all_checkpoints_damaged_it_lists_them_and_stops(corpus, half_done) -> None:
     for checkpoint in newest(half_done / "train", "step"):
         damage(checkpoint)
-    with pytest.raises(ModelError, match=r"step-6 is damaged .*step-5 is damaged .*--restart begins anew"):
+    with pytest.raises(ModelError, match=r"step-6 is damaged .*step-4 is damaged .*--restart begins anew"):
         corpus.train(half_done, *SHAKY)
     assert len(newest(half_done / "train", "step")) == 2
 
 
-def test_another_option_is_refused_unless_it_is_allowed(corpus, half_done, tmp_path) -> None:
+def test_another_option_is_refused_unless_it_is_allowed(corpus, half_done) -> None:
     changed = (*SHAKY, "training.max_steps=14", "training.label_smoothing=0.2")
     with pytest.raises(ConfigError, match=r"label_smoothing: 0.1 → 0.2; training.max_steps: 12 → 14; give"):
         corpus.train(half_done, *changed)
@@ -323,7 +321,6 @@ def test_gradients_that_stay_infinite_end_it_and_leave_the_last_checkpoint(
     assert diverged.value.__notes__ == [
         "last good checkpoint: step-12; try --restart with --set training.learning_rate=0.005"
     ]
-    loop.Run(model_dir, {}, "")
     assert load_tensors(model_dir / "train" / "step-12" / "weights.safetensors")
 
 
@@ -394,35 +391,50 @@ def test_it_stops_without_a_better_score(corpus, tmp_path) -> None:
     assert newest(done.model_dir / "train", "step")[-1].name == f"step-{end.step}"
 
 
-def test_it_stops_after_so_many_epochs(corpus, tmp_path) -> None:
-    end = corpus.train(tmp_path / "model", "training.max_epochs=2", "training.max_steps=1000").reports[-1]
+def test_it_stops_after_so_many_epochs_having_counted_every_real_target_token(corpus, tmp_path) -> None:
+    done = corpus.train(tmp_path / "model", "training.max_epochs=2", "training.max_steps=1000")
+    end = done.reports[-1]
     assert end.stopped == "2 epochs were done"
     assert end.epochs == 2.0
+    tokenizer = Tokenizer.load(done.model_dir / "tokenizer.model")
+    num_tokens = sum(len(tokenizer.encode(line)) + 1 for line in corpus.lines("train.tgt"))
+    state = state_of(newest(done.model_dir / "train", "step")[-1])
+    assert state["num_tokens"] == 2 * num_tokens
+    assert end.tokens_per_second == pytest.approx(2 * num_tokens / state["train_seconds"])
+
+
+BUDGET = (
+    "training.budget=4",
+    "training.max_steps=100000",
+    "training.eval_steps=0",
+    "training.report_steps=10",
+)
 
 
 def test_a_budget_is_kept_and_its_schedule_ends_with_it(large_corpus, tmp_path) -> None:
     started = time.perf_counter()
-    options = ("training.budget=3", "training.max_steps=100000", "training.eval_steps=0")
-    done = large_corpus.train(tmp_path / "model", *options)
+    done = large_corpus.train(tmp_path / "model", *BUDGET)
     seconds = time.perf_counter() - started
     end = done.reports[-1]
     assert end.stopped in ("all planned steps were done", "the time was used up")
-    assert seconds < 6
-    assert 1.5 < end.seconds <= seconds
-    last = done.of(StepReport)[-1]
-    assert last.learning_rate < 0.003
-    assert len({each.max_steps for each in done.of(StepReport)}) > 1  # planned anew as the pace shows
+    assert end.seconds == pytest.approx(seconds, abs=0.5)
+    assert 2 < seconds < 7
+    planned = [each.max_steps for each in done.of(StepReport)]
+    assert len(set(planned)) > 1  # anew, as the pace shows
+    assert end.step >= 0.9 * planned[-1]
+    rates = [each.learning_rate for each in done.of(StepReport)]
+    assert rates[-1] < 0.2 * max(rates)
 
 
 def test_a_resumed_budget_goes_on_counting(large_corpus, tmp_path) -> None:
-    options = ("training.budget=3", "training.max_steps=100000", "training.eval_steps=0")
     with pytest.raises(Interrupted):
-        large_corpus.train(tmp_path / "model", *options, stop_signal=stop_at(60))
+        large_corpus.train(tmp_path / "model", *BUDGET, stop_signal=stop_at(3))
+    state = state_of(tmp_path / "model" / "train" / "step-3")
+    before = state["setup_seconds"] + state["train_seconds"] + state["other_seconds"]
     started = time.perf_counter()
-    done = large_corpus.train(tmp_path / "model", *options)
-    end = done.reports[-1]
-    assert end.seconds - (time.perf_counter() - started) > 0.1
-    assert end.seconds < 5
+    end = large_corpus.train(tmp_path / "model", *BUDGET).reports[-1]
+    assert end.seconds == pytest.approx(before + time.perf_counter() - started, abs=0.5)
+    assert end.seconds < 7
 
 
 def test_a_budget_allows_no_more_steps_than_were_asked_for(corpus, tmp_path) -> None:
@@ -437,7 +449,7 @@ def test_a_budget_allows_no_more_steps_than_were_asked_for(corpus, tmp_path) -> 
 def test_the_precision_is_measured_once_and_kept(half_seconds, chosen, corpus, tmp_path, monkeypatch) -> None:
     measured = []
 
-    def measure(network, batches, training) -> float:
+    def measure(_network, _batches, training) -> float:
         measured.append(training.precision)
         return {"float32": 0.1, "bfloat16": half_seconds}[training.precision]
 
@@ -454,8 +466,11 @@ def test_the_precision_is_measured_once_and_kept(half_seconds, chosen, corpus, t
     assert "a step takes 0.1 s in float32" in (model_dir / "train" / "log.txt").read_text()
 
 
-def test_measuring_changes_nothing(corpus, whole, tmp_path) -> None:
+def test_measuring_changes_nothing(corpus, tmp_path) -> None:
+    """Neither a weight nor a random number: with `auto` the same comes out as with what it chose."""
     measured = corpus.train(tmp_path / "model", *SHAKY, "training.precision=auto", "training.max_steps=3")
-    plain = corpus.train(tmp_path / "plain", *SHAKY, "training.max_steps=3")
-    if measured.config.training.precision == "float32":
-        assert measured.weights == plain.weights
+    (start,) = measured.of(StartReport)
+    chosen = f"training.precision={start.config.training.precision}"
+    assert (
+        measured.weights == corpus.train(tmp_path / "plain", *SHAKY, "training.max_steps=3", chosen).weights
+    )

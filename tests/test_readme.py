@@ -1,0 +1,29 @@
+"""The README tells the truth about the files: each one with the first line of its docstring."""
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+MODULES = sorted(
+    path.relative_to(ROOT)
+    for folder in ("nmt", "cli", "data", "recipes")
+    for path in (ROOT / folder).rglob("*.py")
+    if path.name not in ("__init__.py", "__main__.py")
+)
+
+
+@pytest.mark.parametrize("path", MODULES, ids=str)
+def test_every_module_is_in_the_tree_with_its_first_line(path: Path) -> None:
+    docstring = ast.get_docstring(ast.parse((ROOT / path).read_text(encoding="utf-8")))
+    assert docstring, f"{path} has no docstring"
+    first_line = docstring.splitlines()[0]
+    assert re.search(rf"^ *{re.escape(path.name)} +{re.escape(first_line)}$", README, re.MULTILINE)
+
+
+def test_every_link_to_a_file_leads_to_one() -> None:
+    for target in re.findall(r"\]\(([^)#:]+)\)", README):
+        assert (ROOT / target).exists(), target

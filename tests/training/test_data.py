@@ -1,0 +1,122 @@
+"""What is trained on: counted, held out, cut anew in every epoch, and never what it must not be."""
+
+import pytest
+import torch
+
+from nmt.checkpoint import load_model
+from nmt.config import DecodingConfig, TrainingConfig
+from nmt.decoding import Translator
+from nmt.errors import DataError
+from nmt.training import data as module
+from nmt.training.data import prepare
+from nmt.training.report import as_line
+
+CPU = torch.device("cpu")
+HELD_OUT = ("data.dev_src=", "data.dev_tgt=")
+
+
+def sentences(prepared) -> set[str]:
+    """The source and target lines that are trained on."""
+    return {line for pair in prepared.text.select(prepared.selection.keep) for line in pair}
+
+
+def epoch(prepared, number: int, *, start: int = 0) -> list[list[list[int]]]:
+    batches = prepared.train_batches(TrainingConfig(batch_tokens=64), epoch=number, start=start, device=CPU)
+    return [batch.tgt_out.tolist() for batch in batches]
+
+
+def test_every_pair_is_kept_or_dropped_for_a_reason(make_corpus, pairs) -> None:
+    good = list(dict.fromkeys(pairs(40)))[:30]
+    bad = [("", "ba"), ("ke", " "), good[0], ("ba " * 300, "ba"), ("ba", "ba " * 30)]
+    corpus = make_corpus([*good, *bad], dev=[*good[:2], ("du vi ba ba", "x"), ("", "")])
+    report = prepare(corpus.config()).report
+    assert report.dropped == {"empty side": 2, "duplicate": 1, "too long": 1, "length ratio": 1}
+    assert (report.num_pairs, report.num_kept, report.num_dev, report.overlap) == (35, 30, 3, 2)
+    assert as_line(report) == (
+        "data: 30 of 35 pairs to train on, 3 development pairs, 2 of them also in the training text, which "
+        "flatters the scores; dropped: empty side 2, duplicate 1, too long 1, length ratio 1"
+    )
+
+
+def test_without_a_development_set_two_percent_are_held_out_by_the_seed(make_corpus, pairs) -> None:
+    corpus = make_corpus(pairs(300))
+    prepared = prepare(corpus.config(*HELD_OUT))
+    again, other = prepare(corpus.config(*HELD_OUT)), prepare(corpus.config(*HELD_OUT, "training.seed=2"))
+    assert prepared.report.dev_from == "held out"
+    lines = list(zip(corpus.lines("train.src"), corpus.lines("train.tgt"), strict=True))
+    assert prepared.dev_pairs == [lines[number - 1] for number in prepared.held_out_lines]
+    assert len(prepared.dev_pairs) == int(0.02 * len(set(lines)))
+    assert not sentences(prepared) & {line for pair in prepared.dev_pairs for line in pair}
+    assert prepared.held_out_lines == again.held_out_lines != other.held_out_lines
+    assert as_line(prepared.report).startswith(
+        f"data: {prepared.report.num_kept} of 300 pairs to train on, {len(prepared.dev_pairs)} held out for development"
+    )
+
+
+@pytest.mark.parametrize("text", [[("ba ke", "ke ba")], [("ba ke", "ke ba"), ("ba ke", "ke")]])
+def test_of_too_few_pairs_none_is_held_out(make_corpus, text) -> None:
+    prepared = prepare(make_corpus(text).config(*HELD_OUT))
+    assert prepared.dev_pairs == text
+    assert prepared.held_out_lines == []
+    assert "too few to hold any out, so that they are the development pairs too" in as_line(prepared.report)
+
+
+def test_batches_are_a_function_of_seed_and_epoch(corpus) -> None:
+    prepared = prepare(corpus.config())
+    assert epoch(prepared, 1) == epoch(prepared, 1) != epoch(prepared, 2)
+    assert epoch(prepared, 1, start=2) == epoch(prepared, 1)[2:]
+    assert prepared.num_batches(TrainingConfig(batch_tokens=64)) == len(epoch(prepared, 1))
+
+
+@pytest.mark.parametrize("type", ["unigram", "bpe"])
+def test_a_sampled_epoch_is_cut_anew_and_can_be_repeated(type: str, corpus) -> None:
+    options = (f"tokenizer.type={type}", "tokenizer.sampling_alpha=0.3")
+    prepared = prepare(corpus.config(*options))
+    assert epoch(prepared, 1) == epoch(prepare(corpus.config(*options)), 1)
+    cuts = [sorted(row for batch in epoch(prepared, number) for row in batch) for number in (1, 2)]
+    assert cuts[0] != cuts[1]
+    plain = prepare(corpus.config(f"tokenizer.type={type}")).corpus
+    assert sum(len(row) for row in cuts[0]) > int(plain.tgt_lengths.sum())
+    texts = [[prepared.tgt_tokenizer.decode([id for id in row if id > 3]) for row in cut] for cut in cuts]
+    assert sorted(texts[0]) == sorted(texts[1]) == sorted(corpus.lines("train.tgt"))
+
+
+def test_sampling_makes_nothing_too_long(corpus) -> None:
+    """What would be more pieces than the model may take is cut as usual."""
+    most = int(prepare(corpus.config()).corpus.tgt_lengths.max())
+    options = corpus.config("tokenizer.sampling_alpha=0.05", f"data.max_length={most}")
+    longest = max(len(row) for batch in epoch(prepare(options), 1) for row in batch)
+    assert longest <= most + 1  # and EOS
+
+
+def test_a_tokenizer_for_each_side_trains_and_translates(corpus, tmp_path) -> None:
+    options = ("tokenizer.joint=false", "model.tied_embeddings=target", "training.max_steps=4")
+    done = corpus.train(tmp_path / "model", *options)
+    model = load_model(done.model_dir, device="cpu", threads=1)
+    assert model.src_tokenizer.hash != model.tgt_tokenizer.hash
+    assert (done.model_dir / "tokenizer.src.model").read_bytes() == model.src_tokenizer.data
+    assert isinstance(Translator(model, DecodingConfig(beam_size=2)).translate(["ba ke"])[0].text, str)
+
+
+def test_a_given_tokenizer_is_used_on_both_sides_and_found_again(corpus, tmp_path) -> None:
+    tokenizer = tmp_path / "given.model"
+    tokenizer.write_bytes(prepare(corpus.config()).src_tokenizer.data)
+    options = (f"tokenizer.model={tokenizer}", "tokenizer.joint=false", "model.tied_embeddings=target")
+    prepared = prepare(corpus.config(*options))
+    prepared.save_tokenizers(tmp_path)
+    again = prepare(corpus.config(*options), tokenizer_dir=tmp_path)
+    assert again.src_tokenizer.data == again.tgt_tokenizer.data == tokenizer.read_bytes()
+
+
+def test_the_sample_for_the_layer_is_spread_over_all_the_text(corpus, monkeypatch) -> None:
+    prepared = prepare(corpus.config())
+    monkeypatch.setattr(module, "MODEL1_PAIRS", 35)
+    sample = prepared.sample_pairs()
+    lines = list(zip(corpus.lines("train.src"), corpus.lines("train.tgt"), strict=True))
+    assert sample == lines[::2]
+
+
+def test_a_development_set_that_is_too_long_is_refused(make_corpus, pairs) -> None:
+    corpus = make_corpus(pairs(20), dev=[("ba " * 50, "ba")])
+    with pytest.raises(DataError, match=r"no development pair of at most 20 pieces \(data.max_length\)"):
+        prepare(corpus.config("data.max_length=20"))

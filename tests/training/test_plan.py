@@ -1,0 +1,27 @@
+"""How many steps fit into the time."""
+
+import pytest
+
+from nmt.config import TrainingConfig
+from nmt.training.plan import replan
+from nmt.training.state import Progress
+
+TRAINING = TrainingConfig(budget=1000, eval_steps=100)
+
+
+def test_until_an_evaluation_was_timed_a_share_is_kept_for_them() -> None:
+    progress = Progress(step=50, setup_seconds=60, train_seconds=50)
+    look = 100 * (1 / 0.85 - 1)  # seconds
+    expected = 50 + (1000 * 0.96 - 110 - look) / (1 + look / 100)
+    assert replan(progress, TRAINING, most=10_000) == int(expected) == 756
+
+
+def test_afterwards_evaluations_take_what_they_took() -> None:
+    progress = Progress(step=200, setup_seconds=10, train_seconds=100, other_seconds=20, num_evaluations=2)
+    left = 1000 * 0.96 - 130 - 10  # one more at the end
+    assert replan(progress, TRAINING, most=10_000) == 200 + int(left / (0.5 + 10 / 100))
+
+
+@pytest.mark.parametrize(("seconds", "most", "expected"), [(2000, 10_000, 10), (10, 60, 60)])
+def test_it_plans_no_step_too_late_and_none_too_many(seconds: float, most: int, expected: int) -> None:
+    assert replan(Progress(step=10, train_seconds=seconds), TRAINING, most=most) == expected

@@ -1,0 +1,106 @@
+"""A checkpoint holds all of the state, to the bit, and refuses what is not whole."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from nmt.checkpoint import newest
+from nmt.config import ModelConfig, TrainingConfig
+from nmt.errors import DivergedError, ModelError
+from nmt.model import Transformer
+from nmt.training.state import Progress, TrainState
+
+
+def fresh_state(seed: int) -> TrainState:
+    torch.manual_seed(seed)
+    config = ModelConfig(encoder_layers=1, decoder_layers=1, d_model=8, d_ff=16, num_heads=2)
+    network = Transformer(config, src_vocab_size=9, tgt_vocab_size=9)
+    return TrainState(network, TrainingConfig(learning_rate=0.1), Progress(max_steps=99))
+
+
+def update(state: TrainState) -> None:
+    """One step with random gradients."""
+    for parameter in state.network.parameters():
+        parameter.grad = torch.randn_like(parameter)
+    state.optimizer.step()
+    state.progress.step += 1
+    state.average.update(state.progress.step)
+
+
+def contents(state: TrainState) -> list[torch.Tensor]:
+    return [
+        *state.network.parameters(),
+        *state.average.tensors,
+        *(tensor for moments in state.optimizer.state.values() for tensor in moments.values()),
+    ]
+
+
+def test_what_was_saved_goes_on_to_the_bit(tmp_path: Path) -> None:
+    state, other = fresh_state(1), fresh_state(2)
+    for _ in range(3):
+        update(state)
+    state.progress.best_value, state.progress.window_nll = -0.1, 1 / 3
+    state.save(tmp_path, keep=2)
+    update(state)
+    assert other.load_newest(tmp_path) == []
+    update(other)
+    assert other.progress == state.progress
+    for found, expected in zip(contents(other), contents(state), strict=True):
+        assert found.dtype == expected.dtype
+        assert torch.equal(found, expected)
+
+
+def test_a_state_before_the_first_update_is_whole_too(tmp_path: Path) -> None:
+    state, other = fresh_state(1), fresh_state(2)
+    state.save(tmp_path, keep=2)
+    other.load_newest(tmp_path)
+    assert other.progress == state.progress
+    assert other.progress.best_value == float("-inf")
+    update(other)
+
+
+def test_the_oldest_checkpoints_go_and_the_newest_is_known_by_its_number(tmp_path: Path) -> None:
+    state = fresh_state(1)
+    for step in (8, 9, 10, 11):
+        state.progress.step = step
+        state.save(tmp_path, keep=3)
+    assert [path.name for path in newest(tmp_path, "step")] == ["step-9", "step-10", "step-11"]
+    (tmp_path / "step-9").touch()  # the newest on the clock
+    other = fresh_state(2)
+    other.load_newest(tmp_path)
+    assert other.progress.step == 11
+
+
+def test_a_checkpoint_that_is_there_is_not_put_at_risk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    state = fresh_state(1)
+    state.save(tmp_path, keep=2)
+    monkeypatch.setattr(state, "_write", None)
+    state.save(tmp_path, keep=2)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_weights_that_are_not_finite_are_never_saved(tmp_path: Path, value: float) -> None:
+    state = fresh_state(1)
+    with torch.no_grad():
+        state.network.tgt_embedding.weight[2, 3] = value
+    with pytest.raises(DivergedError, match=r"tgt_embedding.weight is not finite at step 0"):
+        state.save(tmp_path, keep=2)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("name", ["weights", "average", "moments", "random"])
+def test_every_part_is_checked(tmp_path: Path, name: str) -> None:
+    state = fresh_state(1)
+    update(state)
+    state.save(tmp_path, keep=2)
+    part = tmp_path / "step-1" / f"{name}.safetensors"
+    data = bytearray(part.read_bytes())
+    data[-1] ^= 1
+    part.write_bytes(data)
+    with pytest.raises(
+        ModelError, match=rf"step-1 is damaged \(.*{name}.safetensors: damaged.*--restart begins anew"
+    ):
+        fresh_state(2).load_newest(tmp_path)
