@@ -1,6 +1,7 @@
 """`nmt train`: a model from parallel text; the same command again resumes."""
 
 import json
+import shlex
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
@@ -83,5 +84,4 @@ def train(
     if as_json:
         write_line(json.dumps(asdict(end) | {"model": str(out_dir)}))
     elif not quiet:
-        say(f"{out_dir}: dev BLEU {end.bleu:.2f} ({end.signature}); {end.stopped}", style="bold")
-        say(f'now try: nmt translate -m {out_dir} --align "…"')
+        say(f"now try: nmt translate --align -m {shlex.quote(str(out_dir))}", style="bold")

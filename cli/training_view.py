@@ -1,8 +1,7 @@
 """How training is watched: a live picture on a terminal, one plain line per report elsewhere."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Protocol
 
 from rich.console import Group, RenderableType
 from rich.live import Live
@@ -25,16 +24,12 @@ from nmt.training.report import (
 from .console import err, say
 
 SHOWN_EVALUATIONS = 6
-
-
-class OnReport(Protocol):
-    """Takes a report and shows it."""
-
-    def __call__(self, report: Report) -> None: ...
+WIDEST_BAR = 24
+WIDEST = 120
 
 
 @contextmanager
-def watch(*, quiet: bool) -> Iterator[OnReport]:
+def watch(*, quiet: bool) -> Iterator[Callable[[Report], None]]:
     """What shows the reports of a run as they come."""
     if quiet:
         yield lambda _: None
@@ -53,53 +48,52 @@ class Picture:
     live: Live
 
     def __init__(self) -> None:
+        self.doing = "reading the text …"
         self.step: StepReport | None = None
-        self.start: StartReport | None = None
         self.evaluations: list[EvalReport] = []
-        self.best_step = 0
 
     def __call__(self, report: Report) -> None:
+        """Take a report into the picture, or print it above."""
         match report:
-            case DataReport() | NoteReport() | EndReport():
-                self._print_above(as_line(report))
-            case StartReport():
-                self.start = report
-                self._print_above(as_line(report))
             case StepReport():
                 self.step = report
             case EvalReport():
-                self.best_step = report.step if report.is_best else self.best_step
                 self.evaluations.append(report)
+            case DataReport():
+                self.doing = "getting ready …"
+            case StartReport():
+                self.doing = "the first steps …"
+            case EndReport():
+                self.doing = ""
+        if isinstance(report, DataReport | StartReport | NoteReport | EndReport):
+            self.live.console.print(as_line(report), style="dim", markup=False, soft_wrap=True)
         self.live.refresh()
 
     def draw(self) -> RenderableType:
         """The picture as it is now."""
-        parts: list[RenderableType] = [self._bar()]
+        parts: list[RenderableType] = []
         if self.step is not None:
-            parts.append(self._figures(self.step))
+            parts += [self._bar(self.step), self._figures(self.step)]
+        elif self.doing:
+            parts.append(Text(self.doing, "dim"))
         if self.evaluations:
             parts += [Text(), self._scores(), Text(), *self._sample(self.evaluations[-1])]
         return Group(*parts)
 
-    def _print_above(self, line: str) -> None:
-        self.live.console.print(line, style="dim", markup=False, soft_wrap=True)
-
-    def _bar(self) -> RenderableType:
-        step, total = (self.step.step, self.step.max_steps) if self.step else (0, 1)
+    def _bar(self, step: StepReport) -> RenderableType:
         table = Table.grid(padding=(0, 1), expand=True)
         table.add_column(no_wrap=True)
         table.add_column(ratio=1)
         table.add_column(no_wrap=True)
-        left = f"{clock(self.step.seconds_left)} left" if self.step else "getting ready …"
-        bar = ProgressBar(total=total, completed=step, pulse=self.step is None)
-        table.add_row(f"step {step:,}/{total:,}" if self.step else "", bar, left)
+        bar = ProgressBar(total=step.max_steps, completed=step.step)
+        table.add_row(f"step {step.step:,}/{step.max_steps:,}", bar, f"{clock(step.seconds_left)} left")
         return table
 
     def _figures(self, step: StepReport) -> RenderableType:
         figures = {
             "epoch": f"{step.epoch}",
             "loss": f"{step.loss:.3f}",
-            "lr": f"{step.learning_rate:.2e}",
+            "rate": f"{step.learning_rate:.2e}",
             "tokens/s": f"{step.tokens_per_second:,.0f}",
             "time": clock(step.seconds),
         }
@@ -111,13 +105,14 @@ class Picture:
     def _scores(self) -> RenderableType:
         """The newest looks at the development set, with a bar for each BLEU."""
         table = Table.grid(padding=(0, 2))
-        for column in ("right", "right", "right", "left"):
-            table.add_column(justify="left" if column == "left" else "right")
+        for justify in ("right", "right", "right", "left"):
+            table.add_column(justify=justify, no_wrap=True)  # type: ignore[arg-type]
         table.add_row(*(Text(name, "dim") for name in ("step", "dev loss", "dev BLEU", "")))
-        best = max(1e-9, *(each.bleu for each in self.evaluations))
+        best_step = max(each.step for each in self.evaluations if each.is_best)
+        highest = max(1e-9, *(each.bleu for each in self.evaluations))
         for each in self.evaluations[-SHOWN_EVALUATIONS:]:
-            is_best = each.step == self.best_step
-            bar = Text("▇" * round(24 * each.bleu / best) + (" best" if is_best else ""))
+            is_best = each.step == best_step
+            bar = "▇" * round(WIDEST_BAR * each.bleu / highest) + (" best" if is_best else "")
             style = "bold green" if is_best else ""
             table.add_row(f"{each.step:,}", f"{each.loss:.3f}", f"{each.bleu:.2f}", bar, style=style)
         return table
@@ -128,4 +123,4 @@ class Picture:
 
         colour = err.color_system is not None and not err.no_color
         reference = Text(f"reference: {printable(report.sample.reference)}", "dim")
-        return [alignment_table(report.sample.alignment, width=err.width, colour=colour), reference]
+        return [alignment_table(report.sample.alignment, width=min(err.width, WIDEST), colour=colour), reference]

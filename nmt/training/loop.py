@@ -71,7 +71,9 @@ def train(
             with locked(run.train_dir):
                 run.clean_up()
                 run.forget_best()
-        return _nothing_to_do(manifest)
+        end = _nothing_to_do(manifest)
+        on_report(end)
+        return end
     with ExitStack() as stack:
         is_new = not run.is_begun
         if not is_new:

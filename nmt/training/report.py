@@ -128,9 +128,9 @@ def as_line(report: Report) -> str:
             return f"note: {report.text}"
         case EndReport():
             return (
-                f"done in {clock(report.seconds)}: {report.stopped}; best at step {report.best_step:,} of "
-                f"{report.step:,}: dev BLEU {report.bleu:.2f} ({report.signature}); "
-                f"links are read from decoder layer {report.alignment_layer}"
+                f"done: {report.stopped}; best at step {report.best_step:,} of {report.step:,}: "
+                f"dev BLEU {report.bleu:.2f} ({report.signature}); links are read from decoder layer "
+                f"{report.alignment_layer}; took {clock(report.seconds)}"
             )
 
 

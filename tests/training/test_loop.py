@@ -9,6 +9,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+
 from nmt.checkpoint import load_model, load_tensors, newest
 from nmt.decoding import Translator
 from nmt.errors import (
@@ -148,8 +149,8 @@ def test_every_report_reads_well(learnt) -> None:
     assert re.fullmatch(
         r"step 150  dev loss \d\.\d{3}  dev BLEU [\d.]+ \(nrefs:1\|.*\)  best so far", lines[5]
     )
-    assert lines[-1].startswith("done in 0:")
-    assert lines[-1].endswith("; links are read from decoder layer 1")
+    assert lines[-1].startswith("done: all planned steps were done; best at step ")
+    assert re.search(r"; links are read from decoder layer 1; took \d:\d\d$", lines[-1])
 
 
 def test_the_sample_is_a_development_sentence_with_its_links(learnt, large_corpus) -> None:
@@ -267,7 +268,7 @@ def test_other_text_and_another_tokenizer_are_refused(make_corpus, pairs, tmp_pa
 def test_a_finished_model_is_not_read_for_again_nor_overwritten(corpus, whole, tmp_path, monkeypatch) -> None:
     model_dir = shutil.copytree(whole.model_dir, tmp_path / "model")
     monkeypatch.setattr(loop, "prepare", None)
-    end = loop.train(whole.config, model_dir)
+    (end,) = corpus.train(model_dir, *SHAKY).reports
     assert end.stopped == "finished before at step 12, nothing to do"
     assert (end.bleu, end.best_step) == (whole.reports[-1].bleu, whole.reports[-1].best_step)
     with pytest.raises(

@@ -13,7 +13,7 @@ def test_until_an_evaluation_was_timed_a_share_is_kept_for_them() -> None:
     progress = Progress(step=50, setup_seconds=60, train_seconds=50)
     look = 100 * (1 / 0.85 - 1)  # seconds
     expected = 50 + (1000 * 0.96 - 110 - look) / (1 + look / 100)
-    assert replan(progress, TRAINING, most=10_000) == int(expected) == 756
+    assert replan(progress, TRAINING, most=10_000) == int(expected) == 757
 
 
 def test_afterwards_evaluations_take_what_they_took() -> None:

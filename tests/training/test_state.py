@@ -32,7 +32,11 @@ def contents(state: TrainState) -> list[torch.Tensor]:
     return [
         *state.network.parameters(),
         *state.average.tensors,
-        *(tensor for moments in state.optimizer.state.values() for tensor in moments.values()),
+        *(
+            state.optimizer.state[parameter][key]
+            for parameter in state.network.parameters()
+            for key in ("step", "exp_avg", "exp_avg_sq")
+        ),
     ]
 
 
