@@ -13,9 +13,10 @@ from nmt.corpus.words import UnitMode
 from nmt.errors import UsageError
 
 from .console import is_terminal, out, warn
-from .lines import aligned_lines, line_output
-from .options import DeviceOption, ModelOption, QuietOption, ThreadsOption
+from .lines import aligned_lines, counted, line_output
+from .options import DeviceOption, ModelOption, OutputOption, QuietOption, ThreadsOption, UnitsOption
 from .symmetrize import MethodOption
+from .tables import draw_legend, draw_table
 
 if TYPE_CHECKING:
     from nmt.alignment.attention import Alignment
@@ -30,9 +31,7 @@ def align(
     source: Annotated[Path, typer.Argument(metavar="SRC", help="Source lines; - is stdin.")],
     target: Annotated[Path, typer.Argument(metavar="TGT", help="Their translations, line by line.")],
     model_dir: ModelOption,
-    output: Annotated[
-        Path | None, typer.Option("--output", "-o", metavar="FILE", help="Write here, not to stdout.")
-    ] = None,
+    output: OutputOption = None,
     output_format: Annotated[
         Format | None,
         typer.Option(
@@ -42,10 +41,7 @@ def align(
             show_default=False,
         ),
     ] = None,
-    tokens: Annotated[
-        UnitMode,
-        typer.Option("--tokens", help="Words of raw text, tokens between spaces, or the model's pieces."),
-    ] = "punct",
+    tokens: UnitsOption = "punct",
     threshold: Annotated[
         float | None,
         typer.Option(
@@ -53,7 +49,8 @@ def align(
             metavar="P",
             min=0.0,
             max=1.0,
-            help="Besides the largest, link all with this share of a word's attention; 0: none.",
+            help="Also link every source word with this share of a target word's attention, not only the one "
+            "with the largest; 0: only that.",
             show_default="the model's, usually 0",
         ),
     ] = None,
@@ -66,7 +63,7 @@ def align(
     reverse_model: Annotated[
         Path | None,
         typer.Option(
-            "--reverse-model", metavar="DIR", help="A model from target to source, to combine with."
+            "--reverse-model", metavar="DIR", help="A model from target to source, to combine the links with."
         ),
     ] = None,
     method: MethodOption = "grow-diag",
@@ -90,17 +87,19 @@ def align(
     model = load_model(model_dir, device=device, threads=threads)
     reverse = load_model(reverse_model, device=device, threads=threads) if reverse_model else None
     settings = Settings(tokens, threshold, layer, method)
-    num_too_long = 0
+    num_too_long, has_tables = 0, False
     with line_output(output, inputs=[source, target]) as write:
         for number, linked in enumerate(_linked(model, reverse, pairs, settings), start=1):
             num_too_long += linked.is_too_long
             if chosen == "table":
                 _print_table(linked, number)
+                has_tables = True
             else:
                 write(_line(linked, chosen, tokens))
+    if has_tables and is_terminal():
+        out.print(draw_legend(out))
     if num_too_long and not quiet:
-        pairs_are = "1 pair is" if num_too_long == 1 else f"{num_too_long:,} pairs are"
-        warn(f"{pairs_are} too long to align; there are no links in such a line")
+        warn(f"too long to align, without links: {counted(num_too_long, 'pair')}")
 
 
 @dataclass(frozen=True)
@@ -175,9 +174,4 @@ def _line(linked: Linked, chosen: Format, tokens: UnitMode) -> str:
 
 
 def _print_table(linked: Linked, number: int) -> None:
-    from nmt.alignment.render import alignment_table
-
-    colour = out.color_system is not None and not out.no_color
-    caption = f"{number} · {linked.origin}"
-    out.print(alignment_table(linked.words, width=out.width, colour=colour, caption=caption))
-    out.print()
+    out.print(draw_table(out, linked.words, caption=f"{number}, {linked.origin}"), "")

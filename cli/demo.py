@@ -12,6 +12,7 @@ from nmt.files import read_lines, write_json, write_text
 
 from .console import err, out, write_line
 from .options import JsonOption, QuietOption, ThreadsOption
+from .tables import draw_legend, draw_table
 from .training_session import run_training
 
 if TYPE_CHECKING:
@@ -51,11 +52,12 @@ class Corpus:
 
 
 def demo(
-    out_dir: Annotated[Path, typer.Option("--out", "-o", metavar="DIR", help="Folder to make.")] = Path(
+    out_dir: Annotated[Path, typer.Option("--out", "-o", metavar="DIR", help="Folder of the model.")] = Path(
         "demo-model"
     ),
     quick: Annotated[
-        bool, typer.Option("--quick", metavar="", help="In seconds; the model will have learnt little.")
+        bool,
+        typer.Option("--quick", metavar="", help="Train for seconds only: a model that has learnt little."),
     ] = False,
     threads: ThreadsOption = 0,
     quiet: QuietOption = False,
@@ -156,16 +158,12 @@ def _summary(out_dir: Path, end: "EndReport", bleu: "Score", aer: float, *, seco
 
 
 def _show_tables(model: "TranslationModel", translations: "list[Translation]") -> None:
-    from nmt.alignment.render import alignment_table, legend
-
-    colour = out.color_system is not None and not out.no_color
     for number in SHOWN:
         alignment = translations[number].alignment
         assert alignment is not None, "the translator was asked to align"
         words = alignment.words("punct", model.config.alignment.threshold)
-        out.print(alignment_table(words, width=out.width, colour=colour, caption=f"{number + 1}"))
-        out.print()
-    out.print(legend(width=out.width, colour=colour))
+        out.print(draw_table(out, words, caption=f"{number + 1}"), "")
+    out.print(draw_legend(out))
 
 
 def _short(path: Path) -> Path:

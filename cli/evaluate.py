@@ -12,7 +12,7 @@ from rich.progress import Progress
 
 from .console import err, say
 from .lines import line_output
-from .options import DeviceOption, JsonOption, ModelOption, QuietOption, ThreadsOption
+from .options import BeamOption, DeviceOption, JsonOption, ModelOption, QuietOption, ThreadsOption
 from .score import (
     LowercaseOption,
     MetricOption,
@@ -34,12 +34,7 @@ def evaluate(
     references: Annotated[
         list[Path], typer.Argument(metavar="REF", help="Reference translations, line by line.")
     ],
-    beam: Annotated[
-        int | None,
-        typer.Option(
-            "--beam", metavar="N", min=1, help="Beam size; 1 is greedy.", show_default="the model's"
-        ),
-    ] = None,
+    beam: BeamOption = None,
     metric: MetricOption = "bleu,chrf",
     tokenize: TokenizeOption = "13a",
     lowercase: LowercaseOption = False,
@@ -54,7 +49,7 @@ def evaluate(
     """Translate a test set and score it against references, by sacreBLEU with signatures.
 
     Example:
-        nmt evaluate -m MODEL test.de test.en -o translated.en
+        nmt evaluate -m demo-model test.de test.en -o translated.en
     """
     from nmt import evaluation
     from nmt.checkpoint import load_model

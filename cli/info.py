@@ -10,9 +10,8 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from nmt.config import load_config
 from nmt.errors import ModelError, UsageError
-from nmt.files import decode_lines, open_for_reading, sha256_file
+from nmt.files import decode_lines, open_for_reading
 
 from .console import is_terminal, out, write_line
 from .options import JsonOption
@@ -43,7 +42,7 @@ def info(
         facts = text_facts(path)
     _show(facts, as_json=as_json)
     if facts.get("damaged"):
-        raise ModelError(f"{path}: {'; '.join(facts['damaged'])}")
+        raise ModelError("; ".join(facts["damaged"]))
 
 
 def model_facts(path: Path) -> Facts:
@@ -51,7 +50,7 @@ def model_facts(path: Path) -> Facts:
 
     Of a model in training the best one so far is described.
     """
-    from nmt.checkpoint import MANIFEST, model_folder
+    from nmt.checkpoint import MANIFEST, damages, model_folder, trusted_manifest
 
     folder = model_folder(path)
     training = _training_facts(path)
@@ -59,9 +58,8 @@ def model_facts(path: Path) -> Facts:
         if not training:
             raise ModelError(f"{path}: not a model folder: it has neither {MANIFEST} nor train/")
         return {"kind": "model in training, none to use yet", "path": str(path), **training}
-    manifest = _read_manifest(folder / MANIFEST)
+    manifest = trusted_manifest(folder)
     data = manifest.get("data", {})
-    files = manifest.get("files", {})
     return {
         "kind": "model" if folder == path else "model in training, the best so far",
         "path": str(folder),
@@ -72,28 +70,19 @@ def model_facts(path: Path) -> Facts:
         "data": {**data, "held_out": len(data.get("held_out") or ())},
         "training": manifest.get("training", {}),
         **training,
-        "files": {name: entry.get("bytes") for name, entry in files.items()},
-        "damaged": [problem for name, entry in files.items() if (problem := _problem(folder / name, entry))],
+        "files": {name: entry["bytes"] for name, entry in manifest["files"].items()},
+        "damaged": list(damages(folder, manifest)),
         **{key: manifest.get(key) for key in ("nmt_version", "torch_version", "tokenizer_hash", "signature")},
     }
 
 
-def _read_manifest(path: Path) -> dict[str, Any]:
-    try:
-        manifest = json.loads(path.read_bytes())
-    except ValueError as error:
-        raise ModelError(f"{path}: not JSON: {error}") from error
-    if not isinstance(manifest, dict):
-        raise ModelError(f"{path}: expected a JSON object")
-    return manifest
-
-
 def _config_facts(folder: Path) -> Facts:
+    from nmt.checkpoint import CONFIG, stored_config
     from nmt.training.card import languages
 
-    if not (folder / "config.toml").exists():
+    if not (folder / CONFIG).exists():
         return {}
-    config = load_config(folder / "config.toml")
+    config = stored_config(folder)
     model, tokenizer = config.model, config.tokenizer
     return {
         "languages": languages(config),
@@ -106,14 +95,6 @@ def _config_facts(folder: Path) -> Facts:
         },
         "tokenizer": {"type": tokenizer.type, "pieces": tokenizer.vocab_size, "joint": tokenizer.joint},
     }
-
-
-def _problem(path: Path, entry: Mapping[str, Any]) -> str:
-    if not path.exists():
-        return f"{path.name} is missing"
-    if path.stat().st_size != entry.get("bytes"):
-        return f"{path.name} has {path.stat().st_size:,} bytes, expected {entry.get('bytes'):,}"
-    return "" if sha256_file(path) == entry.get("sha256") else f"{path.name} does not match its SHA-256"
 
 
 def _training_facts(path: Path) -> Facts:

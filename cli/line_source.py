@@ -13,6 +13,7 @@ from typing import BinaryIO
 from nmt.files import InvalidUtf8, decode_lines, open_for_reading
 
 from .console import is_interactive, is_terminal, warn
+from .lines import counted
 
 MOST_NUMBERS = 10  # line numbers named in a warning
 
@@ -33,8 +34,8 @@ class LineSource:
         if self.replaced:
             numbers = ", ".join(map(str, self.replaced[:MOST_NUMBERS]))
             more = ", …" if len(self.replaced) > MOST_NUMBERS else ""
-            count = "1 line" if len(self.replaced) == 1 else f"{len(self.replaced):,} lines"
-            warn(f"{self.name}: invalid UTF-8 on {count} ({numbers}{more}), replaced by U+FFFD")
+            found = counted(len(self.replaced), "line")
+            warn(f"{self.name}: invalid UTF-8 on {found} ({numbers}{more}), replaced by U+FFFD")
 
 
 @contextmanager

@@ -6,8 +6,8 @@ from contextlib import contextmanager
 from itertools import zip_longest
 from pathlib import Path
 
-from nmt.errors import DataError, OutputError, UsageError
-from nmt.files import atomic_file, decode_lines, read_lines
+from nmt.errors import OutputError, UsageError
+from nmt.files import atomic_file, check_counts, decode_lines, read_lines
 
 from .console import write_line
 
@@ -33,8 +33,7 @@ def aligned_lines(paths: Sequence[Path]) -> Iterator[tuple[str, ...]]:
         raise UsageError("- is given twice, but stdin can be read only once")
     files = [path for path in paths if path != STDIN and not _is_pipe(path)]
     counts = [sum(1 for _ in read_lines(path)) for path in files]
-    if len(set(counts)) > 1:
-        _refuse_counts(files, counts)
+    _check_counts(files, counts)
     return _zipped(paths)
 
 
@@ -49,19 +48,16 @@ def _zipped(paths: Sequence[Path]) -> Iterator[tuple[str, ...]]:
         counts = [count + (line is not None) for count, line in zip(counts, lines, strict=True)]
         if None not in lines and len(set(counts)) == 1:
             yield lines
-    if len(set(counts)) > 1:
-        _refuse_counts(paths, counts)
+    _check_counts(paths, counts)
 
 
-def _refuse_counts(paths: Sequence[Path], counts: Sequence[int]) -> None:
-    found = ", ".join(
-        f"{name_of(path)} has {_lines(count)}" for path, count in zip(paths, counts, strict=True)
-    )
-    raise DataError(f"{found}; expected as many in each, line by line")
+def _check_counts(paths: Sequence[Path], counts: Sequence[int]) -> None:
+    check_counts(zip(map(name_of, paths), counts, strict=True))
 
 
-def _lines(count: int) -> str:
-    return "1 line" if count == 1 else f"{count:,} lines"
+def counted(number: int, what: str) -> str:
+    """A number of things, as in `1 line` and `2,000 lines`."""
+    return f"1 {what}" if number == 1 else f"{number:,} {what}s"
 
 
 @contextmanager

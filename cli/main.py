@@ -78,7 +78,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Run the program; a user's mistake ends in one line on stderr and the exit status of its kind."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(encoding="utf-8", errors="backslashreplace")
+            # what is no terminal is a file or a program, and takes UTF-8 whatever the locale
+            encoding = stream.encoding if stream.isatty() else "utf-8"
+            stream.reconfigure(encoding=encoding, errors="backslashreplace")
     sys.exit(_run(argv))
 
 

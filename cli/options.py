@@ -5,6 +5,8 @@ from typing import Annotated, Literal
 
 import typer
 
+from nmt.corpus.words import UnitMode
+
 Device = Literal["auto", "cpu", "cuda", "mps"]
 
 ModelOption = Annotated[
@@ -21,6 +23,24 @@ QuietOption = Annotated[
     bool, typer.Option("--quiet", "-q", metavar="", help="No progress and no remarks on stderr.")
 ]
 JsonOption = Annotated[bool, typer.Option("--json", metavar="", help="Results as JSON.")]
+OutputOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--output", "-o", metavar="FILE", help="Write here, not to stdout; the file appears once it is whole."
+    ),
+]
+BeamOption = Annotated[
+    int | None,
+    typer.Option(
+        "--beam", min=1, metavar="N", help="Beam size; 1 is greedy.", show_default="the model's, usually 5"
+    ),
+]
+UnitsOption = Annotated[
+    UnitMode,
+    typer.Option(
+        "--tokens", help="What is linked: words of raw text, tokens between spaces, or the model's pieces."
+    ),
+]
 SetOption = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="KEY=VALUE", help="Set any option of the config, as section.key=value."),

@@ -32,7 +32,7 @@ TokenizeOption = Annotated[
     Literal["13a", "none", "char", "intl", "zh", "ja-mecab", "ko-mecab"],
     typer.Option("--tokenize", help="How BLEU cuts raw text into words; none: it is tokenised already."),
 ]
-LowercaseOption = Annotated[bool, typer.Option("--lowercase", help="Ignore case.")]
+LowercaseOption = Annotated[bool, typer.Option("--lowercase", metavar="", help="Ignore case.")]
 
 
 @dataclass(frozen=True)
@@ -97,12 +97,12 @@ def parse_metrics(text: str) -> tuple["MetricName", ...]:
 
 def read_texts(paths: Sequence[Path]) -> list[Text]:
     """Texts of equal length."""
-    from nmt.evaluation import check_counts
+    from nmt.evaluation import check_parallel
 
     if paths.count(STDIN) > 1:
         raise UsageError("- is given twice, but stdin can be read only once")
     texts = [_read_text(path) for path in paths]
-    check_counts((text.name, len(text.lines)) for text in texts)
+    check_parallel([(text.name, text.lines) for text in texts])
     return texts
 
 

@@ -14,6 +14,7 @@ from nmt.errors import DataError
 
 from .console import out, say, warn
 from .lines import aligned_lines, name_of
+from .tables import draw_legend, draw_table
 
 if TYPE_CHECKING:
     from nmt.alignment.merge import WordAlignment
@@ -30,7 +31,9 @@ def show(
         Path | None,
         typer.Option("--diff", metavar="GOLD", help="Compare with gold links: 0-3 is sure, 0p3 possible."),
     ] = None,
-    is_grid: Annotated[bool, typer.Option("--grid", help="A grid instead of words below words.")] = False,
+    is_grid: Annotated[
+        bool, typer.Option("--grid", metavar="", help="A grid instead of words below words.")
+    ] = False,
     worst: Annotated[
         int | None,
         typer.Option("--worst", metavar="N", min=1, help="Only the N most suspicious pairs, worst first."),
@@ -105,30 +108,21 @@ class Pair:
 
 
 def _print_tables(pairs: Iterable[Pair], *, layout: "Layout", highlight: str, shows_suspicion: bool) -> None:
-    from nmt.alignment.render import alignment_table, legend
-
-    colour = out.color_system is not None and not out.no_color
-    ascii_only = not out.encoding.startswith("utf")
     pair = None
     for pair in pairs:
         name = "doubt" if pair.gold is None else "AER"
         suspicion = f"{name} {pair.suspicion:.2f}" if shows_suspicion else ""
-        table = alignment_table(
+        table = draw_table(
+            out,
             pair.alignment,
-            width=out.width,
-            colour=colour,
             layout=layout,
             caption=", ".join(filter(None, (str(pair.number), suspicion, pair.origin))),
-            ascii_only=ascii_only,
             gold=pair.gold,
             highlight=highlight,
         )
         out.print(table, "")
     if pair:
-        has_gold = pair.gold is not None
-        out.print(
-            legend(width=out.width, colour=colour, layout=layout, ascii_only=ascii_only, has_gold=has_gold)
-        )
+        out.print(draw_legend(out, layout=layout, has_gold=pair.gold is not None))
 
 
 def _read_pairs(

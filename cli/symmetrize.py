@@ -8,12 +8,13 @@ import typer
 from nmt.corpus.links import Method, format_pharaoh
 
 from .lines import aligned_lines, line_output, name_of
+from .options import OutputOption
 
 MethodOption = Annotated[
     Method,
     typer.Option(
         "--method",
-        help="What to keep: grow-diag is that of Moses (either word still free), "
+        help="Which links of both directions to keep: grow-diag is that of Moses (either word still free), "
         "grow-diag-strict asks that both are.",
     ),
 ]
@@ -26,14 +27,12 @@ def symmetrize(
     is_reversed: Annotated[
         bool, typer.Option("--reverse", metavar="", help="REV has the target first: turn its links around.")
     ] = False,
-    output: Annotated[
-        Path | None, typer.Option("--output", "-o", metavar="FILE", help="Write here, not to stdout.")
-    ] = None,
+    output: OutputOption = None,
 ) -> None:
     """Combine the links of both directions; both files in Pharaoh or JSON lines, the result in Pharaoh.
 
     Example:
-        nmt symmetrize forward.links reverse.links --method grow-diag -o both.links
+        nmt symmetrize forward.links reverse.links -o both.links
     """
     from nmt.alignment.formats import parse_link_line
     from nmt.alignment.symmetrize import symmetrize as combine

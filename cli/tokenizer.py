@@ -35,14 +35,14 @@ SideOption = Annotated[
 FormatOption = Annotated[Format, typer.Option("--format", help="Pieces as text, or their numbers.")]
 FilesArgument = Annotated[
     list[Path] | None,
-    typer.Argument(metavar="[FILE]...", help="Text; none or - is stdin.", show_default=False),
+    typer.Argument(metavar="FILE", help="Text; none or - is stdin.", show_default=False),
 ]
 
 
 @tokenizer_app.command()
 def train(
     files: Annotated[
-        list[Path], typer.Argument(metavar="FILE...", help="Raw text, all of it for one vocabulary.")
+        list[Path], typer.Argument(metavar="FILE", help="Raw text, all of it for one vocabulary.")
     ],
     output: Annotated[
         Path,
@@ -65,7 +65,10 @@ def train(
         float, typer.Option("--coverage", metavar="SHARE", help="Share of the characters that get pieces.")
     ] = 1.0,
     byte_fallback: Annotated[
-        bool, typer.Option("--byte-fallback/--no-byte-fallback", help="Spell unknown characters in bytes.")
+        bool,
+        typer.Option(
+            "--byte-fallback/--no-byte-fallback", metavar="", help="Spell unknown characters in bytes."
+        ),
     ] = True,
     seed: SeedOption = 1,
     quiet: QuietOption = False,

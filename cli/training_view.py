@@ -1,9 +1,10 @@
 """How training is watched: a live picture on a terminal, one plain line per report elsewhere."""
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from rich.console import Group, RenderableType
+from rich.console import Group, JustifyMethod, RenderableType
 from rich.live import Live
 from rich.progress_bar import ProgressBar
 from rich.table import Table
@@ -35,7 +36,7 @@ def watch(*, quiet: bool) -> Iterator[Callable[[Report], None]]:
         yield lambda _: None
     elif err.is_terminal:
         picture = Picture()
-        with Live(console=err, get_renderable=picture.draw, refresh_per_second=4) as live:
+        with Live(console=err, get_renderable=picture.draw, refresh_per_second=1) as live:
             picture.live = live
             yield picture
     else:
@@ -50,13 +51,14 @@ class Picture:
     def __init__(self) -> None:
         self.doing = "reading the text …"
         self.step: StepReport | None = None
+        self.step_seen = 0.0  # by the clock that goes on between two reports
         self.evaluations: list[EvalReport] = []
 
     def __call__(self, report: Report) -> None:
         """Take a report into the picture, or print it above."""
         match report:
             case StepReport():
-                self.step = report
+                self.step, self.step_seen = report, time.monotonic()
             case EvalReport():
                 self.evaluations.append(report)
             case DataReport():
@@ -73,29 +75,31 @@ class Picture:
         """The picture as it is now."""
         parts: list[RenderableType] = []
         if self.step is not None:
-            parts += [self._bar(self.step), self._figures(self.step)]
+            since = time.monotonic() - self.step_seen if self.doing else 0.0
+            parts += [self._bar(self.step, since), self._figures(self.step, since)]
         elif self.doing:
             parts.append(Text(self.doing, "dim"))
         if self.evaluations:
             parts += [Text(), self._scores(), Text(), *self._sample(self.evaluations[-1])]
         return Group(*parts)
 
-    def _bar(self, step: StepReport) -> RenderableType:
+    def _bar(self, step: StepReport, since: float) -> RenderableType:
         table = Table.grid(padding=(0, 1), expand=True)
         table.add_column(no_wrap=True)
         table.add_column(ratio=1)
         table.add_column(no_wrap=True)
         bar = ProgressBar(total=step.max_steps, completed=step.step)
-        table.add_row(f"step {step.step:,}/{step.max_steps:,}", bar, f"{clock(step.seconds_left)} left")
+        left = clock(max(0.0, step.seconds_left - since))
+        table.add_row(f"step {step.step:,}/{step.max_steps:,}", bar, f"{left} left")
         return table
 
-    def _figures(self, step: StepReport) -> RenderableType:
+    def _figures(self, step: StepReport, since: float) -> RenderableType:
         figures = {
             "epoch": f"{step.epoch}",
             "loss": f"{step.loss:.3f}",
             "rate": f"{step.learning_rate:.2e}",
             "tokens/s": f"{step.tokens_per_second:,.0f}",
-            "time": clock(step.seconds),
+            "time": clock(step.seconds + since),
         }
         text = Text()
         for name, value in figures.items():
@@ -105,10 +109,11 @@ class Picture:
     def _scores(self) -> RenderableType:
         """The newest looks at the development set, with a bar for each BLEU."""
         table = Table.grid(padding=(0, 2))
-        for justify in ("right", "right", "right", "left"):
-            table.add_column(justify=justify, no_wrap=True)  # type: ignore[arg-type]
+        columns: tuple[JustifyMethod, ...] = ("right", "right", "right", "left")
+        for justify in columns:
+            table.add_column(justify=justify, no_wrap=True)
         table.add_row(*(Text(name, "dim") for name in ("step", "dev loss", "dev BLEU", "")))
-        best_step = max(each.step for each in self.evaluations if each.is_best)
+        best_step = max((each.step for each in self.evaluations if each.is_best), default=0)
         highest = max(1e-9, *(each.bleu for each in self.evaluations))
         for each in self.evaluations[-SHOWN_EVALUATIONS:]:
             is_best = each.step == best_step
@@ -123,4 +128,7 @@ class Picture:
 
         colour = err.color_system is not None and not err.no_color
         reference = Text(f"reference: {printable(report.sample.reference)}", "dim")
-        return [alignment_table(report.sample.alignment, width=min(err.width, WIDEST), colour=colour), reference]
+        return [
+            alignment_table(report.sample.alignment, width=min(err.width, WIDEST), colour=colour),
+            reference,
+        ]

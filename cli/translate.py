@@ -6,7 +6,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import asdict, replace
 from itertools import count
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -15,13 +15,22 @@ from nmt.errors import OutputError, UsageError
 
 from .console import err, is_terminal, say, warn
 from .line_source import LineSource, one_line, open_source
-from .options import DeviceOption, ModelOption, QuietOption, SetOption, ThreadsOption
+from .lines import STDIN, counted
+from .options import (
+    BeamOption,
+    DeviceOption,
+    ModelOption,
+    OutputOption,
+    QuietOption,
+    SetOption,
+    ThreadsOption,
+    UnitsOption,
+)
 from .translation_view import Format, Sinks, View
 
 if TYPE_CHECKING:
     from nmt.decoding import Translation, Translator
 
-STDIN = Path("-")
 MOST_SPLIT = 10  # lines that are named one by one when they are split
 
 
@@ -35,20 +44,8 @@ def translate(
     input_path: Annotated[
         Path | None, typer.Option("--input", "-i", metavar="FILE", help="Translate the lines of a file.")
     ] = None,
-    output_path: Annotated[
-        Path | None,
-        typer.Option("--output", "-o", metavar="FILE", help="Write here; the file appears once it is whole."),
-    ] = None,
-    beam: Annotated[
-        int | None,
-        typer.Option(
-            "--beam",
-            min=1,
-            metavar="N",
-            help="Beam size; 1 is greedy.",
-            show_default="the model's, usually 5",
-        ),
-    ] = None,
+    output_path: OutputOption = None,
+    beam: BeamOption = None,
     nbest: Annotated[
         int | None, typer.Option("--nbest", min=1, metavar="N", help="The N best translations of a line.")
     ] = None,
@@ -78,9 +75,7 @@ def translate(
             show_default="text, or nbest with --nbest",
         ),
     ] = None,
-    tokens: Annotated[
-        Literal["punct", "space", "piece"], typer.Option("--tokens", help="What links count as a word.")
-    ] = "punct",
+    tokens: UnitsOption = "punct",
     strict: Annotated[
         bool, typer.Option("--strict", metavar="", help="Refuse invalid UTF-8, do not mend it.")
     ] = False,
@@ -95,7 +90,7 @@ def translate(
     get a prompt; Ctrl-D ends it.
 
     Example:
-        nmt translate -m demo-model --align "Der Hund schläft im Garten ."
+        nmt translate -m demo-model --align "Der Hund schläft im Garten."
     """
     if texts == ["-"]:
         texts = None
@@ -174,10 +169,11 @@ def _run(translator: "Translator", view: View, source: LineSource, sinks: Sinks,
                     num_split += 1
                     _tell_split(translation, translator, number, num_split)
             sinks.flush()
+    sinks.explain()
     if num_split > MOST_SPLIT:
         warn(f"{num_split:,} lines were too long and translated in parts")
     if num_unlinked:
-        warn(f"{num_unlinked:,} lines are too long to align and have no links")
+        warn(f"too long to align, without links: {counted(num_unlinked, 'line')}")
     source.warn_of_replaced()
     if not quiet:
         say(_speed(number, time.monotonic() - start))
@@ -195,6 +191,7 @@ def _converse(translator: "Translator", view: View, sinks: Sinks) -> None:
             return
         for translation in translator.translate([one_line(line)]):
             sinks.write(translation, view, number)
+        sinks.explain()
         sinks.flush()
 
 
@@ -216,8 +213,7 @@ def _progress(*, shown: bool) -> Iterator[Callable[[int], None] | None]:
 
 
 def _speed(number: int, seconds: float, unit: str = "line") -> str:
-    counted = f"1 {unit}" if number == 1 else f"{number:,} {unit}s"
-    return f"{counted} in {seconds:.1f} s, {number / max(seconds, 1e-9):,.1f} {unit}s/s"
+    return f"{counted(number, unit)} in {seconds:.1f} s, {number / max(seconds, 1e-9):,.1f} {unit}s/s"
 
 
 def _tell_split(translation: "Translation", translator: "Translator", number: int, num_split: int) -> None:

@@ -1,6 +1,5 @@
 """How translations and their links are shown and written: plain lines, JSON lines, n-best lists, tables."""
 
-import json
 import sys
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from nmt.corpus.words import UnitMode
 from nmt.files import atomic_file
 
 from .console import is_terminal, out
+from .tables import draw_legend, draw_table, visible
 
 if TYPE_CHECKING:
     from nmt.alignment.formats import Origin
@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 Format = Literal["text", "jsonl", "nbest"]
 
 STDOUT = Path("-")
-JSON_LINE_ENDS = {0x85: "\\u0085", 0x2028: "\\u2028", 0x2029: "\\u2029"}
-"""Characters that end a line to some readers of JSON lines, escaped."""
 
 
 @dataclass(frozen=True)
@@ -44,8 +42,9 @@ class View:
     def lines(self, translation: "Translation", number: int) -> list[str]:
         """Lines of plain text for the translation of a line, whose number is from 0."""
         if self.layout == "jsonl":
-            record = json.dumps(self._record(translation, number), ensure_ascii=False)
-            return [record.translate(JSON_LINE_ENDS)]
+            from nmt.alignment.formats import json_line
+
+            return [json_line(self._record(translation, number))]
         if self.layout == "nbest":
             return [f"{number} ||| {each.text} ||| {each.score:.6f}" for each in translation.hypotheses]
         if not self.links or not translation.num_parts:  # a blank line stays blank
@@ -64,14 +63,9 @@ class View:
 
     def show(self, translation: "Translation") -> None:
         """Show a translation and its table to a person."""
-        from nmt.alignment.render import alignment_table
-
-        out.print(translation.text, style="bold", markup=False, soft_wrap=True)
+        out.print(visible(out, translation.text), style="bold", markup=False, soft_wrap=True)
         if translation.num_parts:
-            colour = out.color_system is not None and not out.no_color
-            words, caption = self.words(translation), str(self.origin)
-            out.print(alignment_table(words, width=out.width, colour=colour, caption=caption))
-            out.print()
+            out.print(draw_table(out, self.words(translation), caption=str(self.origin)), "")
 
     def _record(self, translation: "Translation", number: int) -> dict[str, Any]:
         from nmt.alignment.formats import alignment_record
@@ -100,6 +94,8 @@ class Sinks:
         self.is_stdout = self.output_path is None
         self.output: BinaryIO = sys.stdout.buffer
         self.alignments: BinaryIO | None = None
+        self.needs_legend: bool | None = None
+        """Whether tables stand unexplained; None before the first table."""
         self._files = ExitStack()
 
     def __enter__(self) -> "Sinks":
@@ -116,12 +112,19 @@ class Sinks:
         """Write what one line became."""
         if view.links and view.layout == "text" and self.is_stdout and is_terminal():
             view.show(translation)
+            self.needs_legend = self.needs_legend is None or self.needs_legend
         else:
             for line in view.lines(translation, number):
                 self.output.write(line.encode() + b"\n")
         if self.alignments and self.align_path:
             line = view.alignment_line(translation, as_json=self.align_path.suffix == ".jsonl")
             self.alignments.write(line.encode() + b"\n")
+
+    def explain(self) -> None:
+        """Show what the signs of the tables mean, once, if there was a table."""
+        if self.needs_legend:
+            out.print(draw_legend(out), "")
+            self.needs_legend = False
 
     def flush(self) -> None:
         """Let who waits for a line have it."""

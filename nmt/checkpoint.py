@@ -122,19 +122,29 @@ def read_manifest(folder: Path) -> dict[str, Any]:
 
     Raises ModelError naming what is missing or damaged.
     """
+    manifest = trusted_manifest(folder)
+    problem = next(damages(folder, manifest), None)
+    if problem:
+        raise ModelError(f"{problem}; copy the model folder again")
+    return manifest
+
+
+def trusted_manifest(folder: Path) -> dict[str, Any]:
+    """The manifest of a folder, itself found to be as it was written; the files it lists may be damaged."""
     try:
         manifest = json.loads((folder / MANIFEST).read_bytes())
         _refuse_other_format(manifest, folder)
-        files = {name: (facts["bytes"], facts["sha256"]) for name, facts in manifest["files"].items()}
+        files = {
+            name: {"bytes": int(facts["bytes"]), "sha256": str(facts["sha256"])}
+            for name, facts in manifest["files"].items()
+        }
     except FileNotFoundError:
         raise ModelError(f"{folder}: no {MANIFEST}; expected a model folder made by nmt train") from None
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise ModelError(f"{folder / MANIFEST}: damaged: {error}; copy the model folder again") from error
     if manifest.get(DIGEST, _digest(manifest)) != _digest(manifest):
         raise ModelError(f"{folder / MANIFEST}: damaged: not as it was written; copy the model folder again")
-    for name, (size, digest) in files.items():
-        _verify(folder, name, size, digest)
-    return dict(manifest)
+    return {**manifest, "files": files}
 
 
 def _refuse_other_format(manifest: Mapping[str, Any], folder: Path) -> None:
@@ -146,16 +156,18 @@ def _refuse_other_format(manifest: Mapping[str, Any], folder: Path) -> None:
         )
 
 
-def _verify(folder: Path, name: str, size: int, digest: str) -> None:
-    path = folder / name
-    if Path(name).name != name:
-        raise ModelError(
-            f"{folder / MANIFEST}: lists {name!r}, which is not the name of a file in the folder"
-        )
-    if not path.is_file():
-        raise ModelError(f"{path}: missing, but listed in {MANIFEST}; copy the model folder again")
-    if path.stat().st_size != size or sha256_file(path) != digest:
-        raise ModelError(f"{path}: damaged: not the file listed in {MANIFEST}; copy the model folder again")
+def damages(folder: Path, manifest: Mapping[str, Any]) -> Iterator[str]:
+    """What is wrong with the files that the manifest of a folder lists, one by one."""
+    for name, facts in manifest["files"].items():
+        path, size = folder / name, facts["bytes"]
+        if Path(name).name != name:
+            yield f"{folder / MANIFEST}: lists {name!r}, which is not the name of a file in the folder"
+        elif not path.is_file():
+            yield f"{path}: missing, but listed in {MANIFEST}"
+        elif path.stat().st_size != size:
+            yield f"{path}: damaged: {path.stat().st_size:,} bytes, expected {size:,}"
+        elif sha256_file(path) != facts["sha256"]:
+            yield f"{path}: damaged: not the file listed in {MANIFEST}"
 
 
 def load_model(path: Path, *, device: str = "auto", threads: int = 0) -> TranslationModel:
@@ -166,10 +178,7 @@ def load_model(path: Path, *, device: str = "auto", threads: int = 0) -> Transla
     folder = model_folder(path)
     manifest = read_manifest(folder)
     _require_listed(manifest, folder, CONFIG, WEIGHTS)
-    try:
-        config = load_config(folder / CONFIG)
-    except (NmtError, ValueError, RecursionError) as error:
-        raise ModelError(f"{folder}: {error}") from error
+    config = stored_config(folder)
     names = (TOKENIZER, TOKENIZER) if config.tokenizer.joint else (SRC_TOKENIZER, TGT_TOKENIZER)
     _require_listed(manifest, folder, *names)
     src_tokenizer, tgt_tokenizer = (Tokenizer.load(folder / name) for name in names)
@@ -182,6 +191,14 @@ def load_model(path: Path, *, device: str = "auto", threads: int = 0) -> Transla
     load_weights(network, load_tensors(weights_path), name=str(weights_path))
     network.to(use_device(device, threads=threads)).eval()
     return TranslationModel(config, src_tokenizer, tgt_tokenizer, network, manifest, path)
+
+
+def stored_config(folder: Path) -> Config:
+    """The configuration in a model folder; ModelError if it is none, since no user has written it."""
+    try:
+        return load_config(folder / CONFIG)
+    except NmtError as error:
+        raise ModelError(f"{folder}: {error}") from error
 
 
 def _require_listed(manifest: Mapping[str, Any], folder: Path, *names: str) -> None:

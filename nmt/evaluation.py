@@ -12,6 +12,7 @@ from sacrebleu.metrics.ter import TER
 from sacrebleu.significance import PairedTest, Result
 
 from nmt.errors import DataError, UsageError
+from nmt.files import check_counts
 
 MetricName = Literal["bleu", "chrf", "ter"]
 BleuTokenizer = Literal["13a", "none", "char", "intl", "zh", "ja-mecab", "ko-mecab"]
@@ -70,14 +71,12 @@ class Comparison:
         return self.difference < 0 if self.metric == "TER" else self.difference > 0
 
 
-def check_counts(counts: Iterable[tuple[str, int]]) -> None:
-    """Raise DataError unless all (name, number of lines) have the same number, and it is not zero."""
-    (first, expected), *others = counts
-    for name, found in others:
-        if found != expected:
-            raise DataError(f"{first} has {expected} lines, {name} has {found}; line n must belong to line n")
-    if not expected:
-        raise DataError(f"{first} has 0 lines; there is nothing to score")
+def check_parallel(texts: Sequence[tuple[str, Sequence[str]]]) -> None:
+    """Raise DataError unless all (name, lines) have the same number of lines, and it is not zero."""
+    check_counts((name, len(lines)) for name, lines in texts)
+    name, lines = texts[0]
+    if not lines:
+        raise DataError(f"{name} has 0 lines; there is nothing to score")
 
 
 def looks_tokenized(lines: Iterable[str]) -> bool:
@@ -127,7 +126,7 @@ def _comparison(metric: str, results: list[Result], signature: str) -> Compariso
 
 def _check_texts(systems: list[tuple[str, Sequence[str]]], references: Sequence[Sequence[str]]) -> None:
     texts = systems + [(f"reference {number}", lines) for number, lines in enumerate(references, start=1)]
-    check_counts((name, len(lines)) for name, lines in texts)
+    check_parallel(texts)
 
 
 def _metric(name: MetricName, scoring: Scoring) -> Metric:

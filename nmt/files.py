@@ -8,7 +8,7 @@ import json
 import lzma
 import os
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache
@@ -111,6 +111,14 @@ def decode_lines(
 
 class _NotUtf8Error(DataError):
     """A line is not UTF-8."""
+
+
+def check_counts(counts: Iterable[tuple[str, int]]) -> None:
+    """Raise DataError, telling all, unless all (name, number of lines) have the same number."""
+    counts = list(counts)
+    if len({count for _, count in counts}) > 1:
+        found = (f"{name} has {count} line{'' if count == 1 else 's'}" for name, count in counts)
+        raise DataError(f"{', '.join(found)}; expected as many in each, line n with line n")
 
 
 def _raw_lines(stream: BinaryIO, name: str) -> Iterator[bytes]:

@@ -12,6 +12,8 @@ from nmt.corpus.links import Links, Method, parse_pharaoh
 from nmt.corpus.words import Span
 from nmt.errors import DataError
 
+JSON_LINE_ENDS = {0x85: "\\u0085", 0x2028: "\\u2028", 0x2029: "\\u2029"}
+
 
 @dataclass(frozen=True)
 class Origin:
@@ -57,9 +59,12 @@ def alignment_record(alignment: WordAlignment, origin: Origin) -> dict[str, Any]
 
 def format_record(alignment: WordAlignment, origin: Origin) -> str:
     """The JSON record of an alignment as one line."""
-    # a line separator of Unicode inside JSON would break the line for some readers; escaped it means the same
-    text = json.dumps(alignment_record(alignment, origin), ensure_ascii=False)
-    return text.replace("\x85", "\\u0085").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
+    return json_line(alignment_record(alignment, origin))
+
+
+def json_line(record: Mapping[str, Any]) -> str:
+    """A record as one line of JSON, to every reader: the line ends of Unicode are escaped."""
+    return json.dumps(record, ensure_ascii=False).translate(JSON_LINE_ENDS)
 
 
 def parse_record(line: str, *, where: str) -> WordAlignment:

@@ -1,5 +1,6 @@
 """Every option, declared once: name, type, default, unit and one sentence. No torch here."""
 
+import math
 from dataclasses import dataclass, field, fields
 from typing import Literal
 
@@ -203,7 +204,11 @@ class TrainingConfig:
         _require(self.keep_checkpoints >= 2, "training.keep_checkpoints", self.keep_checkpoints, "at least 2")
         not_negative = ("threads", "max_epochs", "budget", "learning_rate", "warmup_steps", "weight_decay")
         for name in (*not_negative, "clip_norm", "reconstruction", "eval_steps", "patience", "save_seconds"):
-            _require(getattr(self, name) >= 0, f"training.{name}", getattr(self, name), "0 or more")
+            _require(
+                0 <= getattr(self, name) < math.inf, f"training.{name}", getattr(self, name), "0 or more"
+            )
+        _require(0 <= self.seed < 2**63, "training.seed", self.seed, "0 to 2**63 - 1")
+        _require(self.adam_epsilon > 0, "training.adam_epsilon", self.adam_epsilon, "above 0")
         for name in ("adam_beta1", "adam_beta2", "label_smoothing", "ema_decay"):
             _require(
                 0.0 <= getattr(self, name) < 1.0, f"training.{name}", getattr(self, name), "0 to below 1"
@@ -228,6 +233,7 @@ class DecodingConfig:
     def __post_init__(self) -> None:
         for name in ("beam_size", "batch_tokens", "window"):
             _require(getattr(self, name) >= 1, f"decoding.{name}", getattr(self, name), "at least 1")
+        _require(self.length_penalty >= 0, "decoding.length_penalty", self.length_penalty, "0 or more")
         _require(self.max_length_ratio > 0, "decoding.max_length_ratio", self.max_length_ratio, "above 0")
 
 

@@ -2,6 +2,7 @@
 
 import ast
 import math
+import sys
 import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, fields
@@ -25,7 +26,7 @@ def load_toml(path: Path) -> dict[str, Any]:
     """Options of a TOML file by section, every key and type checked; those not given are not in it."""
     try:
         values = tomllib.loads("\n".join(read_lines(path)))
-    except tomllib.TOMLDecodeError as error:
+    except (ValueError, RecursionError) as error:  # the former is also of a number with too many digits
         raise ConfigError(f"{path.name}: not valid TOML: {error}") from error
     return _checked(values, f"{path.name}: ")
 
@@ -155,7 +156,7 @@ def _checked_value(value: Any, expected: Any, where: str) -> Any:
         if not isinstance(value, list | tuple) or not all(isinstance(item, str) for item in value):
             raise ConfigError(f"{where}: found {_shown(value)}, expected a list of texts")
         return tuple(value)
-    if expected is float and type(value) is int:
+    if expected is float and type(value) is int and abs(value) <= sys.float_info.max:
         return float(value)
     if type(value) is not expected or (expected is float and not math.isfinite(value)):
         raise ConfigError(f"{where}: found {_shown(value)}, expected {TYPE_NAMES[expected]}")
@@ -170,7 +171,7 @@ def _parse(text: str, expected: Any) -> Any:
         return [item for item in text.split(",") if item]
     try:
         parsed = tomllib.loads(f"value = {text}")
-    except tomllib.TOMLDecodeError:
+    except (ValueError, RecursionError):
         return text
     return parsed["value"] if len(parsed) == 1 else text
 

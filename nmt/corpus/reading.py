@@ -8,7 +8,7 @@ from pathlib import Path
 from torch import Tensor
 
 from nmt.errors import DataError, UsageError
-from nmt.files import read_lines
+from nmt.files import check_counts, read_lines
 
 Pair = tuple[str, str]
 
@@ -58,8 +58,5 @@ def count_lines(path: Path) -> int:
 
 def _count_pairs(src_path: Path, tgt_path: Path) -> int:
     num_src, num_tgt = count_lines(src_path), count_lines(tgt_path)
-    if num_src != num_tgt:
-        raise DataError(
-            f"{src_path} has {num_src} lines, {tgt_path} has {num_tgt}; expected as many, line by line"
-        )
+    check_counts([(str(src_path), num_src), (str(tgt_path), num_tgt)])
     return num_src

@@ -1,5 +1,6 @@
 """Every contradiction and every number out of range is refused by name."""
 
+import math
 from dataclasses import replace
 from typing import Any
 
@@ -60,6 +61,13 @@ REFUSED: list[tuple[Section, dict[str, Any], str]] = [
             "report_steps",
         )
     ),
+    (TrainingConfig, {"seed": -1}, "training.seed is -1; expected 0 to 2**63 - 1"),
+    (TrainingConfig, {"seed": 2**63}, "training.seed is 9223372036854775808; expected 0 to 2**63 - 1"),
+    (TrainingConfig, {"adam_epsilon": 0.0}, "training.adam_epsilon is 0.0; expected above 0"),
+    *(
+        (TrainingConfig, {"learning_rate": rate}, f"training.learning_rate is {rate}; expected 0 or more")
+        for rate in (math.inf, math.nan)
+    ),
     (TrainingConfig, {"keep_checkpoints": 1}, "training.keep_checkpoints is 1; expected at least 2"),
     *(
         (TrainingConfig, {name: -1}, f"training.{name} is -1; expected 0 or more")
@@ -85,6 +93,7 @@ REFUSED: list[tuple[Section, dict[str, Any], str]] = [
         (DecodingConfig, {name: 0}, f"decoding.{name} is 0; expected at least 1")
         for name in ("beam_size", "batch_tokens", "window")
     ),
+    (DecodingConfig, {"length_penalty": -0.5}, "decoding.length_penalty is -0.5; expected 0 or more"),
     (DecodingConfig, {"max_length_ratio": 0.0}, "decoding.max_length_ratio is 0.0; expected above 0"),
     (AlignmentConfig, {"layer": -1}, "alignment.layer is -1; expected 0 or more"),
     (AlignmentConfig, {"threshold": -0.1}, "alignment.threshold is -0.1; expected 0 to 1"),
@@ -109,7 +118,9 @@ def test_a_number_out_of_range_is_refused_by_name(
         (ModelConfig, {"d_model": 65_536, "num_heads": 65_536, "encoder_layers": 1, "dropout": 0.0}),
         (ModelConfig, {"d_model": 8, "num_heads": 4, "positions": "rotary"}),
         (TrainingConfig, {"batch_tokens": 1, "keep_checkpoints": 2, "ema_decay": 0.0, "patience": 0}),
-        (DecodingConfig, {"beam_size": 1, "length_penalty": -1.0, "max_length_ratio": 0.01}),
+        (TrainingConfig, {"seed": 0}),
+        (TrainingConfig, {"seed": 2**63 - 1}),
+        (DecodingConfig, {"beam_size": 1, "length_penalty": 0.0, "max_length_ratio": 0.01}),
         (AlignmentConfig, {"threshold": 1.0}),
     ],
 )

@@ -76,6 +76,9 @@ def test_what_is_not_given_keeps_its_default(config_file: Path) -> None:
         ("[model]\nnorm = 1", "model.norm: found 1; expected one of layer, rms"),
         ('[data]\nsrc = "train.de"', "data.src: found 'train.de', expected a list of texts"),
         ("[data]\ndev_src = []", r"data.dev_src: found \[\], expected a text"),
+        ("[training]\nbudget = 1" + "0" * 400, "training.budget: found 10+, expected a number"),
+        ("[model]\nd_model = 1" + "0" * 5000, r"config\.toml: not valid TOML: "),
+        ("[data]\nsrc = " + "[" * 100_000, r"config\.toml: not valid TOML: "),
         ("[model]\nd_model 5\n", r"config\.toml: not valid TOML: .*line 2"),
     ],
 )
@@ -128,6 +131,8 @@ def test_an_override_has_the_type_of_its_option(text: str, expected: object) -> 
         ("model.d_modle=512", "unknown key 'd_modle'; did you mean 'd_model'"),
         ("model.d_model=big", "model.d_model: found 'big', expected an integer"),
         ("model.d_model=512\nnum_heads=1", "expected an integer"),
+        ("model.d_model=1" + "0" * 5000, "found '10+', expected an integer"),
+        ("data.src=" + "[" * 100_000, "expected a list of texts"),
         ("model.bias=no", "model.bias: found 'no', expected true or false"),
     ],
 )
