@@ -2,6 +2,7 @@
 
 import time
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -22,7 +23,15 @@ if TYPE_CHECKING:
     from nmt.training.report import EndReport
 
 SHOWN = (3, 17, 42)  # test sentences whose alignment tables are shown, from 0
-QUICK = ("training.max_steps=20", "training.eval_steps=20", "training.warmup_steps=5", "data.max_length=40")
+QUICK = (
+    "training.max_steps=30",
+    "training.eval_steps=30",
+    "training.warmup_steps=10",
+    "training.dev_sentences=10",
+    "decoding.beam_size=1",
+    "decoding.max_length_ratio=1",
+)
+QUICK_SENTENCES = 50
 NEXT = """
   nmt translate -m {model} "Der Hund schläft im Garten."
   nmt translate -m {model} --align < {corpus}/test.de
@@ -38,10 +47,12 @@ class Corpus:
     """The files of the sample corpus."""
 
     folder: Path
+    num_tested: int | None
+    """How many of the test sentences are used; all if None."""
 
-    def lines(self, name: str) -> list[str]:
-        """All lines of one of its files."""
-        return list(read_lines(self.folder / name))
+    def test(self, ending: str) -> list[str]:
+        """Lines of the test set: `de`, `en`, or the gold links in `talp`."""
+        return list(islice(read_lines(self.folder / f"test.{ending}"), self.num_tested))
 
     def options(self) -> dict[str, Any]:
         """The data section of a configuration."""
@@ -57,7 +68,7 @@ def demo(
     ),
     quick: Annotated[
         bool,
-        typer.Option("--quick", metavar="", help="Train for seconds only: a model that has learnt little."),
+        typer.Option("--quick", metavar="", help="Train for seconds only; it learns little."),
     ] = False,
     threads: ThreadsOption = 0,
     quiet: QuietOption = False,
@@ -75,16 +86,17 @@ def demo(
     from nmt.training.options import resolve
 
     started = time.perf_counter()
-    corpus = Corpus(sample_dir() / "de-en")
+    corpus = Corpus(sample_dir() / "de-en", num_tested=QUICK_SENTENCES if quick else None)
     flags = {"data": corpus.options(), "training": {"threads": threads}}
     config = resolve(corpus.folder / "demo.toml", flags, preset_name="tiny", overrides=QUICK if quick else ())
     _say_heading("1  A tokenizer and a model from 20,000 sentence pairs", quiet=quiet)
     end = run_training(config, out_dir, quiet=quiet)
     model = load_model(out_dir, device="cpu", threads=threads)
 
-    _say_heading("2  Translations of 500 sentences it has not seen", quiet=quiet)
-    translations = _translate(model, corpus.lines("test.de"))
-    bleu = _bleu(translations, corpus.lines("test.en"))
+    sources = corpus.test("de")
+    _say_heading(f"2  Translations of {len(sources)} sentences it has not seen", quiet=quiet)
+    translations = _translate(model, sources)
+    bleu = _bleu(translations, corpus.test("en"))
     aer = _alignment_error(model, corpus, out_dir / "test.links")
     summary = _summary(out_dir, end, bleu, aer, seconds=time.perf_counter() - started)
     write_text(out_dir / "test.hyp.en", "".join(f"{each.text}\n" for each in translations))
@@ -126,13 +138,13 @@ def _alignment_error(model: "TranslationModel", corpus: Corpus, links_path: Path
     from nmt.alignment.scoring import score_links
     from nmt.corpus.links import format_pharaoh, parse_talp
 
-    pairs = list(zip(corpus.lines("test.de"), corpus.lines("test.en"), strict=True))
+    pairs = list(zip(corpus.test("de"), corpus.test("en"), strict=True))
     threshold = model.config.alignment.threshold
     links = [set(alignment.words("punct", threshold).links) for alignment in align_pairs(model, pairs)]
     write_text(links_path, "".join(f"{format_pharaoh(each)}\n" for each in links))
     gold = [
         parse_talp(line, where=f"test.talp:{number}")
-        for number, line in enumerate(corpus.lines("test.talp"), start=1)
+        for number, line in enumerate(corpus.test("talp"), start=1)
     ]
     return score_links(links, gold).aer
 

@@ -165,7 +165,8 @@ def damages(folder: Path, manifest: Mapping[str, Any]) -> Iterator[str]:
         elif not path.is_file():
             yield f"{path}: missing, but listed in {MANIFEST}"
         elif path.stat().st_size != size:
-            yield f"{path}: damaged: {path.stat().st_size:,} bytes, expected {size:,}"
+            found = f"{path.stat().st_size:,} bytes, expected {size:,}"
+            yield f"{path}: damaged: not the file listed in {MANIFEST}: {found}"
         elif sha256_file(path) != facts["sha256"]:
             yield f"{path}: damaged: not the file listed in {MANIFEST}"
 

@@ -15,7 +15,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
-QUICK_DEMO = ("--seconds", "5")
+QUICK_DEMO = ("--quick",)
 PRINT_PLACES = """
 import nmt, nmt.cli, nmt.sample_data
 for module in nmt, nmt.cli, nmt.sample_data:

@@ -97,6 +97,13 @@ def test_a_terminal_gets_tables(run_nmt, model_dir, texts, monkeypatch) -> None:
     assert result.exit_status == 0
     assert "attention, decoder layer 2" in result.stdout
     assert "drei" in result.stdout
+    assert result.stdout.count("no link") == 1
+
+
+def test_tables_in_a_pipe_have_no_legend(run_nmt, model_dir, texts) -> None:
+    result = run_nmt("align", "-m", model_dir, *texts, "--format", "table")
+    assert "attention, decoder layer 2" in result.stdout
+    assert "no link" not in result.stdout
 
 
 def test_links_of_both_directions_are_combined(run_nmt, model_dir, texts) -> None:
@@ -152,4 +159,4 @@ def test_a_pair_that_is_too_long_keeps_its_line(run_nmt, model_dir, tmp_path) ->
     (tmp_path / "tgt").write_text("eins\neins\n")
     result = run_nmt("align", "-m", model_dir, tmp_path / "src", tmp_path / "tgt")
     assert result.lines == ["", "0-0"]
-    assert "1 pair is too long" in result.stderr
+    assert "too long to align, without links: 1 pair" in result.stderr

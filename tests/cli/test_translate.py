@@ -250,9 +250,45 @@ def test_a_person_gets_a_prompt_and_a_table(tiny_model_dir: Path) -> None:
     shown = read_until(ours, "> ")
     assert "attention, decoder layer" in shown
     assert "Hund" in shown.partition("\n")[2]
+    assert "no link" in shown
+    os.write(ours, b"Ja!\n")
+    assert "no link" not in read_until(ours, "> ")
     os.write(ours, b"\x04")  # Ctrl-D
     assert process.wait(WAIT) == 0
     os.close(ours)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs a pseudo-terminal")
+@pytest.mark.parametrize(("encoding", "rule"), [("utf-8", "╌"), ("latin-1", "...")])
+def test_a_terminal_gets_tables_in_its_encoding_and_one_legend(
+    tiny_model_dir: Path, encoding: str, rule: str
+) -> None:
+    ours, theirs = os.openpty()
+    command = [sys.executable, "-m", "nmt.cli", "translate", "-m", str(tiny_model_dir), *GREEDY, "--align"]
+    environment = {**os.environ, "TERM": "xterm", "PYTHONIOENCODING": encoding}
+    done = subprocess.Popen(
+        [*command, "Der Hund \x1b[2J", "Ja!"], stdout=theirs, stderr=theirs, env=environment
+    )
+    os.close(theirs)
+    shown = read_all(ours)
+    assert done.wait(WAIT) == 0
+    assert rule in shown.decode(encoding)
+    assert shown.count(b"no link") == 1
+    assert b"\x1b[2J" not in shown
+
+
+def read_all(terminal: int) -> bytes:
+    text = b""
+    while select.select([terminal], [], [], WAIT)[0]:
+        try:
+            part = os.read(terminal, 4096)
+        except OSError:  # Linux says so at the end
+            part = b""
+        if not part:
+            os.close(terminal)
+            return text
+        text += part
+    raise AssertionError(f"only {text!r}")
 
 
 def read_until(terminal: int, end: str) -> str:
