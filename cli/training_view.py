@@ -97,7 +97,7 @@ class Picture:
         figures = {
             "epoch": f"{step.epoch}",
             "loss": f"{step.loss:.3f}",
-            "rate": f"{step.learning_rate:.2e}",
+            "lr": f"{step.learning_rate:.2e}",
             "tokens/s": f"{step.tokens_per_second:,.0f}",
             "time": clock(step.seconds + since),
         }

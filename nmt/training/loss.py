@@ -12,7 +12,7 @@ from nmt.tokenizer import BOS_ID, EOS_ID, PAD_ID
 
 # B pairs, S source and T target length, D d_model, V vocabulary, N and M real target and source positions
 
-TOLD_SHARE = 0.25  # share of the pieces that are told from the other side, drawn anew for every batch
+TELL_EVERY = 4  # one piece in so many is told from the other side: nearly as good, for much less work
 SOURCE_SHARE = 0.5  # weight of telling source pieces from target pieces, beside the other way round
 
 
@@ -64,7 +64,7 @@ def reconstruction_loss(
     tgt_pieces = (batch.tgt_in != PAD_ID) & (batch.tgt_in != BOS_ID)  # (B, T)
     src_pieces = (batch.src_tokens != PAD_ID) & (batch.src_tokens != EOS_ID)  # (B, S)
     columns = attention * tgt_pieces[:, :, None]
-    tgt_told, src_told = _some(tgt_pieces), _some(src_pieces)
+    tgt_told, src_told = _some(batch.tgt_in, tgt_pieces), _some(batch.src_tokens, src_pieces)
     columns = columns / columns.sum(1, keepdim=True).clamp_min(1e-6)  # (B, T, S)
     dtype = source.states.dtype
     with torch.autocast(batch.tgt_in.device.type, dtype=torch.bfloat16, enabled=precision == "bfloat16"):
@@ -74,9 +74,14 @@ def reconstruction_loss(
         src_logits = network.source_logits(from_target[src_told])  # (M, V)
     tgt_loss = functional.cross_entropy(tgt_logits.float(), batch.tgt_in[tgt_told], reduction="sum")
     src_loss = functional.cross_entropy(src_logits.float(), batch.src_tokens[src_told], reduction="sum")
-    return (tgt_loss + SOURCE_SHARE * src_loss) / TOLD_SHARE
+    return TELL_EVERY * (tgt_loss + SOURCE_SHARE * src_loss)
 
 
-def _some(pieces: Tensor) -> Tensor:
-    """A random share of the true elements: as good a gradient for much less work over the vocabulary."""
-    return pieces & (torch.rand(pieces.shape, device=pieces.device) < TOLD_SHARE)
+def _some(tokens: Tensor, pieces: Tensor) -> Tensor:
+    """About one in `TELL_EVERY` of the true elements of `pieces`, scattered by piece, place and length.
+
+    No random numbers, and nothing of the other rows: the loss of a pair is the same in every batch.
+    """
+    places = torch.arange(tokens.size(1), device=tokens.device)
+    lengths = pieces.sum(1, keepdim=True)
+    return pieces & ((31 * tokens + 17 * places + 13 * lengths) // 5 % TELL_EVERY == 0)

@@ -13,6 +13,7 @@ from nmt.errors import ResourceError
 from nmt.model import Transformer
 from nmt.tokenizer import BOS_ID, EOS_ID, PAD_ID
 from nmt.training import gradient
+from nmt.training import loss as loss_module
 from nmt.training.gradient import compute_gradient
 from nmt.training.loss import batch_loss
 
@@ -69,21 +70,37 @@ def test_the_loss_is_that_of_torch(network, batch, smoothing: float) -> None:
         label_smoothing=smoothing,
         reduction="sum",
     )
-    assert loss_of(network, batch, smoothing)[0] == pytest.approx(float(expected), rel=1e-5)
+    assert loss_of(network, batch, smoothing)[0] == pytest.approx(float(expected.detach()), rel=1e-5)
 
 
-def test_the_reconstruction_is_the_formula_worked_pair_by_pair(network, batch) -> None:
+def test_the_reconstruction_is_the_formula_worked_pair_by_pair(network, batch, monkeypatch) -> None:
+    monkeypatch.setattr(loss_module, "TELL_EVERY", 1)
     expected = 0.0
     for src, tgt in PAIRS:
         encoder_out = network.encode(torch.tensor([[*src, EOS_ID]]))
         decoded = network.decode(torch.tensor([[BOS_ID, *tgt]]), encoder_out, attention_layers=[0])
-        for position, piece in enumerate(tgt, start=1):
-            weights = decoded.attention[0][0, :, position].mean(0).double()  # (S,), heads averaged
-            attended = sum(w * state for w, state in zip(weights, encoder_out.states[0], strict=True))
-            expected -= float(network.logits(attended).log_softmax(-1)[piece])
+        weights = decoded.attention[0][0].mean(0)[1:].double()  # (T, S), heads averaged, BOS left out
+        for row, piece in zip(weights, tgt, strict=True):
+            attended = sum(w * state for w, state in zip(row, encoder_out.states[0], strict=True))
+            expected -= float(network.logits(attended).log_softmax(-1)[piece].detach())
+        embedded = network.tgt_embedding.weight[tgt] * network.config.d_model**0.5  # (T, D)
+        for column, piece in zip(weights.T, src, strict=False):  # EOS left out
+            attended = sum(w * each for w, each in zip(column / column.sum(), embedded, strict=True))
+            logits = network.src_embedding.weight @ (network.tgt_to_src.weight @ attended)
+            expected -= loss_module.SOURCE_SHARE * float(logits.log_softmax(-1)[piece].detach())
     plain, _ = loss_of(network, batch, 0.1)
     objective, _ = loss_of(network, batch, 0.1, reconstruction=0.5)
-    assert objective - plain == pytest.approx(0.5 * expected, rel=1e-5)
+    assert objective - plain == pytest.approx(0.5 * expected, rel=1e-4)
+
+
+def test_about_every_fourth_piece_is_told_whatever_the_batch() -> None:
+    tokens = torch.randint(4, 2000, (300, 15), generator=torch.Generator().manual_seed(1))
+    pieces = torch.ones_like(tokens, dtype=torch.bool)
+    told = loss_module._some(tokens, pieces)
+    assert told.float().mean().item() == pytest.approx(1 / loss_module.TELL_EVERY, abs=0.02)
+    assert torch.equal(loss_module._some(tokens[7:9], pieces[7:9]), told[7:9])
+    padded, padded_pieces = functional.pad(tokens, (0, 4)), functional.pad(pieces, (0, 4))
+    assert torch.equal(loss_module._some(padded, padded_pieces)[:, :15], told)
 
 
 @pytest.mark.parametrize("reconstruction", [0.0, 0.5])
