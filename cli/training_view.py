@@ -115,9 +115,10 @@ class Picture:
         table.add_row(*(Text(name, "dim") for name in ("step", "dev loss", "dev BLEU", "")))
         best_step = max((each.step for each in self.evaluations if each.is_best), default=0)
         highest = max(1e-9, *(each.bleu for each in self.evaluations))
+        widest = max(0, min(WIDEST_BAR, err.width - 35))  # what the figures and "best" leave
         for each in self.evaluations[-SHOWN_EVALUATIONS:]:
             is_best = each.step == best_step
-            bar = "▇" * round(WIDEST_BAR * each.bleu / highest) + (" best" if is_best else "")
+            bar = "▇" * round(widest * each.bleu / highest) + (" best" if is_best else "")
             style = "bold green" if is_best else ""
             table.add_row(f"{each.step:,}", f"{each.loss:.3f}", f"{each.bleu:.2f}", bar, style=style)
         return table

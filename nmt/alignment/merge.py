@@ -11,6 +11,9 @@ from torch import Tensor
 from nmt.corpus.links import Link
 from nmt.corpus.words import Span
 
+LEAST_FIT = 0.25
+"""A target word that fits no source word better than this (see `two_way`) stays without a link."""
+
 
 @dataclass(frozen=True)
 class WordAlignment:
@@ -62,16 +65,15 @@ def piece_shares(pieces: Sequence[Span], words: Sequence[Span]) -> Tensor:
 def matrix_links(matrix: Tensor, *, threshold: float = 0.0) -> dict[Link, float]:
     """Link every target word (row) to the column it fits best, and to those of `threshold` or more, unless 0.
 
-    What fits best is decided two ways (`two_way`); the number that stays with a link is the row's share. The
-    first of equal columns wins; a row of zeros has no link.
+    What fits is decided two ways (`two_way`); a word that fits nothing better than `LEAST_FIT` has no link.
+    The number that stays with a link is the row's share. The first of equal columns wins.
     """
     links: dict[Link, float] = {}
     for j, (row, fits) in enumerate(zip(matrix.tolist(), two_way(matrix).tolist(), strict=True)):
         best = max(fits, default=0.0)
-        if best <= 0.0:
-            continue
-        i = fits.index(best)
-        links[i, j] = row[i]
+        if best >= LEAST_FIT:
+            i = fits.index(best)
+            links[i, j] = row[i]
         if threshold > 0.0:
             links |= {(i, j): share for i, share in enumerate(row) if share >= threshold}
     return dict(sorted(links.items()))
@@ -81,10 +83,12 @@ def two_way(matrix: Tensor) -> Tensor:
     """Harmonic mean of the share of its row and the share of its column that each cell of (W, V) has.
 
     A source word that draws a little of everybody's attention, as articles, auxiliaries and full stops do,
-    has a full column and so no large share of it (after Mask-Align; Chen et al., 2021).
+    has a full column and so no large share of it (after Mask-Align; Chen et al., 2021). Where there are more
+    target than source words a column belongs to several, and each may count its share so many times.
     """
     totals = matrix.sum(0, keepdim=True)
-    columns = torch.where(totals > 0, matrix / totals, 0.0)
+    fertility = max(1.0, matrix.size(0) / max(1, matrix.size(1)))
+    columns = torch.where(totals > 0, matrix / totals * fertility, 0.0).clamp_max(1.0)
     both = matrix + columns
     return torch.where(both > 0, 2 * matrix * columns / both, 0.0)
 

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from nmt.alignment.merge import WordAlignment, matrix_links, piece_shares, turned, word_matrix
+from nmt.alignment.merge import WordAlignment, matrix_links, piece_shares, turned, two_way, word_matrix
 
 
 def test_source_pieces_are_summed_and_target_pieces_averaged() -> None:
@@ -84,9 +84,30 @@ def test_without_words_there_are_no_links() -> None:
     assert matrix_links(matrix, threshold=0.5) == {}
 
 
-def test_each_target_word_is_linked_to_its_largest_source_word() -> None:
-    matrix = torch.tensor([[0.5, 0.3, 0.2], [0.4, 0.4, 0.2]], dtype=torch.float64)
-    assert set(matrix_links(matrix)) == {(0, 0), (0, 1)}
+def test_each_target_word_is_linked_to_the_source_word_that_fits_best() -> None:
+    matrix = torch.tensor([[0.6, 0.3, 0.1], [0.45, 0.44, 0.11]], dtype=torch.float64)
+    assert set(matrix_links(matrix)) == {(0, 0), (1, 1)}  # the first column is the other row's
+
+
+def test_two_ways_worked_by_hand() -> None:
+    matrix = torch.tensor([[0.6, 0.4], [0.9, 0.1]], dtype=torch.float64)
+    expected = [
+        [2 * 0.6 * 0.4 / (0.6 + 0.4), 2 * 0.4 * 0.8 / (0.4 + 0.8)],
+        [2 * 0.9 * 0.6 / 1.5, 2 * 0.1 * 0.2 / 0.3],
+    ]
+    assert two_way(matrix).tolist() == [pytest.approx(row) for row in expected]
+
+
+def test_a_column_may_belong_to_as_many_words_as_there_are_for_each() -> None:
+    four_to_one = torch.ones(4, 1, dtype=torch.float64)
+    assert two_way(four_to_one).tolist() == [[1.0]] * 4
+
+
+def test_a_word_that_fits_nothing_has_no_link() -> None:
+    matrix = torch.tensor([[0.9, 0.1, 0, 0, 0], [0.2, 0.2, 0.2, 0.2, 0.2]], dtype=torch.float64)
+    assert set(matrix_links(matrix)) == {(0, 0), (2, 1)}
+    spread = torch.full((9, 9), 1 / 9, dtype=torch.float64)
+    assert matrix_links(spread) == {}
 
 
 def test_a_threshold_adds_links_and_takes_none() -> None:

@@ -1,17 +1,19 @@
 """`nmt train` as a person runs it: what it says, how it ends, and what it leaves."""
 
+import fcntl
 import json
 import os
 import pty
 import random
-import re
 import signal
+import struct
 import subprocess
 import sys
-import threading
+import termios
 import time
-from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
+from typing import IO
 
 import pytest
 
@@ -55,7 +57,7 @@ def test_it_says_what_it_does_line_by_line_and_what_to_try_next(run_nmt, folder)
     lines = done.stderr.splitlines()
     starts = [
         "data: 59 of 60 pairs to train on, 1 held out for development",
-        "training begins: 11,",
+        "training begins: 10,",
         "step 2/6  epoch 1  loss ",
         "step 3  dev loss ",
         "step 4/6  epoch 1  loss ",
@@ -74,8 +76,221 @@ def test_it_says_what_it_does_line_by_line_and_what_to_try_next(run_nmt, folder)
     assert (folder / "model" / "manifest.json").exists()
 
 
-def test_json_is_one_object_on_stdout(run_nmt, folder) -> None:
+@pytest.mark.usefixtures("folder")
+def test_json_is_one_object_on_stdout(run_nmt) -> None:
     done = run_nmt(*COMMAND, "--quiet", "--json", "--set", "training.max_steps=2")
     assert (done.exit_status, done.stderr) == (0, "")
     facts = json.loads(done.stdout)
     assert (facts["model"], facts["step"], facts["stopped"]) == ("model", 2, "all planned steps were done")
+
+
+# What it refuses
+
+
+def write(name: str, text: bytes) -> None:
+    Path(name).write_bytes(text)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "message"),
+    [
+        ("a.en", b"BA\n" * 59, "error: a.de has 60 lines, a.en has 59; expected as many, line by line"),
+        ("a.en", b"\n" * 60, "error: no training pairs left after filtering: empty side 60"),
+        ("a.de", b"ba\nke \xff\n" + b"lo\n" * 58, "error: a.de:2: byte 0xFF at column 4 is not UTF-8"),
+        ("a.de", b"\xff\xfeb\0a\0\n\0" + b"lo\n" * 59, "error: a.de: not UTF-8 text (looks like UTF-16"),
+    ],
+)
+def test_text_that_can_not_be_used_leaves_no_folder(name, text, message, run_nmt, folder) -> None:
+    write(name, text)
+    done = run_nmt(*COMMAND)
+    assert (done.exit_status, done.stdout) == (65, "")
+    assert done.stderr.startswith(message)
+    assert done.stderr.count("\n") == 1
+    assert not (folder / "model").exists()
+
+
+def test_empty_files_are_refused(run_nmt, folder) -> None:
+    write("a.de", b"")
+    write("a.en", b"")
+    done = run_nmt(*COMMAND)
+    assert (done.exit_status, done.stderr) == (65, "error: a.de, a.en: no lines; expected parallel text\n")
+    assert not (folder / "model").exists()
+
+
+@pytest.mark.parametrize(
+    ("args", "exit_status", "message"),
+    [
+        (["--src", "b.de", "--tgt", "b.en"], 2, "error: b.de: no such file"),
+        (["--set", "training.max_step=9"], 2, "unknown key 'max_step'; did you mean 'max_steps'?"),
+        (["--set", "model.d_model=wide"], 2, "error: model.d_model: found 'wide', expected an integer"),
+        (["--set", "model.dropout=1"], 2, "error: model.dropout is 1.0; expected 0 to below 1"),
+        (["--budget", "soon"], 2, "error: 'soon' is not a time; expected something like 90s, 20m or 1h30m"),
+        (["--tgt", "a.en"], 2, "1 source files and 2 target files"),
+        (["--dev-src", "a.de"], 2, "dev_src and dev_tgt go together"),
+        (["--dev-src", "empty", "--dev-tgt", "empty"], 65, "error: empty, empty: no lines; expected"),
+        (["--dev-src", "blank", "--dev-tgt", "blank"], 65, "error: blank: no pair with text on both sides"),
+        (["--dev-src", "a.de", "--dev-tgt", "blank"], 65, "error: a.de has 60 lines, blank has 2"),
+        (["--set", "tokenizer.vocab_size=9000"], 65, "error: a vocabulary of 9,000 pieces is too large"),
+        (["--set", "tokenizer.vocab_size=20"], 65, "error: a vocabulary of 20 pieces is too small"),
+        (["--out", "a.de"], 73, "a.de: is a file, expected a folder for the model"),
+        (["--out", "a.de/model"], 73, "a.de: is a file, expected a folder for the model"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_a_mistake_is_told_in_one_line(args, exit_status, message, run_nmt, folder) -> None:
+    write("empty", b"")
+    write("blank", b"\n\n")
+    done = run_nmt(*COMMAND, *args)
+    assert (done.exit_status, done.stdout) == (exit_status, "")
+    assert message in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert not (folder / "model").exists()
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("[model]\nd_modle = 16", "error: tiny.toml: model: unknown key 'd_modle'; did you mean 'd_model'?"),
+        ("[modle]\nd_model = 16", "error: tiny.toml: unknown section 'modle'; did you mean 'model'?"),
+        ("[model\n", "error: tiny.toml: not valid TOML: "),
+    ],
+)
+@pytest.mark.usefixtures("folder")
+def test_a_mistake_in_the_configuration_is_told_with_a_suggestion(text, message, run_nmt) -> None:
+    write("tiny.toml", text.encode())
+    done = run_nmt(*COMMAND)
+    assert done.exit_status == 2
+    assert done.stderr.startswith(message)
+
+
+@pytest.mark.usefixtures("folder")
+def test_without_text_it_says_how_to_give_some(run_nmt) -> None:
+    done = run_nmt("train", "--out", "model")
+    assert (done.exit_status, done.stderr.count("\n")) == (2, 1)
+    assert done.stderr.startswith("error: no training text; give --src FILE --tgt FILE")
+
+
+def test_a_single_pair_is_enough(run_nmt, folder) -> None:
+    write("a.de", b"ba ke\n")
+    write("a.en", b"KE BA\n")
+    done = run_nmt(*COMMAND)
+    assert done.exit_status == 0
+    assert "too few to hold any out" in done.stderr
+    assert run_nmt("translate", "-m", "model", "--threads", "1", "ba ke").exit_status == 0
+    assert (folder / "model" / "README.md").exists()
+
+
+@pytest.mark.usefixtures("folder")
+def test_an_option_is_changed_by_override_only_and_another_run_is_not_overwritten(run_nmt) -> None:
+    assert run_nmt(*COMMAND).exit_status == 0
+    changed = run_nmt(*COMMAND, "--set", "training.max_steps=7")
+    assert changed.exit_status == 73
+    assert "finished model of another configuration (training.max_steps: 6 → 7)" in changed.stderr
+    Path("model/manifest.json").unlink()  # as if it were not finished
+    changed = run_nmt(*COMMAND, "--set", "training.max_steps=7")
+    assert changed.exit_status == 2
+    assert "being trained with other options: training.max_steps: 6 → 7; give them as they" in changed.stderr
+    allowed = run_nmt(*COMMAND, "--override", "training.max_steps=7")
+    assert allowed.exit_status == 0
+    assert "goes on from step 6" in allowed.stderr
+    anew = run_nmt(*COMMAND, "--restart", "--set", "training.max_steps=2")
+    assert anew.exit_status == 0
+    assert "training begins" in anew.stderr
+
+
+# Signals
+
+
+WAIT = 120  # seconds; on a busy machine torch alone may take many
+ENDLESS = ("--set", "training.max_steps=1000000", "--set", "training.report_steps=1")
+
+
+def wait_for(start: str, stream: IO[bytes]) -> str:
+    """The next line that starts like this."""
+    for line in stream:
+        if line.decode().startswith(start):
+            return line.decode()
+    raise AssertionError(f"no line starts with {start!r}")
+
+
+@pytest.mark.usefixtures("folder")
+def test_ctrl_c_and_sigterm_save_and_the_same_command_goes_on(start_nmt) -> None:
+    command = (*COMMAND, *ENDLESS)
+    first = start_nmt(*command)
+    wait_for("step 4/", first.stderr)
+    first.send_signal(signal.SIGINT)
+    saved = wait_for("saved step ", first.stderr)
+    assert saved.endswith("; the same command goes on from there\n")
+    assert (first.wait(WAIT), first.stderr.read()) == (130, b"")
+    step = int(saved.removeprefix("saved step ").partition(";")[0])
+
+    second = start_nmt(*command)
+    wait_for(f"training goes on from step {step}: ", second.stderr)
+    wait_for(f"step {step + 1}/", second.stderr)
+    second.send_signal(signal.SIGTERM)
+    assert second.wait(WAIT) == 143
+    assert wait_for("saved step ", second.stderr) > saved or step > 8
+
+
+def test_ctrl_c_while_evaluating_leaves_it_for_later(start_nmt, folder) -> None:
+    text = Path("a.de").read_bytes() * 40
+    write("d.de", text)
+    write("d.en", text)
+    slow = ("--set", "training.dev_sentences=2400", "--set", "decoding.batch_tokens=64")
+    process = start_nmt(*COMMAND, *ENDLESS, *slow, "--dev-src", "d.de", "--dev-tgt", "d.en")
+    wait_for("step 3/", process.stderr)
+    process.send_signal(signal.SIGINT)
+    assert process.wait(WAIT) == 130
+    assert process.stderr.read().decode().startswith("saved step 3; ")
+    assert '"report": "eval"' not in (folder / "model" / "train" / "metrics.jsonl").read_text()
+
+
+def test_ctrl_c_before_the_first_step_ends_at_once_and_leaves_nothing(start_nmt, run_nmt, folder) -> None:
+    os.mkfifo("late")  # a text that does not come
+    process = start_nmt("train", "tiny.toml", "--src", "late", "--tgt", "a.en", "--out", "model")
+    with open("late", "wb"):  # is opened when it is read, not before
+        time.sleep(0.1)
+        process.send_signal(signal.SIGINT)
+        assert process.wait(WAIT) == 130
+    assert process.stderr.read() == b""
+    assert not (folder / "model").exists()
+
+
+def test_a_second_ctrl_c_ends_at_once() -> None:
+    """Even where the first is not looked at, as in a long computation."""
+    code = (
+        "import time\nfrom nmt.cli.signals import SignalWatch\n"
+        "with SignalWatch() as signals:\n"
+        "    signals.begin(); print('ready', flush=True)\n"
+        "    while not signals.received: time.sleep(0.01)\n"
+        "    print(signals.received, flush=True); sum(range(10**12))"
+    )
+    command = [sys.executable, "-c", code]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        for expected in (b"ready\n", b"2\n"):
+            assert process.stdout.readline() == expected
+            process.send_signal(signal.SIGINT)
+        assert (process.wait(WAIT), process.stderr.read()) == (130, b"")
+
+
+# On a terminal
+
+
+@pytest.mark.usefixtures("folder")
+def test_on_a_terminal_there_is_a_picture(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("COLUMNS", raising=False)
+    monkeypatch.setenv("TERM", "xterm-256color")
+    screen, terminal = pty.openpty()
+    fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 30, 90, 0, 0))
+    command = [sys.executable, "-m", "nmt.cli", *COMMAND]
+    with subprocess.Popen(command, stdin=terminal, stdout=terminal, stderr=terminal) as process:
+        os.close(terminal)
+        text = b""
+        with suppress(OSError):  # the other side was closed
+            while part := os.read(screen, 65536):
+                text += part
+        assert process.wait(WAIT) == 0
+    os.close(screen)
+    for part in ("data: 59 of 60", "tokens/s", "dev BLEU", "best", "reference: ", "━", "now try: nmt"):
+        assert part in text.decode()
+    assert text.decode().count("\x1b[?25l") == text.decode().count("\x1b[?25h") == 1  # the cursor is back
