@@ -17,7 +17,7 @@ from nmt.errors import UsageError
 from nmt.files import decode_lines, open_for_reading
 
 from .console import is_terminal, out, warn, write_line
-from .lines import STDIN, name_of
+from .lines import STDIN, counted, name_of
 from .options import JsonOption
 
 if TYPE_CHECKING:
@@ -121,7 +121,7 @@ def _read_text(path: Path) -> Text:
     with nullcontext(sys.stdin.buffer) if path == STDIN else open_for_reading(path) as stream:
         text = Text(name, list(decode_lines(stream, name, on_invalid="replace", on_replaced=replaced.append)))
     if replaced:
-        found = f"invalid UTF-8 on {len(replaced):,} lines, first on line {replaced[0]}"
+        found = f"invalid UTF-8 on {counted(len(replaced), 'line')}, first on line {replaced[0]}"
         warn(f"{name}: {found}; what is invalid counts as U+FFFD")
     return text
 

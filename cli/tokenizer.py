@@ -19,7 +19,11 @@ from .options import JsonOption, QuietOption, SeedOption
 if TYPE_CHECKING:
     from nmt.tokenizer import Tokenizer
 
-tokenizer_app = typer.Typer(no_args_is_help=True, help="Cut text into pieces: train, encode, decode, info.")
+tokenizer_app = typer.Typer(
+    no_args_is_help=True,
+    help="Cut text into pieces: train, encode, decode, info.",
+    epilog="\b\nExample:\n    nmt tokenizer train train.de train.en -o tokenizer.model",
+)
 
 Format = Literal["pieces", "ids"]
 

@@ -326,3 +326,9 @@ def test_kill_9_at_any_operation_leaves_everything_whole(tmp_path: Path) -> None
     for folder in folders:
         assert_everything_whole(folder)
     assert sorted(os.listdir(folders[-1])) == ["out.txt", "step-2"]
+
+
+def test_numbers_of_lines_that_differ_are_all_told() -> None:
+    files.check_counts([("hyp.en", 3), ("ref.en", 3)])
+    with pytest.raises(DataError, match=r"hyp\.en has 3 lines, ref\.en has 1 line; expected as many in each"):
+        files.check_counts([("hyp.en", 3), ("ref.en", 1)])

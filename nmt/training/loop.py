@@ -142,6 +142,8 @@ class _Trainer:
         self.state = TrainState(network, self.training, Progress(max_steps=self.training.max_steps))
         problems = self.state.load_newest(self.run.train_dir)
         self.run.forget_after(self.progress.step)
+        if not self._best_dir().exists():  # somebody removed it: let the next evaluation find another one
+            self.progress.best_value, self.progress.evaluated_step = -math.inf, 0
         self._book("setup_seconds")
         self._plan()
         num_parameters = sum(parameter.numel() for parameter in network.parameters())
@@ -310,10 +312,13 @@ class _Trainer:
 
     def _keep_best(self) -> None:
         """Write the model as it is into `best-N`, whole."""
-        folder = self.run.train_dir / f"best-{self.progress.step}"
+        folder = self._best_dir()
         model = replace(self.model, manifest=self._facts())
         if not folder.exists():  # from before the run was killed
             publish(folder, lambda tmp_dir: save_model(model, tmp_dir))
+
+    def _best_dir(self) -> Path:
+        return self.run.train_dir / f"best-{self.progress.best_step}"
 
     def _save(self) -> None:
         self._book("other_seconds")
@@ -359,7 +364,7 @@ class _Trainer:
     def _finish(self, reason: str) -> EndReport:
         """Choose the alignment layer and write the best weights as the finished model, manifest last."""
         progress, run = self.progress, self.run
-        weights_path = run.train_dir / f"best-{progress.best_step}" / WEIGHTS
+        weights_path = self._best_dir() / WEIGHTS
         load_weights(self.model.network, load_tensors(weights_path), name=str(weights_path))
         self.model.network.eval()
         choice = choose_layer(self.model, self.data.sample_pairs())

@@ -85,7 +85,7 @@ def test_carriage_returns_blank_lines_and_odd_separators_keep_the_lines_together
 def test_invalid_utf8_is_scored_with_a_warning_that_names_the_line(run_nmt, files) -> None:
     result = run_nmt("score", "-", files[1], stdin=b"The cat sits on the mat.\nA dog b\xe4rks.\nIt rains.\n")
     assert result.exit_status == 0
-    assert "stdin: invalid UTF-8 on 1 lines, first on line 2" in result.stderr
+    assert "stdin: invalid UTF-8 on 1 line, first on line 2" in result.stderr
 
 
 @pytest.mark.parametrize(
