@@ -1,5 +1,6 @@
 """From what a person asked for to a whole configuration: preset, file, flags."""
 
+import re
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
@@ -35,20 +36,13 @@ def resolve(
 
 def parse_duration(text: str) -> float:
     """Seconds of `90`, `90s`, `20m`, `1h30m`; ConfigError for anything else."""
-    units: dict[str, float] = {"h": 3600, "m": 60, "s": 1}
-    seconds, number = 0.0, ""
-    for character in text.strip().lower():
-        if character in units and number:
-            seconds += float(number) * units[character]
-            number = ""
-        elif character.isdigit() or character == ".":
-            number += character
-        else:
-            raise ConfigError(f"{text!r} is not a time; expected something like 90s, 20m or 1h30m")
-    try:
-        return seconds + (float(number) if number else 0.0)
-    except ValueError:
-        raise ConfigError(f"{text!r} is not a time; expected something like 90s, 20m or 1h30m") from None
+    number = r"(\d+(?:\.\d+)?)"
+    found = re.fullmatch(f"(?:{number}h)?(?:{number}m)?(?:{number}s?)?", text.strip().lower())
+    hours, minutes, seconds = (float(part or 0) for part in found.groups()) if found else (0.0, 0.0, 0.0)
+    total = 3600 * hours + 60 * minutes + seconds
+    if not total:
+        raise ConfigError(f"{text!r} is not a time; expected something like 90s, 20m or 1h30m")
+    return total
 
 
 def nested(values: dict[str, Any]) -> Options:

@@ -98,8 +98,10 @@ class TrainState:
         torch.set_rng_state(parts["random"]["cpu"])
         if self._is_on_gpu and "cuda" in parts["random"]:
             torch.cuda.set_rng_state(parts["random"]["cuda"])
-        for name, value in facts.items():
-            setattr(self.progress, name, float(value) if name == "best_value" else value)
+        try:
+            self.progress = Progress(**facts | {"best_value": float(facts["best_value"])})
+        except (TypeError, KeyError) as error:
+            raise ModelError(f"{path}: written by another version of nmt: {error}") from error
 
     def load_newest(self, train_dir: Path) -> list[str]:
         """Restore the newest checkpoint that is whole; returns what was wrong with newer ones.

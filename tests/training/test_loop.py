@@ -350,7 +350,13 @@ def spoil_gradients(monkeypatch: pytest.MonkeyPatch, *, first: int, last: int) -
 
 @pytest.mark.parametrize(
     "text",
-    ["op=write,n=10,errno=ENOSPC", "op=write,n=26,errno=ENOSPC,sticky=1", "op=fsync,n=20", "op=rename,n=18"],
+    [
+        "op=write,n=9,errno=ENOSPC",
+        "op=write,n=10,errno=ENOSPC",
+        "op=write,n=26,errno=ENOSPC,sticky=1",
+        "op=fsync,n=20",
+        "op=rename,n=18",
+    ],
 )
 def test_a_disk_that_fails_ends_it_with_the_path_and_a_good_checkpoint(
     text, corpus, whole, half_done, fault, monkeypatch

@@ -1,0 +1,44 @@
+"""From a preset, a file, flags and overrides to one configuration."""
+
+from pathlib import Path
+
+import pytest
+
+from nmt.errors import ConfigError
+from nmt.training.options import nested, parse_duration, resolve
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [("90", 90), ("90s", 90), ("20m", 1200), ("1h30m", 5400), ("1.5H", 5400), ("2m5s", 125)],
+)
+def test_a_time_is_read_as_it_is_said(text: str, seconds: float) -> None:
+    assert parse_duration(text) == seconds
+
+
+@pytest.mark.parametrize("text", ["", "m", "soon", "1.2.3", "5d", "-5m", "3m.", "0"])
+def test_what_is_no_time_is_refused(text: str) -> None:
+    with pytest.raises(ConfigError, match=r"is not a time; expected something like 90s, 20m or 1h30m"):
+        parse_duration(text)
+
+
+def test_later_layers_win(tmp_path: Path) -> None:
+    for name in ("a.de", "a.en"):
+        (tmp_path / name).write_text("a\nb\n")
+    config = tmp_path / "config.toml"
+    config.write_text("[model]\nd_model = 64\ndropout = 0.15\n[training]\nseed = 3\nmax_steps = 5\n")
+    flags = nested(
+        {
+            "data.src": [f"{tmp_path}/a.de"],
+            "data.tgt": [f"{tmp_path}/a.en"],
+            "training.seed": 4,
+            "training.device": None,
+        }
+    )
+    resolved = resolve(config, flags, preset_name="auto", overrides=["training.max_steps=6"])
+    assert (resolved.model.encoder_layers, resolved.model.d_ff) == (4, 256)  # of the preset: tiny
+    assert (resolved.model.d_model, resolved.model.dropout) == (64, 0.15)  # of the file
+    assert resolved.training.seed == 4  # of a flag
+    assert resolved.training.max_steps == 6
+    assert resolved.training.learning_rate == pytest.approx(5e-3 * 2**1.5, rel=0.02)  # by the width
+    assert resolve(config, flags, preset_name="base").model.encoder_layers == 6
