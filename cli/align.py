@@ -50,7 +50,7 @@ def align(
             min=0.0,
             max=1.0,
             help="Also link every source word with this share of a target word's attention, not only the one "
-            "with the largest; 0: only that.",
+            "that fits best; 0: only that.",
             show_default="the model's, usually 0",
         ),
     ] = None,

@@ -63,7 +63,7 @@ def counted(number: int, what: str) -> str:
 @contextmanager
 def line_output(path: Path | None, *, inputs: Sequence[Path] = ()) -> Iterator[Callable[[str], None]]:
     """A function that writes a line: to stdout, or to a file that appears when it is whole."""
-    if path is None:
+    if path is None or path == STDIN:  # - is stdout here
         yield write_line
         return
     if any(path.exists() and other.exists() and path.samefile(other) for other in inputs):

@@ -87,9 +87,10 @@ def main(argv: Sequence[str] | None = None) -> None:
 def _run(argv: Sequence[str] | None) -> int:
     try:
         try:
-            app(args=argv, prog_name="nmt")
+            status = app(args=argv, prog_name="nmt", standalone_mode=False)
         finally:
             sys.stdout.flush()
+        return status if isinstance(status, int) else 0
     except SystemExit as leaving:
         if isinstance(leaving.__context__, BrokenPipeError):  # Typer and rich make status 1 of it
             return _close_stdout(141)
@@ -106,12 +107,24 @@ def _run(argv: Sequence[str] | None) -> int:
         place = error.filename or "standard output"
         return _close_stdout(_fail(f"error: {place}: {error.strerror or error}", 74))
     except Exception as error:
+        if isinstance(error.__context__, KeyboardInterrupt):
+            return 130
+        if (message := _usage_message(error)) is not None:
+            return _fail(f"error: {message}", 2) if message else 2
         if (
             isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"
         ):  # the latter is torch's
             return _fail("error: out of memory; try smaller batches or a smaller model", 75)
         return _fail(f"error: internal error, please report it with {_write_log()}: {error!r}", 70)
-    return 0
+
+
+def _usage_message(error: Exception) -> str | None:
+    """What is wrong with the command line, in one line; None if the error is of another kind.
+
+    It is empty where the help was shown instead. Typer's own class has moved between its releases.
+    """
+    format_message = getattr(error, "format_message", None)
+    return " ".join(format_message().split()) if format_message else None
 
 
 def _fail(message: str, exit_status: int) -> int:

@@ -45,10 +45,3 @@ SetOption = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="KEY=VALUE", help="Set any option of the config, as section.key=value."),
 ]
-
-
-def use_device(device: Device, threads: int) -> str:
-    """Let torch use this many CPU threads, 0 for all it may, and return the device that is meant."""
-    from nmt import hardware
-
-    return str(hardware.use_device(device, threads=threads))

@@ -20,7 +20,7 @@ def train(
         Path, typer.Option("--out", "-o", metavar="MODEL", help="Folder to make.", show_default=False)
     ],
     config: Annotated[
-        Path | None, typer.Argument(metavar="[CONFIG.toml]", help="Options; flags come before it.")
+        Path | None, typer.Argument(metavar="CONFIG.toml", help="Options; a flag wins over it.")
     ] = None,
     src: Annotated[
         list[str] | None, typer.Option("--src", metavar="FILE", help="Source text; may be given again.")

@@ -92,7 +92,7 @@ def reading_layer(model: TranslationModel, layer: int | None = None) -> int:
     num_layers = model.config.model.decoder_layers
     if layer and layer > num_layers:
         raise UsageError(f"--layer {layer}: the decoder has {num_layers} layers, counted from 1")
-    return layer or model.config.alignment.layer or max(1, num_layers // 2)
+    return layer or model.config.alignment.layer or model.config.model.alignment_layer
 
 
 def align_layers(

@@ -24,7 +24,8 @@ class WordAlignment:
     src_words: tuple[Span, ...]
     tgt_words: tuple[Span, ...]
     links: dict[Link, float]
-    """Share of the target word's attention that the source word gets, by (source word, target word)."""
+    """Share of the target word's attention that the source word gets, by (source word, target word); 1 for
+    the final mark of both."""
 
 
 def word_matrix(

@@ -10,7 +10,7 @@ from nmt.config.schema import (
     TokenizerConfig,
     TrainingConfig,
 )
-from nmt.config.toml import changes, from_dict, load_config, load_toml, override, parse_override, to_toml
+from nmt.config.toml import from_dict, load_config, load_toml, override, parse_override, to_toml
 
 __all__ = [
     "SECTIONS",
@@ -21,7 +21,6 @@ __all__ = [
     "ModelConfig",
     "TokenizerConfig",
     "TrainingConfig",
-    "changes",
     "from_dict",
     "load_config",
     "load_toml",

@@ -244,8 +244,8 @@ class AlignmentConfig:
     layer: int = 0
     """Decoder layer to read, from 1 at the bottom; 0: chosen after training by agreement with IBM Model 1."""
     threshold: float = 0.0
-    """Link a target word to every source word with at least this share of its attention, besides the largest;
-    0 keeps the largest only."""
+    """Link a target word to every source word with at least this share of its attention, besides the one that
+    fits best; 0: only to that one."""
 
     def __post_init__(self) -> None:
         _require(self.layer >= 0, "alignment.layer", self.layer, "0 or more")

@@ -5,7 +5,7 @@ import math
 import sys
 import tomllib
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, fields
+from dataclasses import asdict
 from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
@@ -79,17 +79,6 @@ def to_toml(config: Config) -> str:
             ]
         lines.append("")
     return "\n".join(line.rstrip("\n") for line in lines)
-
-
-def changes(old: Config, new: Config) -> list[str]:
-    """What differs between two configurations, as in `model.d_model: 256 → 512`."""
-    return [
-        f"{section}.{option.name}: {before} → {after}"
-        for section in SECTIONS
-        for option in fields(SECTION_TYPES[section])
-        if (before := getattr(getattr(old, section), option.name))
-        != (after := getattr(getattr(new, section), option.name))
-    ]
 
 
 @cache

@@ -19,7 +19,7 @@ from nmt.checkpoint import (
     load_tensors,
     load_weights,
     newest,
-    publish,
+    publish_model,
     save_model,
     with_alignment_layer,
 )
@@ -315,7 +315,7 @@ class _Trainer:
         folder = self._best_dir()
         model = replace(self.model, manifest=self._facts())
         if not folder.exists():  # from before the run was killed
-            publish(folder, lambda tmp_dir: save_model(model, tmp_dir))
+            publish_model(model, folder)
 
     def _best_dir(self) -> Path:
         return self.run.train_dir / f"best-{self.progress.best_step}"

@@ -239,8 +239,8 @@ def test_the_final_mark_of_the_source_is_nobody_elses() -> None:
     assert set(alignment.words().links) == {(0, 0), (0, 1)}
 
 
-def test_layer_is_the_given_the_stored_or_the_lower_middle(toy_model: TranslationModel) -> None:
+def test_layer_is_the_given_the_stored_or_the_shaped(toy_model: TranslationModel) -> None:
     stored = replace(toy_model.config, alignment=replace(toy_model.config.alignment, layer=2))
     assert reading_layer(toy_model, 1) == 1
     assert reading_layer(replace(toy_model, config=stored)) == 2
-    assert reading_layer(toy_model) == 1
+    assert reading_layer(toy_model) == toy_model.config.model.alignment_layer

@@ -88,6 +88,8 @@ def test_what_is_misspelt_is_a_usage_error_with_a_suggestion(
     result = run_nmt(*args)
     assert (result.exit_status, result.stdout) == (2, "")
     assert suggestion in result.stderr
+    assert result.stderr.startswith("error: ")
+    assert result.stderr.count("\n") == 1
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,6 @@ from nmt.config import (
     Config,
     DataConfig,
     TrainingConfig,
-    changes,
     from_dict,
     load_config,
     load_toml,
@@ -148,10 +147,3 @@ def test_the_last_override_counts_and_the_given_options_stay_as_they_are() -> No
         "training": {"seed": 2},
     }
     assert values == {"model": {"d_model": 128}}
-
-
-def test_changes_are_named_by_key_with_old_and_new() -> None:
-    old = from_dict({"model": {"d_model": 256}})
-    new = from_dict({"model": {"d_model": 512, "norm": "rms"}})
-    assert changes(old, new) == ["model.d_model: 256 → 512", "model.norm: layer → rms"]
-    assert changes(old, old) == []

@@ -141,7 +141,9 @@ def test_metrics_are_json_and_the_log_is_plain_lines(learnt) -> None:
 def test_every_report_reads_well(learnt) -> None:
     lines = [as_line(report) for report in learnt.reports]
     assert lines[0] == "data: 1,000 of 1,000 pairs to train on, 20 development pairs"
-    assert lines[1] == "training begins: 52,032 parameters, CPU, 1 thread, float32; up to 300 steps"
+    assert re.fullmatch(
+        r"training begins: 5\d,\d{3} parameters, CPU, 1 thread, float32; up to 300 steps", lines[1]
+    )
     assert re.fullmatch(
         r"step 50/300  epoch 5  loss \d\.\d{3}  lr 6\.\d\de-03  [\d,]+ tokens/s  \d:\d\d, \d:\d\d left",
         lines[2],
@@ -410,38 +412,31 @@ def test_it_stops_after_so_many_epochs_having_counted_every_real_target_token(co
     assert end.tokens_per_second == pytest.approx(2 * num_tokens / state["train_seconds"])
 
 
-BUDGET = (
-    "training.budget=4",
-    "training.max_steps=100000",
-    "training.eval_steps=0",
-    "training.report_steps=10",
-)
-
-
 def test_a_budget_is_kept_and_its_schedule_ends_with_it(large_corpus, tmp_path) -> None:
-    started = time.perf_counter()
-    done = large_corpus.train(tmp_path / "model", *BUDGET)
-    seconds = time.perf_counter() - started
-    end = done.reports[-1]
+    budget = ("training.budget=5", "training.max_steps=100000", "training.eval_steps=0")
+    done = large_corpus.train(tmp_path / "model", *budget, "training.report_steps=5")
+    end, state = done.reports[-1], state_of(newest(done.model_dir / "train", "step")[-1])
     assert end.stopped in ("all planned steps were done", "the time was used up")
-    assert end.seconds == pytest.approx(seconds, abs=0.5)
-    assert 2 < seconds < 7
+    overhead = state["setup_seconds"] + state["other_seconds"] / state["num_evaluations"]
+    assert 4 < end.seconds < 5 + 2 * overhead
     planned = [each.max_steps for each in done.of(StepReport)]
     assert len(set(planned)) > 1  # anew, as the pace shows
     assert end.step >= 0.9 * planned[-1]
     rates = [each.learning_rate for each in done.of(StepReport)]
-    assert rates[-1] < 0.2 * max(rates)
+    assert rates[-1] < 0.3 * max(rates)
 
 
-def test_a_resumed_budget_goes_on_counting(large_corpus, tmp_path) -> None:
+def test_a_resumed_budget_goes_on_counting_and_may_be_changed(large_corpus, tmp_path) -> None:
+    model_dir = tmp_path / "model"
     with pytest.raises(Interrupted):
-        large_corpus.train(tmp_path / "model", *BUDGET, stop_signal=stop_at(3))
-    state = state_of(tmp_path / "model" / "train" / "step-3")
+        large_corpus.train(model_dir, "training.budget=900", stop_signal=stop_at(3))
+    state = state_of(model_dir / "train" / "step-3")
     before = state["setup_seconds"] + state["train_seconds"] + state["other_seconds"]
     started = time.perf_counter()
-    end = large_corpus.train(tmp_path / "model", *BUDGET).reports[-1]
-    assert end.seconds == pytest.approx(before + time.perf_counter() - started, abs=0.5)
-    assert end.seconds < 7
+    done = large_corpus.train(model_dir, f"training.budget={before + 1}", allowed_changes=["training.budget"])
+    end = done.reports[-1]
+    assert end.seconds == pytest.approx(before + time.perf_counter() - started, abs=1)
+    assert end.stopped in ("all planned steps were done", "the time was used up")
 
 
 def test_a_budget_allows_no_more_steps_than_were_asked_for(corpus, tmp_path) -> None:
