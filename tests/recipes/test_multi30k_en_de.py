@@ -70,4 +70,4 @@ def test_line_counts_that_differ_are_refused(
     with pytest.raises(SystemExit) as stop:
         paper.main()
     assert stop.value.code == 65
-    assert "hyp.de has 1 lines" in capsys.readouterr().err
+    assert "hyp.de has 1 line," in capsys.readouterr().err
