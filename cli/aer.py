@@ -74,6 +74,8 @@ def aer(
         raise UsageError("--src and --tgt go together; give both or neither")
     texts = [path for path in (src, tgt) if path]
     rows = list(aligned_lines([links_path, gold_path, *texts]))
+    if not rows:
+        raise DataError(f"{name_of(links_path)} has 0 lines; there is nothing to measure")
     lines = _link_lines([row[0] for row in rows], name=name_of(links_path), is_reversed=is_reversed)
     pairs = [(words(row[2], tokens), words(row[3], tokens)) for row in rows] if texts else _words(lines)
     gold = _gold([row[1] for row in rows], pairs, name=name_of(gold_path), base=gold_base)

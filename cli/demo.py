@@ -4,6 +4,7 @@ import time
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -88,7 +89,7 @@ def demo(
     started = time.perf_counter()
     corpus = Corpus(sample_dir() / "de-en", num_tested=QUICK_SENTENCES if quick else None)
     flags = {"data": corpus.options(), "training": {"threads": threads}}
-    config = resolve(corpus.folder / "demo.toml", flags, preset_name="tiny", overrides=QUICK if quick else ())
+    config = resolve(corpus.folder / "demo.toml", flags, preset_name="auto", overrides=QUICK if quick else ())
     _say_heading("1  A tokenizer and a model from 20,000 sentence pairs", quiet=quiet)
     end = run_training(config, out_dir, quiet=quiet)
     model = load_model(out_dir, device="cpu", threads=threads)
@@ -112,7 +113,7 @@ def demo(
     _say_heading("3  What the translations were made of", quiet=quiet)
     _show_tables(model, translations)
     _say_heading("4  What to try next", quiet=quiet)
-    out.print(NEXT.format(model=out_dir, corpus=_short(corpus.folder)), markup=False, soft_wrap=True)
+    out.print(_next_commands(out_dir, corpus.folder), markup=False, soft_wrap=True)
 
 
 def _say_heading(text: str, *, quiet: bool) -> None:
@@ -179,6 +180,8 @@ def _show_tables(model: "TranslationModel", translations: "list[Translation]") -
     out.print(draw_legend(out))
 
 
-def _short(path: Path) -> Path:
-    """A path as seen from here, if that is shorter."""
-    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
+def _next_commands(out_dir: Path, corpus_dir: Path) -> str:
+    """Commands to copy, with paths as seen from here if that is shorter."""
+    here = Path.cwd()
+    corpus = corpus_dir.relative_to(here) if corpus_dir.is_relative_to(here) else corpus_dir
+    return NEXT.format(model=quote(str(out_dir)), corpus=quote(str(corpus)))

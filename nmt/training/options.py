@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from nmt.config.presets import Options, learning_rate, merge, preset
+from nmt.config.presets import SIZES, Options, learning_rate, merge, preset
 from nmt.config.schema import Config
 from nmt.config.toml import from_dict, load_toml, override
 from nmt.errors import ConfigError
@@ -19,9 +19,16 @@ def resolve(
     """The configuration of a run: preset under file under flags under `section.key=value` overrides.
 
     The preset is chosen by the number of pairs in the training files, which are counted here.
-    Raises ConfigError if no files are named, DataError if their numbers of lines differ.
+    Raises ConfigError if no files are named, or if sizes are given by name and in the file too; DataError if
+    the numbers of lines differ.
     """
-    asked = override(merge(load_toml(config_path) if config_path else {}, flags), overrides)
+    file = load_toml(config_path) if config_path else {}
+    sizes = sorted(SIZES["tiny"].keys() & file.get("model", {}).keys())
+    if preset_name != "auto" and sizes:
+        raise ConfigError(
+            f"--preset {preset_name}: {config_path} sets model.{sizes[0]} itself; leave out one of the two"
+        )
+    asked = override(merge(file, flags), overrides)
     data = from_dict({"data": asked.get("data", {})}).data
     if not data.src:
         raise ConfigError(

@@ -1,6 +1,7 @@
 """Model 1 on text whose dictionary is known."""
 
 import gzip
+import os
 import random
 from itertools import islice
 from pathlib import Path
@@ -70,7 +71,8 @@ def test_no_pairs_make_a_model_without_links() -> None:
     assert train_ibm1([([], ["t1"])]).links((["s1"], ["t1"])) == set()
 
 
-HANSARDS = Path(__file__).parents[3] / "shared/data/hansards-en-fr"
+DATA = Path(os.environ.get("NMT_DATA", Path(__file__).parents[3] / "shared" / "data"))
+HANSARDS = DATA / "hansards-en-fr"
 
 
 @pytest.mark.skipif(not HANSARDS.exists(), reason="real text is not there")

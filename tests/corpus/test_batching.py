@@ -1,5 +1,6 @@
 """Batches: within the budget, with little padding, and the same for the same seed."""
 
+import os
 from functools import partial
 from pathlib import Path
 
@@ -16,7 +17,8 @@ from nmt.corpus.encoded import EncodedCorpus
 from nmt.corpus.reading import read_pairs
 from nmt.tokenizer import BOS_ID, EOS_ID, PAD_ID, train_tokenizer
 
-MULTI30K = Path(__file__).parents[3] / "shared" / "data" / "multi30k"
+DATA = Path(os.environ.get("NMT_DATA", Path(__file__).parents[3] / "shared" / "data"))
+MULTI30K = DATA / "multi30k"
 
 lengths = st.lists(st.tuples(st.integers(0, 40), st.integers(0, 40)), min_size=1, max_size=60)
 

@@ -41,4 +41,6 @@ def test_later_layers_win(tmp_path: Path) -> None:
     assert resolved.training.seed == 4  # of a flag
     assert resolved.training.max_steps == 6
     assert resolved.training.learning_rate == pytest.approx(5e-3 * 2**1.5, rel=0.02)  # by the width
-    assert resolve(config, flags, preset_name="base").model.encoder_layers == 6
+    assert resolve(None, flags, preset_name="base").model.encoder_layers == 6
+    with pytest.raises(ConfigError, match=r"--preset base: .*config.toml sets model.d_model itself"):
+        resolve(config, flags, preset_name="base")
