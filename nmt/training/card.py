@@ -77,7 +77,18 @@ def _scores(dev: Mapping[str, Any]) -> str:
         for name, score in scores.items()
     ]
     lines += [f"- {name} {value:.4f}" for name, value in dev.items() if isinstance(value, float)]
-    return "On the development set:\n\n" + "\n".join(lines) if lines else ""
+    return f"{_dev_set(dev)}:\n\n" + "\n".join(lines) if lines else ""
+
+
+def _dev_set(dev: Mapping[str, Any]) -> str:
+    """What the scores were measured on."""
+    if "pairs" not in dev:
+        return "On the development set"
+    origin = {"given": "", "held out": " held out of the text", "training": " that were trained on too"}
+    text = f"On {dev['pairs']:,} development pairs{origin[dev['origin']]}"
+    if dev["origin"] == "given" and dev["overlap"]:
+        text += f", of which {dev['overlap']:,} are in the training text too"
+    return f"{text}; BLEU of the first {dev['decoded']:,}, beam {dev['beam']}"
 
 
 def _alignment(config: Config, alignment: Mapping[str, Any]) -> str:
@@ -90,9 +101,10 @@ def _alignment(config: Config, alignment: Mapping[str, Any]) -> str:
     agreement = alignment.get("agreement")
     if not agreement:
         return text
-    rows = [[name, f"{share:.3f}" + (" (chosen)" if name == str(layer) else "")]
+    rows = [[name, f"{share:.3f}" + (" (read)" if name == str(layer) else "")]
             for name, share in zip(map(str, agreement), agreement.values(), strict=True)]  # fmt: skip
-    return f"{text}\n{CHOICE}\n\n{_table(['layer', 'agreement'], rows)}"
+    reason = CHOICE if alignment.get("chosen", True) else "The layer was set by the option `alignment.layer`."
+    return f"{text}\n{reason}\n\n{_table(['layer', 'agreement with Model 1'], rows)}"
 
 
 def _data(config: Config, data: Mapping[str, Any]) -> str:
@@ -109,7 +121,7 @@ def _data(config: Config, data: Mapping[str, Any]) -> str:
         count = len(data["held_out"])
         lines.append(f"- development set: {count:,} pairs held out; `manifest.json` lists their lines")
     if "hash" in data:
-        lines.append(f"- SHA-256 of the text: `{data['hash']}`")
+        lines.append(f"- SHA-256 of the hashes of all files: `{data['hash']}`")
     return "\n".join(lines)
 
 
@@ -134,6 +146,9 @@ def _model(config: Config, manifest: Mapping[str, Any]) -> str:
 def _training(config: Config, training: Mapping[str, Any]) -> str:
     shown: dict[str, Callable[[Any], str]] = {
         "step": lambda steps: f"{steps:,} steps of up to {config.training.batch_tokens:,} target tokens",
+        "best_step": lambda step: (
+            f"the weights are the moving average at step {step:,}, the best on those pairs"
+        ),
         "epoch": lambda epochs: f"{epochs:,.4g} passes over the data",
         "seconds": duration,
         "tokens_per_second": lambda speed: f"{speed:,.0f} target tokens per second, padding not counted",

@@ -46,13 +46,26 @@ def facts_of_run(
         },
         "tokenizer_hash": model.src_tokenizer.hash,
         "training": training,
-        "dev": {"bleu": {"score": progress.bleu, "signature": progress.signature}, "loss": progress.loss},
+        "dev": {
+            "bleu": {"score": progress.bleu, "signature": progress.signature},
+            "loss": progress.loss,
+            "pairs": report.num_dev,
+            "decoded": min(report.num_dev, model.config.training.dev_sentences),
+            "beam": model.config.training.dev_beam_size,
+            "origin": report.dev_from,
+            "overlap": report.overlap,
+        },
         "signature": signature(model, data),
         "requested": requested,
     }
     if end is not None:
         agreement = {str(layer): round(rate, 4) for layer, rate in end.agreement.items()}
-        facts["alignment"] = {"layer": end.alignment_layer, "from": "attention", "agreement": agreement}
+        facts["alignment"] = {
+            "layer": end.alignment_layer,
+            "from": "attention",
+            "chosen": not requested["alignment.layer"],
+            "agreement": agreement,
+        }
     return facts
 
 

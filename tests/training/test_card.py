@@ -40,7 +40,7 @@ def test_the_card_holds_what_a_reader_needs() -> None:
         "1 h 20 min",
         "ended: no better score in 10 evaluations",
         "decoder layer 3 of 4",
-        "| 3 | 0.712 (chosen) |",
+        "| 3 | 0.712 (read) |",
         "`nmt:0.1.0|torch:2.13.0|seed:1`",
     ):
         assert fact in card
@@ -74,3 +74,14 @@ def test_durations_read_as_people_say_them() -> None:
         "1 h 0 min",
         "1 h 20 min",
     ]
+
+
+def test_the_card_says_what_the_scores_were_measured_on_and_who_chose_the_layer() -> None:
+    dev = MANIFEST["dev"] | {"pairs": 500, "decoded": 200, "beam": 1, "origin": "given", "overlap": 7}
+    alignment = MANIFEST["alignment"] | {"chosen": False}
+    card = model_card(CONFIG, MANIFEST | {"dev": dev, "alignment": alignment})
+    assert (
+        "On 500 development pairs, of which 7 are in the training text too; BLEU of the first 200, beam 1:"
+        in card
+    )
+    assert "The layer was set by the option `alignment.layer`." in card
