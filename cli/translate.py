@@ -94,6 +94,8 @@ def translate(
     """
     if texts == ["-"]:
         texts = None
+    if align_path == STDIN:
+        raise UsageError("--align-out - would mix links into the translations; give a file, or use --align")
     layout = _layout(format_, nbest, align=align)
     _check_paths(model, texts, input_path, [path for path in (output_path, align_path) if path])
     with open_source(texts or [], None if input_path == STDIN else input_path, strict=strict) as source:

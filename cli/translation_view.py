@@ -11,6 +11,7 @@ from nmt.corpus.words import UnitMode
 from nmt.files import atomic_file
 
 from .console import is_terminal, out
+from .lines import STDIN
 from .tables import draw_legend, draw_table, visible
 
 if TYPE_CHECKING:
@@ -19,8 +20,6 @@ if TYPE_CHECKING:
     from nmt.decoding import Hypothesis, Translation
 
 Format = Literal["text", "jsonl", "nbest"]
-
-STDOUT = Path("-")
 
 
 @dataclass(frozen=True)
@@ -89,7 +88,7 @@ class Sinks:
     """Where translations and alignments are written: stdout, or files that appear once they are whole."""
 
     def __init__(self, output_path: Path | None, align_path: Path | None) -> None:
-        self.output_path = None if output_path == STDOUT else output_path
+        self.output_path = None if output_path == STDIN else output_path
         self.align_path = align_path
         self.is_stdout = self.output_path is None
         self.output: BinaryIO = sys.stdout.buffer
