@@ -21,7 +21,7 @@ TINY: dict[str, dict[str, Any]] = {
     "training": {
         "threads": 1,
         "precision": "float32",
-        "batch_tokens": 256,
+        "batch_tokens": 160,
         "max_steps": 12,
         "eval_steps": 4,
         "report_steps": 3,
@@ -35,6 +35,7 @@ TIMES = {"seconds", "seconds_left", "tokens_per_second"}
 SERVER = """
 import json, os, sys
 from pathlib import Path
+import torch._dynamo  # by an optimiser at its first step; here it is done once for all children
 from nmt.config import from_dict
 from nmt.errors import NmtError
 from nmt.training import train
@@ -54,9 +55,9 @@ for line in sys.stdin:
 
 
 def reversed_pairs(num_pairs: int, *, seed: int = 1) -> list[Pair]:
-    """Sentences of two to seven syllables, and the same backwards."""
+    """Sentences of two to five syllables, and the same backwards."""
     generator = random.Random(seed)
-    sentences = [generator.choices(SYLLABLES, k=generator.randint(2, 7)) for _ in range(num_pairs)]
+    sentences = [generator.choices(SYLLABLES, k=generator.randint(2, 5)) for _ in range(num_pairs)]
     return [(" ".join(sentence), " ".join(reversed(sentence))) for sentence in sentences]
 
 

@@ -114,11 +114,10 @@ def learnt(large_corpus, tmp_path_factory):
         "model.positions=rotary",
         "model.dropout=0.0",
         "training.batch_tokens=512",
-        "training.max_steps=300",
-        "training.eval_steps=150",
+        "training.max_steps=250",
+        "training.eval_steps=125",
         "training.report_steps=50",
-        "training.warmup_steps=30",
-        "training.learning_rate=0.007",
+        "training.warmup_steps=20",
         "training.schedule=cosine",
     )
 
@@ -126,12 +125,12 @@ def learnt(large_corpus, tmp_path_factory):
 def test_it_learns_to_say_sentences_backwards(learnt) -> None:
     assert learnt.reports[-1].bleu > 90
     translator = Translator(load_model(learnt.model_dir, device="cpu", threads=1), learnt.config.decoding)
-    assert translator.translate(["ba ke lo mu ti"])[0].text == "ti mu lo ke ba"
+    assert translator.translate(["ba ke lo mu"])[0].text == "mu lo ke ba"
 
 
 def test_metrics_are_json_and_the_log_is_plain_lines(learnt) -> None:
     kinds = [record["report"] for record in learnt.metrics]
-    assert kinds == ["data", "start", *["step"] * 3, "eval", *["step"] * 3, "eval", "end"]
+    assert kinds == ["data", "start", *["step"] * 2, "eval", *["step"] * 3, "eval", "end"]
     assert learnt.metrics[-1]["bleu"] == learnt.reports[-1].bleu
     log = (learnt.model_dir / "train" / "log.txt").read_text(encoding="utf-8")
     assert log == "".join(f"{as_line(report)}\n" for report in learnt.reports)
@@ -142,14 +141,14 @@ def test_every_report_reads_well(learnt) -> None:
     lines = [as_line(report) for report in learnt.reports]
     assert lines[0] == "data: 1,000 of 1,000 pairs to train on, 20 development pairs"
     assert re.fullmatch(
-        r"training begins: 5\d,\d{3} parameters, CPU, 1 thread, float32; up to 300 steps", lines[1]
+        r"training begins: 5\d,\d{3} parameters, CPU, 1 thread, float32; up to 250 steps", lines[1]
     )
     assert re.fullmatch(
-        r"step 50/300  epoch 5  loss \d\.\d{3}  lr 6\.\d\de-03  [\d,]+ tokens/s  \d:\d\d, \d:\d\d left",
+        r"step 50/250  epoch 5  loss \d\.\d{3}  lr 9\.\d\de-03  [\d,]+ tokens/s  \d:\d\d, \d:\d\d left",
         lines[2],
     )
     assert re.fullmatch(
-        r"step 150  dev loss \d\.\d{3}  dev BLEU [\d.]+ \(nrefs:1\|.*\)  best so far", lines[5]
+        r"step 125  dev loss \d\.\d{3}  dev BLEU [\d.]+ \(nrefs:1\|.*\)  best so far", lines[4]
     )
     assert lines[-1].startswith("done: all planned steps were done; best at step ")
     assert re.search(r"; links are read from decoder layer 1; took \d:\d\d$", lines[-1])
@@ -166,7 +165,7 @@ def test_the_sample_is_a_development_sentence_with_its_links(learnt, large_corpu
 # It is stopped and goes on
 
 
-@pytest.mark.parametrize("question", [1, 4, 5, 6, 10, 14])
+@pytest.mark.parametrize("question", [1, 4, 6, 14])
 def test_a_run_that_was_stopped_ends_as_if_it_had_not_been(question, corpus, whole, tmp_path) -> None:
     """After step 1; in and after the evaluation of step 4; an epoch ends with step 5; at the very end."""
     model_dir = tmp_path / "model"
@@ -195,7 +194,7 @@ def test_resuming_says_from_where_and_keeps_what_was_measured(corpus, half_done,
     assert start.config.training.precision == "float32"
 
 
-@pytest.mark.parametrize("n", [1, 5, 12, 40, 75, 98, 130, 180, 230, 280, 305, 322])
+@pytest.mark.parametrize("n", [1, 12, 40, 75, 98, 130, 180, 240, 290, 320])
 def test_a_run_that_was_killed_ends_as_if_it_had_not_been(n, corpus, whole, killable, tmp_path) -> None:
     """At every n-th operation on a file; the next test takes all of them."""
     model_dir = tmp_path / "model"
@@ -413,12 +412,12 @@ def test_it_stops_after_so_many_epochs_having_counted_every_real_target_token(co
 
 
 def test_a_budget_is_kept_and_its_schedule_ends_with_it(large_corpus, tmp_path) -> None:
-    budget = ("training.budget=5", "training.max_steps=100000", "training.eval_steps=0")
+    budget = ("training.budget=4", "training.max_steps=100000", "training.eval_steps=0")
     done = large_corpus.train(tmp_path / "model", *budget, "training.report_steps=5")
     end, state = done.reports[-1], state_of(newest(done.model_dir / "train", "step")[-1])
     assert end.stopped in ("all planned steps were done", "the time was used up")
     overhead = state["setup_seconds"] + state["other_seconds"] / state["num_evaluations"]
-    assert 4 < end.seconds < 5 + 2 * overhead
+    assert 3 < end.seconds < 5 + 2 * overhead
     planned = [each.max_steps for each in done.of(StepReport)]
     assert len(set(planned)) > 1  # anew, as the pace shows
     assert end.step >= 0.9 * planned[-1]
