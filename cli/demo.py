@@ -12,7 +12,7 @@ from rich.rule import Rule
 
 from nmt.files import read_lines, write_json, write_text
 
-from .console import err, out, write_line
+from .console import err, messages, out, write_line
 from .options import JsonOption, QuietOption, ThreadsOption
 from .tables import draw_legend, draw_table
 from .training_session import run_training
@@ -117,7 +117,7 @@ def demo(
 
 
 def _say_heading(text: str, *, quiet: bool) -> None:
-    if not quiet:
+    if not quiet and not messages.as_json:
         err.print(Rule(text, align="left", style="dim"))
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.progress import Progress
 
-from .console import err, say
+from .console import err, is_watched, say
 from .lines import line_output
 from .options import BeamOption, DeviceOption, JsonOption, ModelOption, QuietOption, ThreadsOption
 from .score import (
@@ -85,7 +85,7 @@ def _translate(
     translator: "Translator", lines: list[str], *, keep: Callable[[str], None] | None, quiet: bool
 ) -> list[str]:
     hypotheses = []
-    with Progress(console=err, transient=True, disable=quiet or not err.is_terminal) as progress:
+    with Progress(console=err, transient=True, disable=quiet or not is_watched()) as progress:
         translations = translator.stream(lines)
         for translation in progress.track(translations, total=len(lines), description="translating"):
             hypotheses.append(translation.text)

@@ -126,7 +126,7 @@ def text_facts(path: Path) -> Facts:
     num_words = num_characters = num_lines = num_blank = longest = longest_line = 0
     invalid: list[int] = []
     with open_for_reading(path) as stream:
-        lines = decode_lines(stream, str(path), on_invalid="replace", on_replaced=invalid.append)
+        lines = decode_lines(stream, str(path), on_invalid="replace", on_mended=invalid.append)
         for num_lines, line in enumerate(lines, start=1):
             num_words += len(word_spans(line))
             num_characters += len(line)

@@ -50,7 +50,7 @@ def open_source(texts: list[str], path: Path | None, *, strict: bool) -> Iterato
     name, stream = (str(path), open_for_reading(path)) if path else ("stdin", _open_stdin())
     replaced: list[int] = []
     on_invalid: InvalidUtf8 = "error" if strict else "replace"
-    lines = decode_lines(stream, name, on_invalid=on_invalid, on_replaced=replaced.append)
+    lines = decode_lines(stream, name, on_invalid=on_invalid, on_mended=replaced.append)
     is_file = _is_regular_file(path, stream)
     # Something that may still be waited for stays open: closing it would wait too.
     with stream if path and is_file else nullcontext():

@@ -18,7 +18,7 @@ from nmt.errors import Interrupted, NmtError
 
 from .aer import aer
 from .align import align
-from .console import say
+from .console import Level, messages, say
 from .demo import demo
 from .evaluate import evaluate
 from .info import info
@@ -40,7 +40,11 @@ def _show_version(wanted: bool) -> None:
 
 @app.callback()
 def _nmt(
-    version: Annotated[
+    json_log: Annotated[
+        bool,
+        typer.Option("--json-log", metavar="", help="Messages on stderr as JSON lines, without progress."),
+    ] = False,
+    _version: Annotated[
         bool,
         typer.Option(
             "--version", metavar="", help="Show the version and exit.", callback=_show_version, is_eager=True
@@ -52,6 +56,7 @@ def _nmt(
     Example:
         nmt demo --out demo-model
     """
+    messages.as_json = json_log
 
 
 def _show_examples_last(group: typer.Typer) -> None:
@@ -81,6 +86,9 @@ def main(argv: Sequence[str] | None = None) -> None:
             # what is no terminal is a file or a program, and takes UTF-8 whatever the locale
             encoding = stream.encoding if stream.isatty() else "utf-8"
             stream.reconfigure(encoding=encoding, errors="backslashreplace")
+    if isinstance(sys.stdin, io.TextIOWrapper):
+        sys.stdin.reconfigure(errors="surrogateescape")  # a prompt mends what was typed
+    messages.as_json = False
     sys.exit(_run(argv))
 
 
@@ -100,22 +108,20 @@ def _run(argv: Sequence[str] | None) -> int:
     except KeyboardInterrupt:
         return 130
     except Interrupted as interrupted:
-        return _fail(str(interrupted), interrupted.exit_status)
+        return _fail(str(interrupted), interrupted.exit_status, level="info")
     except NmtError as error:
-        return _fail(f"error: {'; '.join([str(error), *_notes(error)])}", error.exit_status)
+        return _fail("; ".join([str(error), *_notes(error)]), error.exit_status)
     except OSError as error:
         place = error.filename or "standard output"
-        return _close_stdout(_fail(f"error: {place}: {error.strerror or error}", 74))
+        return _close_stdout(_fail(f"{place}: {error.strerror or error}", 74))
     except Exception as error:
         if isinstance(error.__context__, KeyboardInterrupt):
             return 130
         if (message := _usage_message(error)) is not None:
-            return _fail(f"error: {message}", 2) if message else 2
-        if (
-            isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"
-        ):  # the latter is torch's
-            return _fail("error: out of memory; try smaller batches or a smaller model", 75)
-        return _fail(f"error: internal error, please report it with {_write_log()}: {error!r}", 70)
+            return _fail(message, 2) if message else 2
+        if _is_out_of_memory(error):
+            return _fail("out of memory; try smaller batches or a smaller model", 75)
+        return _fail(f"internal error, please report it with {_write_log()}: {error!r}", 70)
 
 
 def _usage_message(error: Exception) -> str | None:
@@ -127,9 +133,17 @@ def _usage_message(error: Exception) -> str | None:
     return " ".join(format_message().split()) if format_message else None
 
 
-def _fail(message: str, exit_status: int) -> int:
+def _is_out_of_memory(error: Exception) -> bool:
+    if "torch" not in sys.modules:
+        return isinstance(error, MemoryError)
+    from nmt.hardware import is_out_of_memory
+
+    return is_out_of_memory(error)
+
+
+def _fail(message: str, exit_status: int, *, level: Level = "error") -> int:
     with suppress(OSError):
-        say(message, style="red" if message.startswith("error:") else "")
+        say(message, level=level)
     return exit_status
 
 

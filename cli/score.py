@@ -119,7 +119,7 @@ def _read_text(path: Path) -> Text:
     name = name_of(path)
     replaced: list[int] = []
     with nullcontext(sys.stdin.buffer) if path == STDIN else open_for_reading(path) as stream:
-        text = Text(name, list(decode_lines(stream, name, on_invalid="replace", on_replaced=replaced.append)))
+        text = Text(name, list(decode_lines(stream, name, on_invalid="replace", on_mended=replaced.append)))
     if replaced:
         found = f"invalid UTF-8 on {counted(len(replaced), 'line')}, first on line {replaced[0]}"
         warn(f"{name}: {found}; what is invalid counts as U+FFFD")

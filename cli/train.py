@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from nmt.config.presets import PresetName
+from nmt.files import InvalidUtf8
 
 from .console import say, write_line
 from .options import Device, JsonOption, QuietOption, SetOption
@@ -33,6 +34,13 @@ def train(
         typer.Option(metavar="FILE", help="Development text; without it some pairs are held out."),
     ] = None,
     dev_tgt: Annotated[str | None, typer.Option(metavar="FILE", help="Its translation.")] = None,
+    invalid_utf8: Annotated[
+        InvalidUtf8 | None,
+        typer.Option(
+            help="A line that is not UTF-8 is an error; skip drops the pair, replace mends it.",
+            show_default="error",
+        ),
+    ] = None,
     preset: Annotated[
         PresetName, typer.Option(help="Size of the model; auto: by the number of pairs.")
     ] = "auto",
@@ -72,6 +80,7 @@ def train(
         "data.tgt": tgt,
         "data.dev_src": dev_src,
         "data.dev_tgt": dev_tgt,
+        "data.invalid_utf8": invalid_utf8,
         "training.budget": parse_duration(budget) if budget else None,
         "training.device": device,
         "training.threads": threads,

@@ -22,7 +22,7 @@ from nmt.training.report import (
     clock,
 )
 
-from .console import err, say
+from .console import err, is_watched, say
 
 SHOWN_EVALUATIONS = 6
 WIDEST_BAR = 24
@@ -34,7 +34,7 @@ def watch(*, quiet: bool) -> Iterator[Callable[[Report], None]]:
     """What shows the reports of a run as they come."""
     if quiet:
         yield lambda _: None
-    elif err.is_terminal:
+    elif is_watched():
         picture = Picture()
         with Live(console=err, get_renderable=picture.draw, refresh_per_second=1) as live:
             picture.live = live

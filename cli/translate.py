@@ -1,7 +1,7 @@
 """`nmt translate`: lines of text in, their translations out, with word alignments if wanted."""
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, replace
 from itertools import count
@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from nmt.config import Config, from_dict, override, parse_override
-from nmt.errors import OutputError, UsageError
+from nmt.config import Config, OnLong, from_dict, override, parse_override
+from nmt.errors import DataError, OutputError, UsageError
 
-from .console import err, is_terminal, say, warn
+from .console import err, is_terminal, is_watched, say, warn
 from .line_source import LineSource, one_line, open_source
 from .lines import STDIN, counted
 from .options import (
@@ -31,7 +31,7 @@ from .translation_view import Format, Sinks, View
 if TYPE_CHECKING:
     from nmt.decoding import Translation, Translator
 
-MOST_SPLIT = 10  # lines that are named one by one when they are split
+MOST_LONG = 10  # lines that are named one by one when they are too long
 
 
 def translate(
@@ -79,6 +79,14 @@ def translate(
     strict: Annotated[
         bool, typer.Option("--strict", metavar="", help="Refuse invalid UTF-8, do not mend it.")
     ] = False,
+    on_long: Annotated[
+        OnLong | None,
+        typer.Option(
+            "--on-long",
+            help="A line longer than the model was trained for is translated in parts, cut off, or refused.",
+            show_default="the model's, usually split",
+        ),
+    ] = None,
     device: DeviceOption = "auto",
     threads: ThreadsOption = 0,
     quiet: QuietOption = False,
@@ -86,8 +94,7 @@ def translate(
 ) -> None:
     """Translate: each TEXT, or each line of a pipe or file, is one unit and gives one line.
 
-    Blank lines stay blank, lines that are too long are translated in parts. On a terminal without TEXT you
-    get a prompt; Ctrl-D ends it.
+    Blank lines stay blank. On a terminal without TEXT you get a prompt; Ctrl-D ends it.
 
     Example:
         nmt translate -m demo-model --align "Der Hund schläft im Garten."
@@ -105,7 +112,8 @@ def translate(
         from nmt.decoding import Translator
 
         loaded = load_model(model, device=device, threads=threads)
-        config = _configured(loaded.config, beam, length_penalty, set_ or [])
+        flags = {"beam_size": beam, "length_penalty": length_penalty, "on_long": on_long}
+        config = _configured(loaded.config, flags, set_ or [])
         loaded = replace(loaded, config=config)
         num_hypotheses = nbest or (config.decoding.beam_size if layout == "nbest" else 1)
         needs_links = align or align_path is not None
@@ -129,14 +137,11 @@ def _layout(wanted: Format | None, nbest: int | None, *, align: bool) -> Format:
     return layout
 
 
-def _configured(
-    config: Config, beam: int | None, length_penalty: float | None, overrides: Sequence[str]
-) -> Config:
+def _configured(config: Config, flags: Mapping[str, object], overrides: Sequence[str]) -> Config:
     for key, _ in map(parse_override, overrides):
         if not key.startswith(("decoding.", "alignment.")):
             raise UsageError(f"--set {key}: the model is trained; only decoding.* and alignment.* can be set")
-    flags = {"decoding.beam_size": beam, "decoding.length_penalty": length_penalty}
-    given = [f"{key}={value}" for key, value in flags.items() if value is not None]
+    given = [f"decoding.{key}={value}" for key, value in flags.items() if value is not None]
     return from_dict(override(asdict(config), [*overrides, *given]))
 
 
@@ -159,21 +164,24 @@ def _run(translator: "Translator", view: View, source: LineSource, sinks: Sinks,
     from nmt.decoding.windows import arrived_windows, full_windows
 
     windows = arrived_windows if source.is_waited_for else full_windows
-    start, number, num_split, num_unlinked = time.monotonic(), 0, 0, 0
-    is_watched = err.is_terminal and not quiet and not (sinks.is_stdout and is_terminal())
-    with _progress(shown=is_watched) as on_progress:
+    longest = translator.model.config.data.max_length
+    start, number, num_long, num_unlinked = time.monotonic(), 0, 0, 0
+    shows_progress = is_watched() and not quiet and not (sinks.is_stdout and is_terminal())
+    with _progress(shown=shows_progress) as on_progress:
         for window in windows(source.lines, translator.config.window):
-            for translation in translator.translate(window, on_progress=on_progress):
+            for translation in _translated(translator, window, source.name, number, on_progress):
                 sinks.write(translation, view, number)
                 number += 1
                 num_unlinked += translation.is_too_long_to_align
-                if translation.num_parts > 1:
-                    num_split += 1
-                    _tell_split(translation, translator, number, num_split)
+                if translation.num_pieces > longest:
+                    num_long += 1
+                    if num_long <= MOST_LONG:
+                        _warn_of_long(translation, number, longest)
             sinks.flush()
     sinks.explain()
-    if num_split > MOST_SPLIT:
-        warn(f"{num_split:,} lines were too long and translated in parts")
+    if num_long > MOST_LONG:
+        done = "cut off" if translator.config.on_long == "truncate" else "translated in parts"
+        warn(f"{num_long:,} lines were too long and {done}")
     if num_unlinked:
         warn(f"too long to align, without links: {counted(num_unlinked, 'line')}")
     source.warn_of_replaced()
@@ -197,6 +205,25 @@ def _converse(translator: "Translator", view: View, sinks: Sinks) -> None:
         sinks.flush()
 
 
+def _translated(
+    translator: "Translator",
+    window: Sequence[str],
+    name: str,
+    num_before: int,
+    on_progress: Callable[[int], None] | None,
+) -> "list[Translation]":
+    """Translations of a window of lines, `num_before` of which came before it."""
+    from nmt.decoding import LineTooLongError
+
+    try:
+        return translator.translate(window, on_progress=on_progress)
+    except LineTooLongError as error:
+        raise DataError(
+            f"{name}:{num_before + error.index + 1}: {error.num_pieces:,} pieces, expected at most "
+            f"{error.longest:,}; split the line, or give --on-long split"
+        ) from None
+
+
 @contextmanager
 def _progress(*, shown: bool) -> Iterator[Callable[[int], None] | None]:
     """A line on stderr that counts sentences, if somebody looks at it."""
@@ -218,8 +245,7 @@ def _speed(number: int, seconds: float, unit: str = "line") -> str:
     return f"{counted(number, unit)} in {seconds:.1f} s, {number / max(seconds, 1e-9):,.1f} {unit}s/s"
 
 
-def _tell_split(translation: "Translation", translator: "Translator", number: int, num_split: int) -> None:
-    if num_split <= MOST_SPLIT:
-        longest = translator.model.config.data.max_length
-        found, parts = translation.num_pieces, translation.num_parts
-        warn(f"line {number}: {found:,} pieces > max {longest}, split into {parts} parts")
+def _warn_of_long(translation: "Translation", number: int, longest: int) -> None:
+    parts = translation.num_parts
+    done = f"split into {parts} parts" if parts > 1 else "cut off there"
+    warn(f"line {number}: {translation.num_pieces:,} pieces > max {longest}, {done}")

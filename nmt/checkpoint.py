@@ -49,6 +49,13 @@ class TranslationModel:
         """Where the weights lie."""
         return self.network.tgt_embedding.weight.device
 
+    @property
+    def tokenizer_hash(self) -> str:
+        """SHA-256 of the tokenizer; of the hashes of both, where each language has its own."""
+        if self.src_tokenizer.hash == self.tgt_tokenizer.hash:
+            return self.src_tokenizer.hash
+        return hashlib.sha256(f"{self.src_tokenizer.hash}\n{self.tgt_tokenizer.hash}".encode()).hexdigest()
+
 
 def build_network(config: Config, src_tokenizer: Tokenizer, tgt_tokenizer: Tokenizer) -> Transformer:
     """A network with fresh weights for these vocabularies."""

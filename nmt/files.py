@@ -18,9 +18,13 @@ from typing import Any, BinaryIO, Literal, TypeVar, cast
 
 from nmt.errors import DataError, NmtError, OutputError, StorageError, UsageError
 
-InvalidUtf8 = Literal["error", "replace"]
+InvalidUtf8 = Literal["error", "replace", "skip"]
+"""A line that is not UTF-8 is an error, mended with U+FFFD, or read as `NOT_UTF8`."""
 Operation = Literal["create", "write", "fsync", "rename", "unlink"]
 T = TypeVar("T")
+
+NOT_UTF8 = "\udc80"
+"""Stands for a line that was skipped; no text that was decoded is equal to it."""
 
 BINARY_STARTS = {
     b"\x1f\x8b": "gzip; give the file the ending .gz",
@@ -72,11 +76,13 @@ def _open_zst(path: Path) -> BinaryIO:
     return io.BufferedReader(_ZstdReader(path.open("rb"), zstandard))
 
 
-def read_lines(path: Path, *, on_invalid: InvalidUtf8 = "error") -> Iterator[str]:
+def read_lines(
+    path: Path, *, on_invalid: InvalidUtf8 = "error", on_mended: Callable[[int], None] | None = None
+) -> Iterator[str]:
     """Lines of a UTF-8 file without their ends; only `\\n` ends a line, one `\\r` before it is dropped."""
     with open_for_reading(path) as stream:
         try:
-            yield from decode_lines(stream, str(path), on_invalid=on_invalid)
+            yield from decode_lines(stream, str(path), on_invalid=on_invalid, on_mended=on_mended)
         except _NotUtf8Error as error:
             num_more = sum(_invalid_byte(line) is not None for line in _raw_lines(stream, str(path)))
             raise DataError(f"{error} ({num_more + 1:,} such lines in the file)") from error
@@ -87,9 +93,9 @@ def decode_lines(
     name: str,
     *,
     on_invalid: InvalidUtf8 = "error",
-    on_replaced: Callable[[int], None] | None = None,
+    on_mended: Callable[[int], None] | None = None,
 ) -> Iterator[str]:
-    """Lines of an open stream as they arrive; `on_replaced` hears the number of a line mended with U+FFFD."""
+    """Lines of an open stream as they arrive; `on_mended` hears the number of each that was not UTF-8."""
     for number, raw in enumerate(_raw_lines(stream, name), start=1):
         line = raw.removesuffix(b"\n").removesuffix(b"\r")
         if number == 1:
@@ -104,9 +110,9 @@ def decode_lines(
             raise _NotUtf8Error(
                 f"{name}:{number}: byte 0x{line[position]:02X} at column {column} is not UTF-8"
             )
-        if on_replaced:
-            on_replaced(number)
-        yield line.decode(errors="replace")
+        if on_mended:
+            on_mended(number)
+        yield NOT_UTF8 if on_invalid == "skip" else line.decode(errors="replace")
 
 
 class _NotUtf8Error(DataError):

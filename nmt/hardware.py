@@ -1,4 +1,4 @@
-"""What this machine offers: a device, threads, memory that stays, and its faster precision."""
+"""What this machine offers: a device, threads, memory that stays, and how to tell that it ran out."""
 
 import ctypes
 import os
@@ -44,6 +44,11 @@ def keep_freed_memory() -> None:
     libc = ctypes.CDLL(None)
     libc.mallopt(mmap_max, 0)
     libc.mallopt(trim_threshold, 2**31 - 1)
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether less at a time may work: torch has a class for it on a GPU, but only a sentence on the CPU."""
+    return isinstance(error, torch.OutOfMemoryError | MemoryError) or "can't allocate memory" in str(error)
 
 
 def describe(device: torch.device) -> str:

@@ -131,6 +131,9 @@ def test_each_language_may_have_its_own_tokenizer(tied: str, tmp_path: Path) -> 
     found = load(tmp_path)
     assert_same(found, model)
     assert found.src_tokenizer.hash != found.tgt_tokenizer.hash
+    assert found.tokenizer_hash == model.tokenizer_hash
+    other = replace(found, tgt_tokenizer=found.src_tokenizer)
+    assert other.tokenizer_hash == found.src_tokenizer.hash != found.tokenizer_hash
     assert logits(found).size(-1) == found.tgt_tokenizer.vocab_size
 
 

@@ -80,7 +80,7 @@ def test_invalid_bytes_are_named_by_line_and_column(tmp_path: Path) -> None:
 def test_invalid_bytes_are_replaced_and_reported_on_request() -> None:
     numbers: list[int] = []
     stream = io.BytesIO(b"a\n\xe4b\nc\n")
-    assert list(files.decode_lines(stream, "-", on_invalid="replace", on_replaced=numbers.append)) == [
+    assert list(files.decode_lines(stream, "-", on_invalid="replace", on_mended=numbers.append)) == [
         "a",
         "�b",
         "c",

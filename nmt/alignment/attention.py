@@ -16,6 +16,7 @@ from nmt.alignment.merge import WordAlignment, keep_final_mark, matrix_links, wo
 from nmt.checkpoint import TranslationModel
 from nmt.corpus.words import Span, UnitMode, word_spans
 from nmt.errors import UsageError
+from nmt.hardware import is_out_of_memory
 from nmt.model import Transformer
 from nmt.tokenizer import BOS_ID, EOS_ID, PAD_ID, Pieces
 
@@ -108,11 +109,12 @@ def align_layers(
     limit = batch_tokens or model.config.decoding.batch_tokens
     while window := list(islice(stream, model.config.decoding.window)):
         encoded = [_encode(model, source, target) for source, target in window]
-        attention = _window_attention(model, encoded, layers, batch_tokens=limit, read=read)
+        attention = _window_attention(model.network, encoded, layers, batch_tokens=limit, read=read)
         for (source, target), (src, tgt), matrices in zip(window, encoded, attention, strict=True):
-            src_spans, tgt_spans = tuple(src.spans), tuple(tgt.spans)
+            spans = (tuple(src.spans), tuple(tgt.spans)) if matrices else ((), ())
             yield {
-                layer: Alignment(source, target, src_spans, tgt_spans, matrices[layer]) for layer in layers
+                layer: Alignment(source, target, *spans, matrices.get(layer, torch.zeros(0, 0)))
+                for layer in layers
             }
 
 
@@ -134,19 +136,38 @@ def _encode(model: TranslationModel, source: str, target: str) -> tuple[Pieces, 
 
 
 def _window_attention(
-    model: TranslationModel,
+    network: Transformer,
     encoded: list[tuple[Pieces, Pieces]],
     layers: Collection[int],
     *,
     batch_tokens: int,
     read: Read,
 ) -> list[dict[int, Tensor]]:
-    """Attention (T, S) of every pair and layer, computed in batches of similar length."""
-    matrices = [dict.fromkeys(layers, torch.zeros(0, 0)) for _ in encoded]
-    for batch in _batches(encoded, batch_tokens):
+    """Attention (T, S) of every pair and layer, computed in batches of similar length; {} if there is none.
+
+    Where memory runs out a batch is halved; a pair that does not even fit alone is left without.
+    """
+
+    def fill(batch: list[int]) -> None:
         src_ids, tgt_ids = [encoded[i][0].ids for i in batch], [encoded[i][1].ids for i in batch]
-        for i, by_layer in zip(batch, attend(model.network, src_ids, tgt_ids, layers, read), strict=True):
-            matrices[i] = by_layer
+        try:
+            for i, by_layer in zip(batch, attend(network, src_ids, tgt_ids, layers, read), strict=True):
+                matrices[i] = by_layer
+            return
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error):
+                raise
+        if len(batch) == 1:
+            logger.info(
+                "no links for a pair of %d and %d pieces: out of memory", *map(len, (*src_ids, *tgt_ids))
+            )
+            return
+        fill(batch[: len(batch) // 2])
+        fill(batch[len(batch) // 2 :])
+
+    matrices: list[dict[int, Tensor]] = [{} for _ in encoded]
+    for batch in _batches(encoded, batch_tokens):
+        fill(batch)
     return matrices
 
 

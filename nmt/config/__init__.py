@@ -7,6 +7,7 @@ from nmt.config.schema import (
     DataConfig,
     DecodingConfig,
     ModelConfig,
+    OnLong,
     TokenizerConfig,
     TrainingConfig,
 )
@@ -19,6 +20,7 @@ __all__ = [
     "DataConfig",
     "DecodingConfig",
     "ModelConfig",
+    "OnLong",
     "TokenizerConfig",
     "TrainingConfig",
     "from_dict",

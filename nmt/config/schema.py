@@ -5,6 +5,9 @@ from dataclasses import dataclass, field, fields
 from typing import Literal
 
 from nmt.errors import ConfigError
+from nmt.files import InvalidUtf8
+
+OnLong = Literal["split", "truncate", "error"]
 
 
 @dataclass(frozen=True)
@@ -23,6 +26,8 @@ class DataConfig:
     """Longest sentence in pieces, either side; longer: dropped in training, split in translation."""
     max_ratio: float = 6.0
     """Largest ratio between the two lengths in pieces, after adding 5 to both."""
+    invalid_utf8: InvalidUtf8 = "error"
+    """A line that is not UTF-8 is an error; `skip` drops the pair, `replace` mends it with U+FFFD."""
     remove_duplicates: bool = True
     """Drop a pair that occurred before, both sides equal."""
 
@@ -227,6 +232,8 @@ class DecodingConfig:
     """A hypothesis has at most max_length_ratio * source pieces + 20 pieces."""
     batch_tokens: int = 4096
     """Source pieces (padding included) times beam that are decoded together."""
+    on_long: OnLong = "split"
+    """A line of more than data.max_length pieces is translated in parts, cut off, or an error."""
     window: int = 4096
     """Lines read ahead and sorted by length."""
 

@@ -12,8 +12,10 @@ from torch import Tensor
 from nmt.config.schema import DataConfig
 from nmt.corpus.encoded import Encode, EncodedCorpus, encode_pairs
 from nmt.corpus.reading import Pair, ParallelText
+from nmt.files import NOT_UTF8
 
 BLANK = 0  # the number of a sentence with nothing in it
+UNREADABLE = 1  # of a line that is not UTF-8
 RATIO_OFFSET = 5  # added to both lengths, so that short pairs are not judged by a word more or less
 
 
@@ -36,6 +38,16 @@ class Fingerprints:
     def is_empty(self) -> Tensor:
         """Whether a side is blank, for each pair."""
         return (self.src == BLANK) | (self.tgt == BLANK)
+
+    @property
+    def is_unreadable(self) -> Tensor:
+        """Whether a side is not UTF-8, for each pair."""
+        return (self.src == UNREADABLE) | (self.tgt == UNREADABLE)
+
+    @property
+    def is_usable(self) -> Tensor:
+        """Whether there is text on both sides, for each pair."""
+        return ~(self.is_empty | self.is_unreadable)
 
     @property
     def is_repeated(self) -> Tensor:
@@ -83,11 +95,11 @@ def fingerprint(pairs: Iterable[Pair]) -> Fingerprints:
 def select_pairs(
     prints: Fingerprints, *, remove_duplicates: bool, held_out: Tensor | None = None
 ) -> Selection:
-    """Drop what can be told before pieces are known: empty sides, held-out sentences, duplicates.
+    """Drop what can be told before pieces are known: bad or empty sides, held-out sentences, duplicates.
 
     `held_out` holds the numbers of pairs; no sentence of theirs, of either side, stays in the selection.
     """
-    rules = [("empty side", prints.is_empty)]
+    rules = [("not UTF-8", prints.is_unreadable), ("empty side", prints.is_empty)]
     if held_out is not None:
         is_held_out = torch.zeros(len(prints), dtype=torch.bool)
         is_held_out[held_out] = True
@@ -132,6 +144,8 @@ def _apply(rules: Iterable[tuple[str, Tensor]], keep: Tensor) -> tuple[Tensor, C
 
 
 def _sentence_number(line: str) -> int:
+    if line == NOT_UTF8:
+        return UNREADABLE
     text = " ".join(line.split())
     if not text:
         return BLANK

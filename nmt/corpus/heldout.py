@@ -11,7 +11,7 @@ HELD_OUT_SHARE = 0.02
 
 def hold_out(prints: Fingerprints, *, seed: int) -> Tensor:
     """Numbers, ascending, of min(1,000, 2 %) of the distinct pairs, at least one, chosen by the seed."""
-    distinct = (~(prints.is_empty | prints.is_repeated)).nonzero().squeeze(1)
+    distinct = (prints.is_usable & ~prints.is_repeated).nonzero().squeeze(1)
     if len(distinct) < 2:
         return distinct[:0]
     num_held_out = min(MAX_HELD_OUT, max(1, int(HELD_OUT_SHARE * len(distinct))))

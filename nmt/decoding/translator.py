@@ -1,5 +1,6 @@
 """Translates lines of text: pieces, batches, search, text again, in the order of the lines."""
 
+import logging
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -13,13 +14,15 @@ from nmt.alignment.attention import Alignment, align_pairs
 from nmt.checkpoint import TranslationModel
 from nmt.config.schema import DecodingConfig
 from nmt.corpus.words import Span
-from nmt.decoding.memory import is_out_of_memory
 from nmt.decoding.search import Found, Rules, search
 from nmt.decoding.splitting import split_line
 from nmt.decoding.windows import full_windows
-from nmt.errors import ConfigError, ResourceError
+from nmt.errors import ConfigError, DataError, ResourceError
+from nmt.hardware import is_out_of_memory
 from nmt.model import Cache
-from nmt.tokenizer import BOS_ID, EOS_ID, PAD_ID, UNK_ID
+from nmt.tokenizer import BOS_ID, EOS_ID, PAD_ID, SPACE, UNK_ID
+
+logger = logging.getLogger(__name__)
 
 LINE_END_PIECES = ("<0x0A>", "<0x0D>")
 """Byte pieces that would end a line; never generated."""
@@ -53,7 +56,7 @@ class Translation:
     num_pieces: int = 0
     """Length of the source in pieces."""
     num_parts: int = 0
-    """Parts that were translated one by one: 0 of a blank line, more than 1 of one that is too long."""
+    """Parts that were translated one by one: 0 of a blank line, more than 1 of one that was split."""
     alignment: Alignment | None = None
     """Of the source and the best hypothesis, if it was asked for."""
 
@@ -66,6 +69,16 @@ class Translation:
     def is_too_long_to_align(self) -> bool:
         """Whether there is text on both sides, but no links were made."""
         return self.alignment is not None and bool(self.text) and not self.alignment.src_spans
+
+
+class LineTooLongError(DataError):
+    """A line has more pieces than the model was trained for, and that is to be an error."""
+
+    def __init__(self, index: int, num_pieces: int, longest: int) -> None:
+        super().__init__(f"line {index + 1}: {num_pieces:,} pieces, expected at most {longest:,}")
+        self.index = index  # from 0, among the lines that were given
+        self.num_pieces = num_pieces
+        self.longest = longest
 
 
 @dataclass(frozen=True)
@@ -108,9 +121,10 @@ class Translator:
     def translate(
         self, lines: Sequence[str], *, on_progress: Callable[[int], None] | None = None
     ) -> list[Translation]:
-        """Translations in the order of the lines; a blank line stays blank, one that is too long is split.
+        """Translations in the order of the lines; a blank line stays blank, `config.on_long` rules the long.
 
-        `on_progress` hears the number of sentences of every batch that is done.
+        `on_progress` hears the number of sentences of every batch that is done. Raises LineTooLongError
+        if long lines are errors, before anything is translated.
         """
         plans = self._plan(lines)
         found = iter(self._search_all([part for plan in plans for part in plan.parts], on_progress))
@@ -120,12 +134,18 @@ class Translator:
     def _plan(self, lines: Sequence[str]) -> list[_Plan]:
         texts = ["" if is_blank(line) else line for line in lines]
         encoded = self.model.src_tokenizer.encode_batch(texts)
-        return [self._plan_line(line, ids) for line, ids in zip(lines, encoded, strict=True)]
+        longest = self.model.config.data.max_length
+        if self.config.on_long == "error":
+            for index, ids in enumerate(encoded):
+                if len(ids) > longest:
+                    raise LineTooLongError(index, len(ids), longest)
+        return [self._plan_line(line, ids, longest) for line, ids in zip(lines, encoded, strict=True)]
 
-    def _plan_line(self, line: str, ids: list[int]) -> _Plan:
-        max_length = self.model.config.data.max_length
-        if len(ids) <= max_length:
-            return _Plan(line, [(0, len(line))], [ids], len(ids)) if ids else _Plan(line, [], [], 0)
+    def _plan_line(self, line: str, ids: list[int], max_length: int) -> _Plan:
+        if not ids:
+            return _Plan(line, [], [], 0)
+        if len(ids) <= max_length or self.config.on_long == "truncate":
+            return _Plan(line, [(0, len(line))], [ids[:max_length]], len(ids))
         tokenizer = self.model.src_tokenizer
         spans = split_line(line, lambda text: tokenizer.encode_with_spans(text).spans, max_length)
         parts = tokenizer.encode_batch([line[start:end] for start, end in spans])
@@ -145,19 +165,36 @@ class Translator:
         return found
 
     def _search(self, sources: list[list[int]]) -> list[list[Found]]:
-        """The hypotheses of a batch, in two halves where there is not enough memory for it."""
+        """The hypotheses of a batch, in two halves where memory runs out; so, at last, of a sentence."""
         try:
             return self._search_batch(sources)
         except (RuntimeError, MemoryError) as error:
             if not is_out_of_memory(error):
                 raise
-            if len(sources) == 1:
+            if len(sources) == 1 == len(sources[0]):
                 raise ResourceError(
-                    f"out of memory at batch 1: a sentence of {len(sources[0])} pieces does not fit; "
-                    "try a smaller beam"
+                    "out of memory: not even a single piece can be translated; try a smaller beam"
                 ) from error
-        middle = len(sources) // 2  # outside of the handler, where the error would keep the batch in memory
+        # outside of the handler, where the error would keep the batch in memory
+        if len(sources) == 1:
+            return [self._search_in_halves(sources[0])]
+        middle = len(sources) // 2
         return self._search(sources[:middle]) + self._search(sources[middle:])
+
+    def _search_in_halves(self, source: list[int]) -> list[Found]:
+        """The hypotheses of a sentence, cut at the word that begins nearest to its middle."""
+        logger.warning("out of memory: a sentence of %d pieces was translated in two halves", len(source))
+        middle = len(source) // 2
+        piece = self.model.src_tokenizer.piece
+        starts = (i for i in range(1, len(source)) if piece(source[i]).startswith(SPACE))
+        cut = min(starts, key=lambda i: abs(i - middle), default=middle)
+        [first], [second] = self._search([source[:cut]]), self._search([source[cut:]])
+        return [self._joined(*halves) for halves in zip(first, second, strict=False)]
+
+    def _joined(self, first: Found, second: Found) -> Found:
+        """Two hypotheses as one; each brings the probability of its own end."""
+        tokens, log_prob = [*first.tokens, *second.tokens], first.log_prob + second.log_prob
+        return Found(tokens, log_prob, self.rules.score(log_prob, len(tokens) + 2))
 
     @torch.inference_mode()
     def _search_batch(self, sources: list[list[int]]) -> list[list[Found]]:

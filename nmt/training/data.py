@@ -131,6 +131,7 @@ def prepare(config: Config, *, tokenizer_dir: Path | None = None) -> TrainingDat
         num_pairs=len(text),
         num_kept=clean.selection.num_kept,
         num_dev=len(dev.pairs),
+        num_mended=text.num_invalid if config.data.invalid_utf8 == "replace" else 0,
         dropped=dict(clean.selection.dropped),
         overlap=dev.overlap,
         dev_from=dev.origin,
@@ -156,7 +157,8 @@ def prepare(config: Config, *, tokenizer_dir: Path | None = None) -> TrainingDat
 
 def read_paths(data: DataConfig) -> ParallelText:
     """The training text; DataError if the files of a pair differ in their number of lines."""
-    return read_pairs([Path(path) for path in data.src], [Path(path) for path in data.tgt])
+    src_paths, tgt_paths = ([Path(path) for path in paths] for paths in (data.src, data.tgt))
+    return read_pairs(src_paths, tgt_paths, on_invalid=data.invalid_utf8)
 
 
 def data_hash(config: Config) -> str:
@@ -178,9 +180,10 @@ class _Dev:
 
 
 def _given_dev(config: Config, prints: Fingerprints) -> _Dev:
-    text = read_pairs([Path(config.data.dev_src)], [Path(config.data.dev_tgt)])
+    dev_src, dev_tgt = Path(config.data.dev_src), Path(config.data.dev_tgt)
+    text = read_pairs([dev_src], [dev_tgt], on_invalid=config.data.invalid_utf8)
     dev_prints = fingerprint(text)
-    pairs = list(text.select(~dev_prints.is_empty))
+    pairs = list(text.select(dev_prints.is_usable))
     if not pairs:
         raise DataError(f"{config.data.dev_src}: no pair with text on both sides; expected a development set")
     return _Dev(pairs, "given", overlap=num_overlapping(prints, dev_prints))

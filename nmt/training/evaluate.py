@@ -34,7 +34,7 @@ def translate_dev(
     """Translate `dev_sentences` of the development set as a user would; sample number 0, 1, …"""
     training = model.config.training
     pairs = data.dev_pairs[: training.dev_sentences]
-    decoding = replace(model.config.decoding, beam_size=training.dev_beam_size)
+    decoding = replace(model.config.decoding, beam_size=training.dev_beam_size, on_long="split")
     translations = Translator(model, decoding).translate([src for src, _ in pairs], on_progress=on_progress)
     hypotheses = [translation.text for translation in translations]
     (bleu,) = score(hypotheses, [[tgt for _, tgt in pairs]])

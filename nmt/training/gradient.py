@@ -7,8 +7,8 @@ import torch
 
 from nmt.config.schema import TrainingConfig
 from nmt.corpus.batching import Batch
-from nmt.decoding.memory import is_out_of_memory
 from nmt.errors import ResourceError
+from nmt.hardware import is_out_of_memory
 from nmt.model import Transformer
 from nmt.training.loss import batch_loss
 

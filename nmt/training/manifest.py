@@ -44,7 +44,7 @@ def facts_of_run(
             "held_out": data.held_out_lines,
             "hash": data.hash,
         },
-        "tokenizer_hash": model.src_tokenizer.hash,
+        "tokenizer_hash": model.tokenizer_hash,
         "training": training,
         "dev": {
             "bleu": {"score": progress.bleu, "signature": progress.signature},
@@ -76,7 +76,7 @@ def signature(model: TranslationModel, data: TrainingData) -> str:
     parts = {
         "nmt": __version__,
         "torch": torch.__version__,
-        "spm": model.src_tokenizer.hash[:8],
+        "spm": model.tokenizer_hash[:8],
         "cfg": config_hash[:8],
         "data": data.hash[:8],
         "seed": str(training.seed),

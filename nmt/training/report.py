@@ -17,6 +17,7 @@ class DataReport:
     num_pairs: int
     num_kept: int
     num_dev: int
+    num_mended: int  # lines with U+FFFD for what was not UTF-8
     dropped: dict[str, int]  # reason -> pairs
     overlap: int  # development pairs that are also in the training text
     dev_from: DevOrigin
@@ -148,6 +149,7 @@ def _data_line(report: DataReport) -> str:
     return (
         f"data: {report.num_kept:,} of {report.num_pairs:,} pairs to train on, {dev}"
         f"{f'; dropped: {dropped}' if dropped else ''}"
+        f"{f'; {report.num_mended:,} lines mended with U+FFFD' if report.num_mended else ''}"
     )
 
 

@@ -210,6 +210,26 @@ def test_pairs_that_are_too_long_are_left_without_links(
     assert "too long" in caplog.text
 
 
+def test_a_batch_without_enough_memory_is_halved_and_a_pair_that_does_not_fit_left_without_links(
+    toy_model: TranslationModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pairs = [("der", "the"), ("das Haus ist groß.", "the house is big."), ("der Hund", "the dog")]
+    expected = list(align_pairs(toy_model, pairs))
+    encode, longest = toy_model.network.encode, len(expected[1].src_spans)
+
+    def encode_few(src_tokens: torch.Tensor) -> torch.Tensor:
+        if len(src_tokens) > 1 or src_tokens.size(1) > longest:  # EOS counted
+            raise RuntimeError("DefaultCPUAllocator: can't allocate memory")
+        return encode(src_tokens)
+
+    monkeypatch.setattr(toy_model.network, "encode", encode_few)
+    found = list(align_pairs(toy_model, pairs))
+    assert found[1].src_spans == found[1].tgt_spans == ()
+    for one, other in ((found[0], expected[0]), (found[2], expected[2])):
+        assert one.words().links == other.words().links
+        torch.testing.assert_close(one.attention, other.attention)
+
+
 def test_words_are_merged_from_pieces_in_every_mode(toy_model: TranslationModel) -> None:
     (one,) = align_pairs(toy_model, [("das Haus ist groß.", "the house is big.")])
     assert len(one.words("punct").src_words) == 5

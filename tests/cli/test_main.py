@@ -1,9 +1,12 @@
 """Exit statuses, one-line errors, suggestions, and a help that does not load torch."""
 
+import json
+import logging
 import os
 import subprocess
 import sys
 from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -115,6 +118,21 @@ def test_a_long_message_is_not_broken_and_a_note_is_added(raising, run_nmt) -> N
     error.add_note("out.txt.part keeps 3 whole lines")
     raising(error)
     assert run_nmt().stderr == f"error: {'/a/path' * 30}; out.txt.part keeps 3 whole lines\n"
+
+
+def test_messages_are_json_lines_on_request(run_nmt, tmp_path: Path) -> None:
+    result = run_nmt("--json-log", "info", tmp_path / "größe.txt")
+    [line] = result.stderr.splitlines()
+    record = json.loads(line)
+    assert (result.exit_status, record["level"]) == (2, "error")
+    assert record["message"] == f"{tmp_path / 'größe.txt'}: no such file"
+    assert datetime.fromisoformat(record["time"]).tzinfo is not None
+    assert run_nmt("info", tmp_path / "größe.txt").stderr.startswith("error: ")  # and only then
+
+
+def test_what_the_library_warns_of_is_shown_as_a_warning(capsys: pytest.CaptureFixture[str]) -> None:
+    logging.getLogger("nmt.decoding.translator").warning("out of memory: %d pieces", 7)
+    assert capsys.readouterr().err == "warning: out of memory: 7 pieces\n"
 
 
 def test_an_interruption_that_was_handled_is_no_error(raising, run_nmt) -> None:

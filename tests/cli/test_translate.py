@@ -116,6 +116,28 @@ def test_a_line_that_is_too_long_is_told(translate: Run) -> None:
     assert "pieces > max 200, split into" in done.stderr
 
 
+LONG = lines_of("Ja!", "Der Hund schläft im Garten. " * 60, "Ja!")
+
+
+def test_a_line_that_is_too_long_is_cut_off_on_request(translate: Run) -> None:
+    done = translate("--on-long", "truncate", stdin=LONG)
+    assert len(done.lines) == 3
+    assert "pieces > max 200, cut off there" in done.stderr
+    assert len(done.lines[1]) < len(translate(stdin=LONG).lines[1])
+
+
+def test_a_line_that_is_too_long_is_refused_on_request(translate: Run, tmp_path: Path) -> None:
+    path, output = tmp_path / "in", tmp_path / "out"
+    path.write_text(LONG, encoding="utf-8")
+    output.write_text("as it was\n", encoding="utf-8")
+    done = translate("--on-long", "error", "-i", path, "-o", output, "--set", "decoding.window=1")
+    assert done.exit_status == 65
+    assert f"{path}:2: " in done.stderr
+    assert "expected at most 200; split the line, or give --on-long split" in done.stderr
+    assert output.read_text(encoding="utf-8") == "as it was\n"
+    assert (tmp_path / "out.part").read_text(encoding="utf-8").count("\n") == 1
+
+
 def test_links_are_appended_in_a_pipe(translate: Run) -> None:
     plain, aligned = translate(*SENTENCES), translate("--align", *SENTENCES)
     for text, line in zip(plain.lines, aligned.lines, strict=True):
@@ -251,7 +273,7 @@ def test_a_person_gets_a_prompt_and_a_table(tiny_model_dir: Path) -> None:
     assert "attention, decoder layer" in shown
     assert "Hund" in shown.partition("\n")[2]
     assert "no link" in shown
-    os.write(ours, b"Ja!\n")
+    os.write(ours, b"caf\xe9\n")  # not UTF-8
     assert "no link" not in read_until(ours, "> ")
     os.write(ours, b"\x04")  # Ctrl-D
     assert process.wait(WAIT) == 0
@@ -296,7 +318,7 @@ def read_until(terminal: int, end: str) -> str:
     while not text.decode(errors="ignore").endswith(end):
         assert select.select([terminal], [], [], WAIT)[0], f"only {text!r}"
         text += os.read(terminal, 4096)
-    return text.decode()
+    return text.decode(errors="replace")
 
 
 def test_a_reader_that_leaves_ends_the_program_quietly(

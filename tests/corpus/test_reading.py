@@ -8,6 +8,7 @@ import torch
 
 from nmt.corpus.reading import count_lines, read_pairs
 from nmt.errors import DataError, UsageError
+from nmt.files import NOT_UTF8
 
 
 def write(path: Path, text: str) -> Path:
@@ -28,7 +29,7 @@ def test_pairs_come_line_by_line_from_all_files_and_again(tmp_path: Path) -> Non
 
 @pytest.mark.parametrize(("text", "number"), [("", 0), ("\n", 1), ("a", 1), ("a\r\nb\x0b\n\n", 3)])
 def test_lines_are_counted_as_they_are_read(tmp_path: Path, text: str, number: int) -> None:
-    assert count_lines(write(tmp_path / "text", text)) == number
+    assert count_lines(write(tmp_path / "text", text)) == (number, 0)
 
 
 def test_counts_that_differ_are_named_before_anything_is_read(tmp_path: Path) -> None:
@@ -57,3 +58,7 @@ def test_bytes_that_are_no_text_are_named_with_their_place(tmp_path: Path) -> No
     text = read_pairs([path], [path])
     with pytest.raises(DataError, match=r"a:2: byte 0xFF at column 5 is not UTF-8"):
         list(text)
+    assert list(read_pairs([path], [path], on_invalid="replace")) == [("gut", "gut"), ("schl\ufffdecht",) * 2]
+    skipped = read_pairs([path], [path], on_invalid="skip")
+    assert list(skipped) == [("gut", "gut"), (NOT_UTF8, NOT_UTF8)]
+    assert (len(skipped), skipped.num_invalid) == (2, 2)

@@ -14,7 +14,7 @@ from torch import Tensor
 from nmt.alignment import align_pairs
 from nmt.checkpoint import TranslationModel
 from nmt.config import DecodingConfig
-from nmt.decoding import Translation, Translator, search
+from nmt.decoding import LineTooLongError, Translation, Translator, search
 from nmt.decoding.splitting import split_line
 from nmt.decoding.translator import is_blank, length_batches, without_line_ends
 from nmt.errors import ConfigError, ResourceError
@@ -167,6 +167,19 @@ def test_a_line_that_is_too_long_is_translated_in_parts(model: TranslationModel)
     assert whole.hypotheses[0].log_prob == pytest.approx(sum(log_probs), abs=1e-4)
 
 
+def test_a_line_that_is_too_long_is_cut_off_or_refused(model: TranslationModel) -> None:
+    data = replace(model.config.data, max_length=20)
+    short = replace(model, config=replace(model.config, data=data))
+    ids = model.src_tokenizer.encode(LINES[4])
+    assert len(ids) > 20
+    [cut] = translator(short, beam_size=1, on_long="truncate").translate([LINES[4]])
+    start = model.src_tokenizer.decode(ids[:20])
+    assert cut.text == translator(model, beam_size=1).translate([start])[0].text
+    assert (cut.num_pieces, cut.num_parts) == (len(ids), 1)
+    with pytest.raises(LineTooLongError, match=rf"line 2: {len(ids)} pieces, expected at most 20"):
+        translator(short, on_long="error").translate(["Ja!", LINES[4]])
+
+
 @pytest.mark.parametrize("error", [RuntimeError("DefaultCPUAllocator: can't allocate memory"), MemoryError()])
 def test_a_batch_without_enough_memory_is_halved(
     few_steps: Translator, monkeypatch: pytest.MonkeyPatch, error: Exception
@@ -185,14 +198,39 @@ def test_a_batch_without_enough_memory_is_halved(
     assert max(sizes) > 2 >= min(sizes)
 
 
-def test_one_sentence_without_enough_memory_is_an_error(
+def test_a_sentence_without_enough_memory_is_halved_between_words(
+    few_steps: Translator, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    encode, tokenizer = few_steps.model.network.encode, few_steps.model.src_tokenizer
+    line = LINES[0]
+    whole = tokenizer.encode(line)
+    seen: list[str] = []
+
+    def encode_short(src_tokens: Tensor) -> object:
+        if src_tokens.size(1) > len(whole):  # EOS counted: one piece less than the line has
+            raise MemoryError
+        seen.extend(tokenizer.decode(row.tolist()[:-1]) for row in src_tokens)
+        return encode(src_tokens)
+
+    monkeypatch.setattr(few_steps.model.network, "encode", encode_short)
+    [translation] = few_steps.translate([line])
+    first, second = seen
+    assert f"{first} {second}" == line
+    one, other = (few_steps.translate([half])[0] for half in (first, second))
+    assert translation.hypotheses[0].tokens == one.hypotheses[0].tokens + other.hypotheses[0].tokens
+    halves = one.hypotheses[0].log_prob + other.hypotheses[0].log_prob
+    assert translation.hypotheses[0].log_prob == pytest.approx(halves, abs=1e-4)
+    assert f"out of memory: a sentence of {len(whole)} pieces was translated in two halves" in caplog.text
+
+
+def test_a_piece_without_enough_memory_is_an_error(
     few_steps: Translator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(src_tokens: Tensor) -> object:
         raise torch.OutOfMemoryError(f"no room for {src_tokens.shape}")
 
     monkeypatch.setattr(few_steps.model.network, "encode", fail)
-    with pytest.raises(ResourceError, match="out of memory at batch 1: a sentence of"):
+    with pytest.raises(ResourceError, match="out of memory: not even a single piece"):
         few_steps.translate(LINES)
 
 

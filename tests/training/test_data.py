@@ -1,5 +1,7 @@
 """What is trained on: counted, held out, cut anew in every epoch, and never what it must not be."""
 
+from pathlib import Path
+
 import pytest
 import torch
 
@@ -37,6 +39,30 @@ def test_every_pair_is_kept_or_dropped_for_a_reason(make_corpus, pairs) -> None:
         "data: 30 of 35 pairs to train on, 3 development pairs, 2 of them also in the training text, which "
         "flatters the scores; dropped: empty side 2, duplicate 1, too long 1, length ratio 1"
     )
+
+
+@pytest.mark.parametrize("choice", ["error", "skip", "replace"])
+def test_a_line_that_is_not_utf8_is_an_error_or_skipped_or_mended(make_corpus, pairs, choice: str) -> None:
+    corpus = make_corpus([*dict.fromkeys(pairs(60))][:50])
+    path = Path(corpus.config().data.src[0])
+    lines = path.read_bytes().split(b"\n")
+    lines[6], lines[8] = b"ba \xff ke", b"\xfe"
+    path.write_bytes(b"\n".join(lines))
+    config = corpus.config(*HELD_OUT, f"data.invalid_utf8={choice}")
+    if choice == "error":
+        with pytest.raises(DataError, match=r":7: byte 0xFF at column 4 is not UTF-8 \(2 such lines"):
+            prepare(config)
+        return
+    prepared = prepare(config)
+    texts = [src for src, _ in prepared.text.select(prepared.selection.keep)] + [
+        src for src, _ in prepared.dev_pairs
+    ]
+    if choice == "skip":
+        assert prepared.report.dropped["not UTF-8"] == 2
+        assert all(text.isascii() for text in texts)
+    else:
+        assert {"ba \ufffd ke", "\ufffd"} <= set(texts)
+        assert "; 2 lines mended with U+FFFD" in as_line(prepared.report)
 
 
 def test_without_a_development_set_two_percent_are_held_out_by_the_seed(make_corpus, pairs) -> None:
