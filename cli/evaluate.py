@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.progress import Progress
 
 from .console import err, is_watched, say
 from .lines import line_output
@@ -84,6 +83,8 @@ def evaluate(
 def _translate(
     translator: "Translator", lines: list[str], *, keep: Callable[[str], None] | None, quiet: bool
 ) -> list[str]:
+    from rich.progress import Progress
+
     hypotheses = []
     with Progress(console=err, transient=True, disable=quiet or not is_watched()) as progress:
         translations = translator.stream(lines)

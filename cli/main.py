@@ -3,10 +3,7 @@
 import inspect
 import io
 import os
-import platform
 import sys
-import tempfile
-import traceback
 from collections.abc import Sequence
 from contextlib import suppress
 from typing import Annotated
@@ -160,6 +157,10 @@ def _close_stdout(exit_status: int) -> int:
 
 def _write_log() -> str:
     """Write the traceback of the error at hand into the temporary folder."""
+    import platform
+    import tempfile
+    import traceback
+
     with tempfile.NamedTemporaryFile(
         "w", prefix="nmt-error-", suffix=".log", delete=False, encoding="utf-8"
     ) as log:

@@ -4,8 +4,6 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .signals import SignalWatch
-
 if TYPE_CHECKING:
     from nmt.config.schema import Config
     from nmt.training.report import EndReport, Report
@@ -23,6 +21,7 @@ def run_training(
     from nmt.training import train
     from nmt.training.report import StartReport
 
+    from .signals import SignalWatch
     from .training_view import watch
 
     with SignalWatch() as signals, watch(quiet=quiet) as show:

@@ -2,14 +2,17 @@
 
 import io
 import os
+import shlex
+import socket
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 import pytest
+import typer
 
 from nmt.cli import main as program
 from nmt.config import Config, ModelConfig, TokenizerConfig
@@ -59,6 +62,19 @@ class Start(Protocol):
     ) -> subprocess.Popen[bytes]: ...
 
 
+@pytest.fixture(scope="session", autouse=True)
+def no_network() -> Iterator[None]:
+    """Nothing that runs in the process of the tests may connect to anywhere."""
+
+    def refuse(_: socket.socket, address: object) -> None:
+        raise AssertionError(f"a connection to {address}")
+
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("connect", "connect_ex"):
+            patch.setattr(socket.socket, name, refuse)
+        yield
+
+
 @pytest.fixture
 def run_nmt(monkeypatch: pytest.MonkeyPatch) -> Run:
     """`run_nmt("translate", "-m", model_dir, stdin="Hallo\\n")`, in this process."""
@@ -81,6 +97,26 @@ def run_nmt(monkeypatch: pytest.MonkeyPatch) -> Run:
         return Result(leaving.value.code, out.getvalue().decode(), err.getvalue().decode())
 
     return run
+
+
+@pytest.fixture
+def parse_nmt() -> Callable[[str], None]:
+    """Reads a command such as `echo a | nmt translate -m m > b` as the program does, without running it.
+
+    Raises the usage error that it would end with.
+    """
+
+    def parse(command_line: str) -> None:
+        words = shlex.split(command_line.rpartition("| ")[2], comments=True)
+        assert words[0] == "nmt", command_line
+        words = words[1 : next((i for i, word in enumerate(words) if word[0] in "<>"), None)]
+        command = typer.main.get_command(program.app)
+        context = command.make_context("nmt", words)
+        while hasattr(command, "resolve_command"):
+            name, command, words = command.resolve_command(context, [*context._protected_args, *context.args])
+            context = command.make_context(name, words, parent=context)
+
+    return parse
 
 
 @pytest.fixture

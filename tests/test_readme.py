@@ -1,4 +1,4 @@
-"""The README tells the truth about the files: each one with the first line of its docstring."""
+"""The README tells the truth about files, each with the first line of its docstring, and commands."""
 
 import ast
 import re
@@ -22,6 +22,24 @@ def test_every_module_is_in_the_tree_with_its_first_line(path: Path) -> None:
     assert docstring, f"{path} has no docstring"
     first_line = docstring.splitlines()[0]
     assert re.search(rf"^ *{re.escape(path.name)} +{re.escape(first_line)}$", README, re.MULTILINE)
+
+
+COMMANDS = re.findall(r"^nmt .*$", README, re.MULTILINE) + re.findall(r"\| `(nmt .+?)` \|", README)
+
+
+def test_the_readme_shows_every_command() -> None:
+    shown = {command.split()[1] for command in COMMANDS}
+    assert {path.stem for path in MODULES if path.parts[0] == "cli"} & shown >= {
+        "train",
+        "translate",
+        "align",
+    }
+    assert len(COMMANDS) > 15
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_of_the_readme_is_one(command: str, parse_nmt) -> None:
+    parse_nmt(command)
 
 
 def test_every_link_to_a_file_leads_to_one() -> None:

@@ -50,13 +50,25 @@ def test_the_version_is_shown(run_nmt) -> None:
 
 
 @pytest.mark.parametrize("command", HELPS, ids=" ".join)
-def test_every_help_ends_with_an_example_and_fits_80_columns(command: tuple[str, ...], run_nmt) -> None:
+def test_every_help_ends_with_an_example_and_fits_80_columns(
+    command: tuple[str, ...], run_nmt, parse_nmt
+) -> None:
     result = run_nmt(*command, "--help")
     assert result.exit_status == 0
     assert max(map(len, result.lines)) <= 80
     example = result.stdout.rpartition("Example:")[2]
     assert example.strip().startswith(("nmt ", "echo ", "cat ", "printf "))
     assert "╭" not in example
+    for line in example.strip().splitlines():
+        parse_nmt(line)
+
+
+@pytest.mark.parametrize(
+    "line", ["nmt translate --bem 5", "nmt trian --out m", "nmt tokenizer train --sise 9"]
+)
+def test_an_example_that_is_wrong_would_be_found(line: str, parse_nmt) -> None:
+    with pytest.raises(Exception, match=r"No such (option|command)"):
+        parse_nmt(line)
 
 
 def test_help_lists_every_command(run_nmt) -> None:
@@ -125,12 +137,15 @@ def test_messages_are_json_lines_on_request(run_nmt, tmp_path: Path) -> None:
     [line] = result.stderr.splitlines()
     record = json.loads(line)
     assert (result.exit_status, record["level"]) == (2, "error")
-    assert record["message"] == f"{tmp_path / 'größe.txt'}: no such file"
+    assert record["message"] == f"{tmp_path / 'größe.txt'}: no such file or folder"
     assert datetime.fromisoformat(record["time"]).tzinfo is not None
     assert run_nmt("info", tmp_path / "größe.txt").stderr.startswith("error: ")  # and only then
 
 
-def test_what_the_library_warns_of_is_shown_as_a_warning(capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_the_library_warns_of_is_shown_as_a_warning(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("nmt.cli.console.messages.as_json", False)
     logging.getLogger("nmt.decoding.translator").warning("out of memory: %d pieces", 7)
     assert capsys.readouterr().err == "warning: out of memory: 7 pieces\n"
 

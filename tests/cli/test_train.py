@@ -294,3 +294,30 @@ def test_on_a_terminal_there_is_a_picture(monkeypatch: pytest.MonkeyPatch) -> No
     for part in ("data: 59 of 60", "tokens/s", "dev BLEU", "best", "reference: ", "━", "now try: nmt"):
         assert part in text.decode()
     assert text.decode().count("\x1b[?25l") == text.decode().count("\x1b[?25h") == 1  # the cursor is back
+
+
+def test_a_configuration_may_hold_everything(run_nmt, folder) -> None:
+    data = '[data]\nsrc = ["a.de"]\ntgt = ["a.en"]\ndev_src = "a.de"\ndev_tgt = "a.en"\n'
+    (folder / "whole.toml").write_text(data + TINY)
+    done = run_nmt("train", "whole.toml", "--out", "model")
+    assert done.exit_status == 0, done.stderr
+    assert "60 development pairs, 60 of them also in the training text" in done.stderr
+    flags = run_nmt(*COMMAND[:-1], "other", "--dev-src", "a.de", "--dev-tgt", "a.en")
+    assert flags.exit_status == 0, flags.stderr
+    weights = [(folder / name / "model.safetensors").read_bytes() for name in ("model", "other")]
+    assert weights[0] == weights[1]
+
+
+@pytest.mark.parametrize(("choice", "exit_status"), [("error", 65), ("skip", 0), ("replace", 0)])
+def test_a_line_that_is_not_utf8_ends_it_unless_the_user_says_otherwise(
+    choice: str, exit_status: int, run_nmt, folder
+) -> None:
+    with (folder / "a.de").open("ab") as stream:
+        stream.write(b"ba \xff ke\n")
+    with (folder / "a.en").open("ab") as stream:
+        stream.write(b"BA KE\n")
+    done = run_nmt(*COMMAND, "--invalid-utf8", choice)
+    assert done.exit_status == exit_status
+    told = {"error": "a.de:61: byte 0xFF at column 4", "skip": "not UTF-8 1", "replace": "1 lines mended"}
+    assert told[choice] in done.stderr
+    assert (folder / "model").exists() == (choice != "error")

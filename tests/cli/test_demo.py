@@ -1,0 +1,52 @@
+"""`nmt demo --quick`: everything the demo shows, after seconds of training."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+LEGEND = "∅ no link"
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("demo")
+
+
+@pytest.fixture
+def demo(run_nmt, folder: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(folder)
+    monkeypatch.setenv("COLUMNS", "100")
+    return lambda *args: run_nmt("demo", "--quick", "--threads", "1", *args)
+
+
+def test_it_shows_scores_three_tables_and_what_to_try_next(demo, folder: Path, parse_nmt) -> None:
+    done = demo("--out", "one")
+    assert done.exit_status == 0, done.stderr
+    assert re.search(r"^BLEU \d+\.\d\d  nrefs:1\|case:mixed", done.stdout, re.MULTILINE)
+    assert re.search(r"^AER  \d\.\d\d\d  against gold links", done.stdout, re.MULTILINE)
+    assert [line.split()[0] for line in done.lines if re.match(r"\d+  \w", line)] == ["4", "18", "43"]
+    assert done.stdout.count(LEGEND) == 1
+    commands = [line.strip() for line in done.lines if line.startswith("  nmt ")]
+    assert len(commands) == 6
+    for command in commands:
+        parse_nmt(command)
+    assert (folder / "one" / "manifest.json").exists()
+
+
+def test_it_is_the_same_every_time(demo, folder: Path) -> None:
+    assert demo("--out", "two").exit_status == 0
+    one, two = (json.loads((folder / name / "summary.json").read_bytes()) for name in ("one", "two"))
+    assert one.keys() >= {"bleu", "aer", "seconds", "tokens_per_second", "model"}
+    for key in ("bleu", "aer", "alignment_layer", "steps"):
+        assert one[key] == two[key]
+    for name in ("model.safetensors", "test.hyp.en", "test.links"):
+        assert (folder / "one" / name).read_bytes() == (folder / "two" / name).read_bytes()
+
+
+def test_again_it_trains_no_more_and_says_the_same(demo, folder: Path) -> None:
+    before = json.loads((folder / "one" / "summary.json").read_bytes())
+    done = demo("--out", "one", "--json", "--quiet")
+    assert (done.exit_status, done.stderr) == (0, "")
+    assert json.loads(done.stdout) == before == json.loads((folder / "one" / "summary.json").read_bytes())
