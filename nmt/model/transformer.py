@@ -17,9 +17,7 @@ from nmt.model.cache import Cache, LayerCache
 from nmt.model.dropout import dropout
 from nmt.model.layers import DecoderLayer, EncoderLayer, FeedForward, make_norm
 from nmt.model.positions import Positions
-
-PAD_ID = 0
-"""Padding in every tensor of tokens."""
+from nmt.tokenizer import PAD_ID
 
 FIRST_CAPACITY = 32  # target positions that a cache holds before it grows by doubling
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from nmt.alignment.layer import MODEL1_PAIRS
 from nmt.checkpoint import SRC_TOKENIZER, TGT_TOKENIZER, TOKENIZER
 from nmt.config.presets import vocab_size
 from nmt.config.schema import Config, DataConfig, TrainingConfig
@@ -31,8 +32,6 @@ from nmt.files import sha256_file, write_bytes
 from nmt.hardware import num_usable_cores
 from nmt.tokenizer import Tokenizer, train_tokenizer
 from nmt.training.report import DataReport, DevOrigin
-
-MODEL1_PAIRS = 30_000  # given to the choice of the alignment layer
 
 
 @dataclass(frozen=True)
