@@ -199,7 +199,8 @@ def flat(config: Config) -> dict[str, Any]:
 
 
 def differences(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
-    """What differs, as in `model.d_model: 128 → 256`."""
+    """What differs, as in `model.d_model: 128 → 256`; what an older version did not know was its default."""
+    before = flat(Config()) | before
     return [
         f"{key}: {before.get(key)} → {now.get(key)}"
         for key in sorted({*before, *now})

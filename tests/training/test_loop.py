@@ -250,6 +250,16 @@ def test_another_option_is_refused_unless_it_is_allowed(corpus, half_done) -> No
     assert load_model(half_done, device="cpu", threads=1).config.training.label_smoothing == 0.2
 
 
+def test_a_run_of_a_version_that_had_fewer_options_is_resumed(corpus, half_done) -> None:
+    path = half_done / "train" / "run.json"
+    record = json.loads(path.read_bytes())
+    del record["requested"]["decoding.on_long"]
+    path.write_text(json.dumps(record))
+    with pytest.raises(ConfigError, match=r"other options: decoding.on_long: split → error; give"):
+        corpus.train(half_done, *SHAKY, "decoding.on_long=error")
+    assert corpus.train(half_done, *SHAKY).reports[-1].step == 12
+
+
 def test_other_text_and_another_tokenizer_are_refused(make_corpus, pairs, tmp_path) -> None:
     corpus = make_corpus(pairs(30))
     with pytest.raises(Interrupted):
