@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from nmt.config.schema import Config
+from nmt.config.schema import Config, OnLong
 
 COMPRESSED = (".gz", ".xz", ".zst")
 METRICS = {"bleu": "BLEU", "chrf": "chrF2", "ter": "TER"}
@@ -26,9 +26,15 @@ LIMITS = """\
   the scores say; names, numbers and rare words are the first to go wrong.
 - It can be fluent and wrong. Let someone who knows both languages read what matters.
 - It translates line by line and does not see the lines around.
-- A line of more than {max_length} pieces is split and its parts are translated one by one.
+- {long_lines}
 - A link of the word alignment says where the model looked, not that two words mean the same.
 - What is unfair or private in the training text can come out again."""
+
+LONG_LINES: dict[OnLong, str] = {
+    "split": "A line of more than {most} pieces is split and its parts are translated one by one.",
+    "truncate": "Of a line of more than {most} pieces only the first {most} are translated.",
+    "error": "A line of more than {most} pieces is refused.",
+}
 
 
 def model_card(config: Config, manifest: Mapping[str, Any]) -> str:
@@ -41,7 +47,7 @@ def model_card(config: Config, manifest: Mapping[str, Any]) -> str:
         "Data": _data(config, manifest.get("data", {})),
         "Model": _model(config, manifest),
         "Training": _training(config, manifest.get("training", {})),
-        "Limits": LIMITS.format(max_length=config.data.max_length),
+        "Limits": _limits(config),
         "Origin": _origin(manifest),
     }
     head = f"# Translation model: {src} to {tgt}\n\n{_summary(config, manifest)}"
@@ -158,6 +164,11 @@ def _training(config: Config, training: Mapping[str, Any]) -> str:
     }
     lines = [f"- {show(training[key])}" for key, show in shown.items() if training.get(key) is not None]
     return "\n".join([*lines, f"- seed {config.training.seed}; every option is in `config.toml`"])
+
+
+def _limits(config: Config) -> str:
+    long_lines = LONG_LINES[config.decoding.on_long].format(most=config.data.max_length)
+    return LIMITS.format(long_lines=long_lines)
 
 
 def _origin(manifest: Mapping[str, Any]) -> str:

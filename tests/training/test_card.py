@@ -1,6 +1,9 @@
 """The model card says what the configuration and the manifest know, and invents nothing."""
 
-from nmt.config import AlignmentConfig, Config, DataConfig, TokenizerConfig
+import pytest
+
+from nmt.config import AlignmentConfig, Config, DataConfig, DecodingConfig, TokenizerConfig
+from nmt.config.schema import OnLong
 from nmt.training.card import duration, languages, model_card
 
 CONFIG = Config(
@@ -85,3 +88,15 @@ def test_the_card_says_what_the_scores_were_measured_on_and_who_chose_the_layer(
         in card
     )
     assert "The layer was set by the option `alignment.layer`." in card
+
+
+@pytest.mark.parametrize(
+    ("on_long", "sentence"),
+    [
+        ("split", "- A line of more than 200 pieces is split and its parts are translated one by one.\n"),
+        ("truncate", "- Of a line of more than 200 pieces only the first 200 are translated.\n"),
+        ("error", "- A line of more than 200 pieces is refused.\n"),
+    ],
+)
+def test_the_card_says_what_becomes_of_a_long_line(on_long: OnLong, sentence: str) -> None:
+    assert sentence in model_card(Config(decoding=DecodingConfig(on_long=on_long)), {})
