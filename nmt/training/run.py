@@ -174,7 +174,8 @@ class Run:
         if differing:
             raise OutputError(
                 f"{self.model_dir} holds a finished model of another configuration "
-                f"({'; '.join(differing)}); --restart begins anew, or give another folder"
+                f"({'; '.join(differing)}), which can not be trained further here; "
+                "--restart replaces it by a new one, or give another folder"
             )
         return manifest
 
