@@ -64,7 +64,8 @@ class Run:
         foreign = [name for name in MODEL_FILES if (self.model_dir / name).exists()]
         if foreign:
             raise OutputError(
-                f"{self.model_dir}: holds {', '.join(foreign)}, but no model; give a folder of its own"
+                f"{self.model_dir}: holds {', '.join(foreign)}, which would be overwritten, but no model and "
+                "no run to resume; remove these files, or give another folder"
             )
 
     def begin(self, config: Config, tokenizer_hashes: list[str]) -> None:

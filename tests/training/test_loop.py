@@ -286,7 +286,7 @@ def test_a_finished_model_is_not_read_for_again_nor_overwritten(corpus, whole, t
         with pytest.raises(
             OutputError,
             match=r"finished model of another configuration \(training.max_steps: 12 → 90\), "
-            r"which can not be trained further here; --restart replaces it by a new one, or give another folder",
+            r"which can not be trained further here; --restart replaces it by a new one, or give another",
         ):
             corpus.train(model_dir, *SHAKY, "training.max_steps=90", allowed_changes=allowed)
     assert (model_dir / "model.safetensors").read_bytes() == whole.weights
@@ -305,10 +305,16 @@ def test_only_one_trainer_works_in_a_folder(corpus, half_done) -> None:
         corpus.train(half_done, *SHAKY)
 
 
-def test_files_of_somebody_else_are_not_overwritten(corpus, tmp_path) -> None:
-    (tmp_path / "README.md").write_text("mine")
-    with pytest.raises(OutputError, match=r"holds README.md, but no model; give a folder of its own"):
-        corpus.train(tmp_path)
+@pytest.mark.parametrize("restart", [False, True])
+def test_files_of_somebody_else_are_not_overwritten(corpus, tmp_path, restart: bool) -> None:
+    for name in ("README.md", "config.toml"):
+        (tmp_path / name).write_text("mine")
+    with pytest.raises(OutputError) as refused:
+        corpus.train(tmp_path, restart=restart)
+    assert str(refused.value) == (
+        f"{tmp_path}: holds config.toml, README.md, which would be overwritten, but no model and no run to "
+        "resume; remove these files, or give another folder"
+    )
     assert (tmp_path / "README.md").read_text() == "mine"
 
 
