@@ -137,7 +137,6 @@ class _Trainer:
         self.model = TranslationModel(
             config, self.data.src_tokenizer, self.data.tgt_tokenizer, network, manifest={}
         )
-        self.num_parts = self.training.accumulation
         self.num_batches = self.data.num_batches(self.training)
         self.state = TrainState(network, self.training, Progress(max_steps=self.training.max_steps))
         problems = self.state.load_newest(self.run.train_dir)
@@ -209,11 +208,12 @@ class _Trainer:
     def _step(self, batch: Batch) -> None:
         """One update from one batch."""
         state, progress, training = self.state, self.progress, self.training
-        gradient = compute_gradient(state.network, batch, training, num_parts=self.num_parts)
+        num_parts = max(training.accumulation, progress.num_parts)
+        gradient = compute_gradient(state.network, batch, training, num_parts=num_parts)
         norm = torch.nn.utils.clip_grad_norm_(state.network.parameters(), training.clip_norm or math.inf)
         progress.step += 1
         progress.num_tokens += batch.num_tokens
-        if gradient.num_parts > self.num_parts or gradient.num_left_out:
+        if gradient.num_parts > num_parts or gradient.num_left_out:
             self._say_what_did_not_fit(gradient, batch)
         if not math.isfinite(norm):
             self._skip_update()
@@ -250,7 +250,7 @@ class _Trainer:
                 f"{batch.tgt_out.size(1):,} target pieces do not fit into memory, not even alone; left out"
             )
         else:
-            self.num_parts = gradient.num_parts
+            self.progress.num_parts = gradient.num_parts
             text = (
                 f"a batch of {batch.num_tokens:,} tokens does not fit into memory; "
                 f"batches are computed in {gradient.num_parts} parts from here on"

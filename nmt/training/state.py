@@ -52,6 +52,7 @@ class Progress:
     signature: str = ""
     num_stale: int = 0  # evaluations since the best
     num_skipped: int = 0  # updates in a row skipped because the gradient was not finite
+    num_parts: int = 1  # in which a batch is computed at least, since memory ran out
 
     @property
     def seconds(self) -> float:

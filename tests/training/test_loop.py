@@ -216,6 +216,19 @@ def test_a_run_may_be_killed_at_any_operation_on_a_file(corpus, whole, killable,
     assert n > 300
 
 
+def test_what_did_not_fit_into_memory_is_remembered(corpus, tmp_path, monkeypatch) -> None:
+    """A batch in other parts draws other dropout, so that they belong to the state."""
+    fail_above(monkeypatch, 60)
+    whole = corpus.train(tmp_path / "whole", *SHAKY)
+    notes = [note.text for note in whole.of(NoteReport)]
+    assert [note.endswith("batches are computed in 4 parts from here on") for note in notes] == [True]
+    with pytest.raises(Interrupted):
+        corpus.train(tmp_path / "model", *SHAKY, stop_signal=stop_at(7))
+    resumed = corpus.train(tmp_path / "model", *SHAKY)
+    assert not resumed.of(NoteReport)
+    assert_same(resumed, whole)
+
+
 # What it finds damaged, changed, finished, or in use
 
 
@@ -366,6 +379,18 @@ def spoil_gradients(monkeypatch: pytest.MonkeyPatch, *, first: int, last: int) -
         return loss
 
     monkeypatch.setattr(gradient, "batch_loss", spoilt)
+
+
+def fail_above(monkeypatch: pytest.MonkeyPatch, most: int) -> None:
+    """Let memory end, after the work was done, for batches of more than so many tokens."""
+
+    def limited(network, batch, **options) -> BatchLoss:
+        loss = batch_loss(network, batch, **options)
+        if batch.num_tokens > most:
+            raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes")
+        return loss
+
+    monkeypatch.setattr(gradient, "batch_loss", limited)
 
 
 @pytest.mark.parametrize(
