@@ -34,12 +34,12 @@ from nmt.training.data import TrainingData, data_hash, prepare
 from nmt.training.evaluate import averaged, dev_loss, translate_dev
 from nmt.training.gradient import Gradient, compute_gradient
 from nmt.training.lock import locked
-from nmt.training.manifest import facts_of_run
+from nmt.training.manifest import facts_of_run, signature
 from nmt.training.optimizer import learning_rate
 from nmt.training.plan import SHARE_AT_END, freeze, is_open, replan
 from nmt.training.report import EndReport, EvalReport, NoteReport, Report, StartReport, StepReport, as_line
 from nmt.training.run import CARD, LOG, METRICS, Run, flat
-from nmt.training.state import Progress, TrainState
+from nmt.training.state import Origin, Progress, TrainState
 
 MOST_SKIPPED = 10  # updates in a row without a finite gradient before training gives up
 BYTES_PER_PARAMETER = 20  # of a checkpoint (weights, average, two moments) and of the best model
@@ -131,14 +131,15 @@ class _Trainer:
             self.run.check_tokenizers(hashes)
         else:
             self.data.save_tokenizers(self.run.train_dir)
-        self.run.begin(config, hashes)
+        config_hashes = self.run.begin(config, hashes)
         torch.manual_seed(config.training.seed)  # measuring drew random numbers
         self.config, self.training = config, config.training
         self.model = TranslationModel(
             config, self.data.src_tokenizer, self.data.tgt_tokenizer, network, manifest={}
         )
         self.num_batches = self.data.num_batches(self.training)
-        self.state = TrainState(network, self.training, Progress(max_steps=self.training.max_steps))
+        origin = Origin(self.model.tokenizer_hash, config_hashes, signature(self.model, self.data))
+        self.state = TrainState(network, self.training, Progress(max_steps=self.training.max_steps), origin)
         problems = self.state.load_newest(self.run.train_dir)
         self.run.forget_after(self.progress.step)
         if not self._best_dir().exists():  # somebody removed it: let the next evaluation find another one

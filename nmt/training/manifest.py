@@ -7,6 +7,7 @@ import torch
 
 from nmt import __version__
 from nmt.checkpoint import TranslationModel
+from nmt.config.schema import Config
 from nmt.config.toml import to_toml
 from nmt.hardware import describe
 from nmt.training.data import TrainingData
@@ -71,16 +72,20 @@ def facts_of_run(
 
 def signature(model: TranslationModel, data: TrainingData) -> str:
     """One line that tells runs apart: versions, tokenizer, options, text, seed, device, precision."""
-    config_hash = hashlib.sha256(to_toml(model.config).encode()).hexdigest()
     training = model.config.training
     parts = {
         "nmt": __version__,
         "torch": torch.__version__,
         "spm": model.tokenizer_hash[:8],
-        "cfg": config_hash[:8],
+        "cfg": config_hash(model.config)[:8],
         "data": data.hash[:8],
         "seed": str(training.seed),
         "dev": describe(model.device),
         "prec": training.precision,
     }
     return "|".join(f"{key}:{value}" for key, value in parts.items())
+
+
+def config_hash(config: Config) -> str:
+    """SHA-256 of a configuration as it is written."""
+    return hashlib.sha256(to_toml(config).encode()).hexdigest()

@@ -23,6 +23,7 @@ from nmt.config.toml import load_config, to_toml
 from nmt.errors import ConfigError, DataError, ModelError, OutputError, StorageError
 from nmt.files import remove_dir, remove_file, write_bytes, write_json, write_text
 from nmt.training.lock import LOCK
+from nmt.training.manifest import config_hash
 
 RUN = "run.json"
 METRICS = "metrics.jsonl"
@@ -68,11 +69,20 @@ class Run:
                 "no run to resume; remove these files, or give another folder"
             )
 
-    def begin(self, config: Config, tokenizer_hashes: list[str]) -> None:
-        """Record a run with its frozen configuration."""
+    def begin(self, config: Config, tokenizer_hashes: list[str]) -> tuple[str, ...]:
+        """Record a run with its frozen configuration; the hashes of all it has had, this one the last."""
+        now = config_hash(config)
+        before = self._record()["configs"] if self.is_begun else []
+        config_hashes = [*(each for each in before if each != now), now]
         write_text(self.model_dir / CONFIG, to_toml(config))
-        record = {"requested": self.requested, "data_hash": self.data_hash, "tokenizers": tokenizer_hashes}
+        record = {
+            "requested": self.requested,
+            "data_hash": self.data_hash,
+            "tokenizers": tokenizer_hashes,
+            "configs": config_hashes,
+        }
         write_json(self.train_dir / RUN, record)
+        return tuple(config_hashes)
 
     def resume(self, config: Config, allowed: Collection[str]) -> Config:
         """The frozen configuration of the run, if the same is asked for now, but for the `allowed` keys.
@@ -183,8 +193,8 @@ class Run:
     def _record(self) -> dict[str, Any]:
         path = self.train_dir / RUN
         try:
-            record = json.loads(path.read_bytes())
-            return {key: record[key] for key in ("requested", "data_hash", "tokenizers")}
+            record = {"configs": []} | json.loads(path.read_bytes())  # older versions wrote no configs
+            return {key: record[key] for key in ("requested", "data_hash", "tokenizers", "configs")}
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise ModelError(f"{path}: damaged: {error}; --restart begins anew") from error
 

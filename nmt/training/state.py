@@ -1,6 +1,7 @@
 """The whole state of a run, saved as a checkpoint folder and restored to the bit."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -65,14 +66,45 @@ class Progress:
         return self.num_tokens / max(self.train_seconds, 1e-9)
 
 
+@dataclass(frozen=True)
+class Origin:
+    """What run a checkpoint is of."""
+
+    tokenizer_hash: str
+    config_hashes: tuple[str, ...]  # of every configuration that the run has had, that of now the last
+    signature: str
+
+    def facts(self) -> dict[str, str]:
+        """What stands in the manifest of a checkpoint."""
+        return {
+            "tokenizer_hash": self.tokenizer_hash,
+            "config_hash": self.config_hashes[-1],
+            "signature": self.signature,
+        }
+
+    def check(self, manifest: Mapping[str, Any], path: Path) -> None:
+        """ModelError if a checkpoint says that it is of another run."""
+        expected = {"tokenizer_hash": (self.tokenizer_hash,), "config_hash": self.config_hashes}
+        for name, hashes in expected.items():
+            found = manifest.get(name)
+            if found is not None and found not in hashes:
+                raise ModelError(
+                    f"{path}: is of another run: its {name.replace('_', ' ')} is {found[:12]}, "
+                    f"expected {hashes[-1][:12]}"
+                )
+
+
 class TrainState:
     """Network, moving average, optimiser, random numbers and progress."""
 
-    def __init__(self, network: Transformer, config: TrainingConfig, progress: Progress) -> None:
+    def __init__(
+        self, network: Transformer, config: TrainingConfig, progress: Progress, origin: Origin
+    ) -> None:
         self.network = network
         self.optimizer = make_optimizer(network, config)
         self.average = MovingAverage(network, config.ema_decay)
         self.progress = progress
+        self.origin = origin
 
     def save(self, train_dir: Path, *, keep: int) -> None:
         """Write checkpoint `step-N` unless it is there, then remove the oldest beyond `keep`.
@@ -89,8 +121,8 @@ class TrainState:
             remove_dir(old)
 
     def load(self, path: Path) -> None:
-        """Restore a checkpoint folder; ModelError if anything in it is damaged."""
-        read_manifest(path)
+        """Restore a checkpoint folder; ModelError if anything in it is damaged or of another run."""
+        self.origin.check(read_manifest(path), path)
         parts = {part: load_tensors(path / f"{part}.safetensors") for part in PARTS}
         facts = json.loads((path / "state.json").read_text(encoding="utf-8"))
         load_weights(self.network, parts["weights"], name=str(path))
@@ -105,9 +137,9 @@ class TrainState:
             raise ModelError(f"{path}: written by another version of nmt: {error}") from error
 
     def load_newest(self, train_dir: Path) -> list[str]:
-        """Restore the newest checkpoint that is whole; returns what was wrong with newer ones.
+        """Restore the newest checkpoint that can be used; returns what was wrong with newer ones.
 
-        Raises ModelError if there are checkpoints and none is whole.
+        Raises ModelError if there are checkpoints and none can be used.
         """
         problems: list[str] = []
         for path in reversed(newest(train_dir, "step")):
@@ -115,7 +147,7 @@ class TrainState:
                 self.load(path)
                 return problems
             except ModelError as error:
-                problems.append(f"checkpoint {path.name} is damaged ({str(error).partition('; ')[0]})")
+                problems.append(f"checkpoint {path.name} can not be used ({str(error).partition('; ')[0]})")
         if problems:
             raise ModelError(f"{train_dir}: {'; '.join(problems)}; --restart begins anew")
         return problems
@@ -138,7 +170,7 @@ class TrainState:
         facts["best_value"] = str(self.progress.best_value)  # JSON knows no infinity
         write_json(folder / "state.json", facts)
         names = (*(f"{part}.safetensors" for part in PARTS), "state.json")
-        write_manifest(folder, names, {"step": self.progress.step})
+        write_manifest(folder, names, {"step": self.progress.step, **self.origin.facts()})
 
     def _refuse_infinite(self) -> None:
         tensors = {**self.average.state(), **dict(self.network.named_parameters())}

@@ -236,15 +236,37 @@ def test_a_damaged_checkpoint_gives_way_to_the_one_before(corpus, whole, half_do
     damage(half_done / "train" / "step-6")
     resumed = corpus.train(half_done, *SHAKY)
     (note,) = resumed.of(NoteReport)
-    assert note.text.startswith("checkpoint step-6 is damaged")
+    assert note.text.startswith("checkpoint step-6 can not be used (")
     assert note.text.endswith("using step 4")
     assert_same(resumed, whole)
+
+
+def test_a_checkpoint_of_another_run_gives_way_too(corpus, whole, half_done, tmp_path) -> None:
+    other = corpus.train(tmp_path / "other", *SHAKY, "training.seed=2")
+    shutil.copytree(other.model_dir / "train" / "step-12", half_done / "train" / "step-12")
+    resumed = corpus.train(half_done, *SHAKY)
+    (note,) = resumed.of(NoteReport)
+    assert re.search(r"step-12: is of another run: its config hash is \w{12}, expected ", note.text)
+    assert note.text.endswith("using step 6")
+    assert_same(resumed, whole)
+
+
+def test_the_checkpoints_of_one_run_remain_its_own_though_an_option_changes(corpus, half_done) -> None:
+    changed = (*SHAKY, "training.max_steps=14", "model.dropout=0.1")
+    allowed = ["training.max_steps", "model.dropout"]
+    with pytest.raises(Interrupted):
+        corpus.train(half_done, *changed, allowed_changes=allowed, stop_signal=stop_at(1))
+    damage(half_done / "train" / "step-7")
+    resumed = corpus.train(half_done, *SHAKY, allowed_changes=allowed)
+    assert resumed.of(StartReport)[0].step == 6
 
 
 def test_with_all_checkpoints_damaged_it_lists_them_and_stops(corpus, half_done) -> None:
     for checkpoint in newest(half_done / "train", "step"):
         damage(checkpoint)
-    with pytest.raises(ModelError, match=r"step-6 is damaged .*step-4 is damaged .*--restart begins anew"):
+    with pytest.raises(
+        ModelError, match=r"step-6 can not be used .*step-4 can not be used .*--restart begins anew"
+    ):
         corpus.train(half_done, *SHAKY)
     assert len(newest(half_done / "train", "step")) == 2
 

@@ -1,22 +1,26 @@
 """A checkpoint holds all of the state, to the bit, and refuses what is not whole."""
 
+import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 
-from nmt.checkpoint import newest
+from nmt.checkpoint import newest, read_manifest, write_manifest
 from nmt.config import ModelConfig, TrainingConfig
 from nmt.errors import DivergedError, ModelError
 from nmt.model import Transformer
-from nmt.training.state import Progress, TrainState
+from nmt.training.state import Origin, Progress, TrainState
+
+ORIGIN = Origin(tokenizer_hash="ab12", config_hashes=("cd34", "ef56"), signature="nmt:0.1.0|seed:1")
 
 
-def fresh_state(seed: int) -> TrainState:
+def fresh_state(seed: int, origin: Origin = ORIGIN) -> TrainState:
     torch.manual_seed(seed)
     config = ModelConfig(encoder_layers=1, decoder_layers=1, d_model=8, d_ff=16, num_heads=2)
     network = Transformer(config, src_vocab_size=9, tgt_vocab_size=9)
-    return TrainState(network, TrainingConfig(learning_rate=0.1), Progress(max_steps=99))
+    return TrainState(network, TrainingConfig(learning_rate=0.1), Progress(max_steps=99), origin)
 
 
 def update(state: TrainState) -> None:
@@ -105,6 +109,56 @@ def test_every_part_is_checked(tmp_path: Path, name: str) -> None:
     data[-1] ^= 1
     part.write_bytes(data)
     with pytest.raises(
-        ModelError, match=rf"step-1 is damaged \(.*{name}.safetensors: damaged.*--restart begins anew"
+        ModelError, match=rf"step-1 can not be used \(.*{name}.safetensors: damaged.*--restart begins anew"
     ):
         fresh_state(2).load_newest(tmp_path)
+
+
+def test_a_checkpoint_says_what_run_it_is_of(tmp_path: Path) -> None:
+    fresh_state(1).save(tmp_path, keep=2)
+    facts = read_manifest(tmp_path / "step-0")
+    assert (
+        facts
+        | {
+            "step": 0,
+            "tokenizer_hash": "ab12",
+            "config_hash": "ef56",
+            "signature": "nmt:0.1.0|seed:1",
+        }
+        == facts
+    )
+
+
+@pytest.mark.parametrize(
+    ("other", "message"),
+    [
+        (replace(ORIGIN, tokenizer_hash="ffff"), "tokenizer hash is ffff, expected ab12"),
+        (replace(ORIGIN, config_hashes=("ffff",)), "config hash is ffff, expected ef56"),
+    ],
+)
+def test_a_checkpoint_of_another_run_gives_way_to_the_one_before(
+    other: Origin, message: str, tmp_path: Path
+) -> None:
+    state, stranger = fresh_state(1), fresh_state(2, other)
+    state.save(tmp_path, keep=2)
+    update(stranger)
+    stranger.save(tmp_path, keep=2)
+    resumed = fresh_state(3)
+    (problem,) = resumed.load_newest(tmp_path)
+    assert problem == (
+        f"checkpoint step-1 can not be used ({tmp_path / 'step-1'}: is of another run: its {message})"
+    )
+    assert resumed.progress.step == 0
+
+
+def test_a_checkpoint_from_before_an_option_was_changed_is_used(tmp_path: Path) -> None:
+    fresh_state(1, replace(ORIGIN, config_hashes=("cd34",), signature="nmt:0.0.9")).save(tmp_path, keep=2)
+    assert fresh_state(2).load_newest(tmp_path) == []
+
+
+def test_a_checkpoint_that_does_not_say_what_it_is_of_is_used(tmp_path: Path) -> None:
+    fresh_state(1).save(tmp_path, keep=2)
+    folder = tmp_path / "step-0"
+    names = tuple(json.loads((folder / "manifest.json").read_bytes())["files"])
+    write_manifest(folder, names, {"step": 0})
+    assert fresh_state(2).load_newest(tmp_path) == []
