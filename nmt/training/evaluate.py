@@ -44,7 +44,9 @@ def translate_dev(
 
 
 @torch.no_grad()
-def dev_loss(model: TranslationModel, data: TrainingData) -> float:
+def dev_loss(
+    model: TranslationModel, data: TrainingData, *, on_progress: Callable[[int], None] = lambda _: None
+) -> float:
     """Negative log-likelihood of the development set, nats per target token."""
     nll, num_tokens = 0.0, 0
     for batch in data.dev_batches(model.device, model.config.training.batch_tokens):
@@ -57,6 +59,7 @@ def dev_loss(model: TranslationModel, data: TrainingData) -> float:
         )
         nll += float(loss.nll)
         num_tokens += loss.num_tokens
+        on_progress(len(batch.src_tokens))
     return nll / num_tokens
 
 

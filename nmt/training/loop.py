@@ -59,7 +59,8 @@ def train(
 ) -> EndReport:
     """Train a model into a folder, or go on where an earlier call was stopped.
 
-    `stop_signal` is asked after every step; a number other than zero saves and raises Interrupted with it.
+    `stop_signal` is asked after every step, while evaluating and before the model is written; a number other
+    than zero saves and raises Interrupted with it.
     `allowed_changes` names options, as `training.max_steps`, that may differ from the run that is resumed.
     Raises DataError, ConfigError, OutputError, DivergedError and StorageError; what was saved stays whole.
     """
@@ -141,7 +142,9 @@ class _Trainer:
         origin = Origin(self.model.tokenizer_hash, config_hashes, signature(self.model, self.data))
         self.state = TrainState(network, self.training, Progress(max_steps=self.training.max_steps), origin)
         problems = self.state.load_newest(self.run.train_dir)
-        self.run.forget_after(self.progress.step)
+        self.run.forget_after(
+            self.progress.step, is_evaluated=self.progress.evaluated_step == self.progress.step
+        )
         if not self._best_dir().exists():  # somebody removed it: let the next evaluation find another one
             self.progress.best_value, self.progress.evaluated_step = -math.inf, 0
         self._book("setup_seconds")
@@ -266,7 +269,7 @@ class _Trainer:
         """Score the averaged weights; keep them if they are the best so far; save everything."""
         progress, training = self.progress, self.training
         with averaged(self.model.network, self.state.average):
-            loss = dev_loss(self.model, self.data)
+            loss = dev_loss(self.model, self.data, on_progress=self._heed_signal)
             self._refuse_divergence(loss)
             number = progress.step // training.eval_steps
             dev = translate_dev(self.model, self.data, number=number, on_progress=self._heed_signal)
@@ -329,13 +332,17 @@ class _Trainer:
         self._book("other_seconds")
 
     def _heed_signal(self, _: int) -> None:
-        """While decoding the development set: stop at once; it is decoded anew after resuming."""
+        """While evaluating: stop at once; it is done anew after resuming."""
         if self.stop_signal():
             raise _EvaluationStopped
 
     def _interrupt(self) -> NoReturn:
         """Save and leave."""
         self._save()
+        self._leave()
+
+    def _leave(self) -> NoReturn:
+        """Leave what is saved already."""
         raise Interrupted(
             f"saved step {self.progress.step}; the same command goes on from there", self.stop_signal()
         )
@@ -363,12 +370,19 @@ class _Trainer:
             progress.max_steps = replan(progress, training, most=most)
 
     def _finish(self, reason: str) -> EndReport:
-        """Choose the alignment layer and write the best weights as the finished model, manifest last."""
+        """Choose the alignment layer and write the best weights as the finished model, manifest last.
+
+        The last step is saved by now, so that a signal, heeded before and after the choice, loses nothing.
+        """
         progress, run = self.progress, self.run
+        if self.stop_signal():
+            self._leave()
         weights_path = self._best_dir() / WEIGHTS
         load_weights(self.model.network, load_tensors(weights_path), name=str(weights_path))
         self.model.network.eval()
         choice = choose_layer(self.model, self.data.sample_pairs())
+        if self.stop_signal():
+            self._leave()
         self.model = with_alignment_layer(self.model, self.config.alignment.layer or choice.layer)
         self._book("other_seconds")
         end = EndReport(
@@ -457,7 +471,7 @@ class _Trainer:
 
 
 class _EvaluationStopped(Exception):
-    """A signal came while the development set was being decoded."""
+    """A signal came during an evaluation."""
 
 
 def _nothing_to_do(manifest: dict[str, Any]) -> EndReport:

@@ -143,8 +143,8 @@ class Run:
                 f"{num_bytes / 1e6:,.0f} MB, {free / 1e6:,.0f} MB are free"
             )
 
-    def forget_after(self, step: int) -> None:
-        """Remove what an earlier part of the run left of later steps: it is done anew."""
+    def forget_after(self, step: int, *, is_evaluated: bool) -> None:
+        """Remove what an earlier part of the run left of later steps and evaluations: they are done anew."""
         for kind in ("step", "best"):
             for folder in newest(self.train_dir, kind):
                 if number(folder) > step:
@@ -152,7 +152,8 @@ class Run:
         path = self.train_dir / METRICS
         if path.exists():
             lines = path.read_bytes().splitlines(keepends=True)
-            write_bytes(path, b"".join(line for line in lines if _reported_step(line) <= step))
+            kept = (line for line in lines if _reported_place(line) <= (step, is_evaluated))
+            write_bytes(path, b"".join(kept))
 
     def forget_superseded(self) -> None:
         """Remove every `best-N` that no checkpoint goes back to."""
@@ -225,12 +226,16 @@ def number(folder: Path) -> int:
     return int(folder.name.rpartition("-")[2])
 
 
-def _reported_step(line: bytes) -> float:
-    """The step that a line of the metrics tells of, 0 if of none; past all others if the line is damaged."""
+def _reported_place(line: bytes) -> tuple[float, bool]:
+    """The step that a line of the metrics tells of, 0 if of none, and whether of its evaluation.
+
+    A damaged line is past all others.
+    """
     try:
-        return int(json.loads(line).get("step", 0)) if line.endswith(b"\n") else float("inf")
-    except ValueError:
-        return float("inf")
+        record = json.loads(line) if line.endswith(b"\n") else {}
+        return int(record.get("step", 0)), record["report"] == "eval"
+    except (ValueError, KeyError):
+        return float("inf"), True
 
 
 def _with_options(config: Config, source: Config, keys: Collection[str]) -> Config:

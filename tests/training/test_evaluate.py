@@ -1,6 +1,7 @@
 """A look at the averaged weights leaves no trace."""
 
 from dataclasses import replace
+from functools import partial
 
 import pytest
 import torch
@@ -55,6 +56,20 @@ def test_the_loss_does_not_depend_on_the_batches(looked_at) -> None:
             for training in (replace(model.config.training, batch_tokens=size) for size in (8, 64, 4096))
         ]
     assert losses == pytest.approx([losses[0]] * 3, rel=1e-5)
+
+
+def test_both_looks_tell_after_every_batch_how_many_pairs_are_done(looked_at) -> None:
+    model, average, data = looked_at
+    small = replace(model.config.training, batch_tokens=16)
+    model = replace(model, config=replace(model.config, training=small))
+    for look in (dev_loss, partial(translate_dev, number=0)):
+        done: list[int] = []
+        with averaged(model.network, average):
+            look(model, data, on_progress=done.append)
+        assert sum(done) == len(data.dev_pairs)
+    with averaged(model.network, average):
+        dev_loss(model, data, on_progress=(done := []).append)
+    assert len(done) > 1
 
 
 def test_the_samples_walk_through_the_development_set(looked_at, corpus) -> None:

@@ -49,7 +49,7 @@ def half(corpus, tmp_path_factory) -> Path:
     """The folder of a run that was stopped after step 6 of 12; copy it before you go on."""
     model_dir = tmp_path_factory.mktemp("half") / "model"
     with pytest.raises(Interrupted, match="saved step 6; the same command goes on from there"):
-        corpus.train(model_dir, *SHAKY, stop_signal=stop_at(7))  # one question was asked at an evaluation
+        corpus.train(model_dir, *SHAKY, stop_signal=stop_at(8))  # two questions were asked at an evaluation
     return model_dir
 
 
@@ -71,7 +71,9 @@ def fault(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
 
 
 def stop_at(question: int) -> Callable[[], int]:
-    """A signal that is there from the n-th time on that it is asked for, after a step or while evaluating."""
+    """A signal that is there from the n-th time on that it is asked for, after a step, while
+    evaluating, and before and after choosing the layer.
+    """
     asked = iter(range(1, 1_000_000))
     return lambda: 2 if next(asked) >= question else 0
 
@@ -165,9 +167,11 @@ def test_the_sample_is_a_development_sentence_with_its_links(learnt, large_corpu
 # It is stopped and goes on
 
 
-@pytest.mark.parametrize("question", [1, 4, 6, 14])
+@pytest.mark.parametrize("question", [1, 4, 5, 7, 16, 18, 19, 20])
 def test_a_run_that_was_stopped_ends_as_if_it_had_not_been(question, corpus, whole, tmp_path) -> None:
-    """After step 1; in and after the evaluation of step 4; an epoch ends with step 5; at the very end."""
+    """After step 1; in the evaluation of step 4, twice; after step 5, which ends an epoch; in the last
+    evaluation; after the last step; before and after choosing the layer.
+    """
     model_dir = tmp_path / "model"
     with pytest.raises(Interrupted) as interrupted:
         corpus.train(model_dir, *SHAKY, stop_signal=stop_at(question))
@@ -178,11 +182,22 @@ def test_a_run_that_was_stopped_ends_as_if_it_had_not_been(question, corpus, who
 def test_a_run_that_is_stopped_all_the_time_ends_as_if_it_had_not_been(corpus, whole, tmp_path) -> None:
     for _ in range(30):
         try:
-            done = corpus.train(tmp_path / "model", *SHAKY, stop_signal=stop_at(2))
+            done = corpus.train(tmp_path / "model", *SHAKY, stop_signal=stop_at(3))
             break
         except Interrupted:
             continue
     assert_same(done, whole)
+
+
+def test_a_run_that_is_stopped_in_and_after_its_last_evaluation_tells_of_that_once(
+    corpus, whole, tmp_path
+) -> None:
+    for question in (17, 4):  # decoding for step 12; then, after doing it anew, before writing the model
+        with pytest.raises(Interrupted, match="saved step 12; the same command goes on") as interrupted:
+            corpus.train(tmp_path / "model", *SHAKY, stop_signal=stop_at(question))
+        assert interrupted.value.exit_status == 130
+        assert not (tmp_path / "model" / "manifest.json").exists()
+    assert_same(corpus.train(tmp_path / "model", *SHAKY), whole)
 
 
 def test_resuming_says_from_where_and_keeps_what_was_measured(corpus, half_done, monkeypatch) -> None:
