@@ -119,6 +119,8 @@ def _data(config: Config, data: Mapping[str, Any]) -> str:
     if "pairs" in data and "kept" in data:
         lines.append(f"- {data['kept']:,} of {data['pairs']:,} pairs kept")
     lines += [f"- dropped ({reason}): {count:,}" for reason, count in data.get("dropped", {}).items()]
+    if data.get("mended"):
+        lines.append(f"- lines mended with U+FFFD: {data['mended']:,}")
     if config.data.dev_src:
         lines.append(
             f"- development set `{Path(config.data.dev_src).name}`, `{Path(config.data.dev_tgt).name}`"
@@ -158,11 +160,14 @@ def _training(config: Config, training: Mapping[str, Any]) -> str:
         "epoch": lambda epochs: f"{epochs:,.4g} passes over the data",
         "seconds": duration,
         "tokens_per_second": lambda speed: f"{speed:,.0f} target tokens per second, padding not counted",
+        "left_out": lambda count: (
+            f"left out because they do not fit into memory: {count:,} pairs, counted anew in every pass"
+        ),
         "device": lambda device: f"on {device}",
         "precision": lambda precision: f"in {precision}",
         "stopped": lambda reason: f"ended: {reason}",
     }
-    lines = [f"- {show(training[key])}" for key, show in shown.items() if training.get(key) is not None]
+    lines = [f"- {show(training[key])}" for key, show in shown.items() if training.get(key)]
     return "\n".join([*lines, f"- seed {config.training.seed}; every option is in `config.toml`"])
 
 

@@ -54,11 +54,15 @@ class TrainingData:
 
     def train_batches(
         self, training: TrainingConfig, *, epoch: int, start: int, device: torch.device
-    ) -> Iterator[Batch]:
-        """Batches of an epoch (1, 2, …) from number `start` on; a function of seed and epoch."""
+    ) -> Iterator[tuple[Tensor, Batch]]:
+        """Batches of an epoch (1, 2, …) from number `start` on, a function of seed and epoch.
+
+        Each comes with the line numbers of its pairs (B,), from 1, counted through all files.
+        """
+        line_numbers = 1 + self.selection.keep.nonzero().squeeze(1)
         corpus = self._sampled(training.seed, epoch) if self.sampling_alpha else self.corpus
         for indices in _order(corpus, training, epoch)[start:]:
-            yield collate(corpus, indices).to(device)
+            yield line_numbers[indices], collate(corpus, indices).to(device)
 
     def plain_batches(self, training: TrainingConfig, device: torch.device) -> Iterator[Batch]:
         """Batches of an epoch without sampling, to measure with."""
@@ -130,6 +134,7 @@ def prepare(config: Config, *, tokenizer_dir: Path | None = None) -> TrainingDat
         num_pairs=len(text),
         num_kept=clean.selection.num_kept,
         num_dev=len(dev.pairs),
+        num_dev_dropped=dev.num_dropped,
         num_mended=text.num_invalid if config.data.invalid_utf8 == "replace" else 0,
         dropped=dict(clean.selection.dropped),
         overlap=dev.overlap,
@@ -175,6 +180,7 @@ class _Dev:
     pairs: list[Pair]
     origin: DevOrigin
     overlap: int = 0
+    num_dropped: int = 0  # for want of text on a side
     held_out: Tensor | None = None  # numbers of training pairs
 
 
@@ -185,7 +191,8 @@ def _given_dev(config: Config, prints: Fingerprints) -> _Dev:
     pairs = list(text.select(dev_prints.is_usable))
     if not pairs:
         raise DataError(f"{config.data.dev_src}: no pair with text on both sides; expected a development set")
-    return _Dev(pairs, "given", overlap=num_overlapping(prints, dev_prints))
+    overlap = num_overlapping(prints, dev_prints)
+    return _Dev(pairs, "given", overlap=overlap, num_dropped=len(text) - len(pairs))
 
 
 def _held_out_dev(config: Config, text: ParallelText, prints: Fingerprints) -> _Dev:

@@ -19,7 +19,7 @@ class Gradient:
 
     nll: float  # of the batch, in nats
     num_parts: int  # in which it was computed
-    num_left_out: int = 0  # pairs that do not fit into memory, not even alone
+    left_out: tuple[int, ...] = ()  # rows whose pairs do not fit into memory, not even alone
 
 
 def compute_gradient(
@@ -67,8 +67,9 @@ def _add_gradient(
 def _pair_by_pair(network: Transformer, batch: Batch, training: TrainingConfig) -> Gradient:
     """The gradient of the pairs that fit into memory alone."""
     network.zero_grad()
-    nll, num_left_out, num_pairs = 0.0, 0, len(batch.src_tokens)
-    for pair in batch.split(num_pairs):
+    nll, num_pairs = 0.0, len(batch.src_tokens)
+    left_out: list[int] = []
+    for row, pair in enumerate(batch.split(num_pairs)):
         before = [
             parameter.grad.clone() if parameter.grad is not None else None
             for parameter in network.parameters()
@@ -77,12 +78,12 @@ def _pair_by_pair(network: Transformer, batch: Batch, training: TrainingConfig) 
         if pair_nll is not None:
             nll += pair_nll
             continue
-        num_left_out += 1
+        left_out.append(row)
         for parameter, gradient in zip(network.parameters(), before, strict=True):
             parameter.grad = gradient
-    if num_left_out == num_pairs:
+    if len(left_out) == num_pairs:
         raise ResourceError(
             f"out of memory: not even one pair of {batch.src_tokens.size(1):,} source and "
             f"{batch.tgt_out.size(1):,} target pieces fits; try a smaller model, or a smaller data.max_length"
         )
-    return Gradient(nll, num_pairs, num_left_out)
+    return Gradient(nll, num_pairs, tuple(left_out))

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Literal, NoReturn
 
 import torch
+from torch import Tensor
 
 from nmt.alignment.layer import choose_layer
 from nmt.checkpoint import (
@@ -42,6 +43,7 @@ from nmt.training.run import CARD, LOG, METRICS, Run, flat
 from nmt.training.state import Origin, Progress, TrainState
 
 MOST_SKIPPED = 10  # updates in a row without a finite gradient before training gives up
+MOST_NAMED = 10  # lines in one note
 BYTES_PER_PARAMETER = 20  # of a checkpoint (weights, average, two moments) and of the best model
 
 OnReport = Callable[[Report], None]
@@ -188,10 +190,10 @@ class _Trainer:
     def _train_epoch(self) -> None:
         """Steps to the end of the epoch, or to a reason to stop."""
         progress, training = self.progress, self.training
-        for batch in self.data.train_batches(
+        for lines, batch in self.data.train_batches(
             training, epoch=progress.epoch, start=progress.batch, device=self.device
         ):
-            self._step(batch)
+            self._step(batch, lines)
             progress.batch += 1
             self._book("train_seconds")
 
@@ -209,16 +211,16 @@ class _Trainer:
         progress.epoch += 1
         progress.batch = 0
 
-    def _step(self, batch: Batch) -> None:
-        """One update from one batch."""
+    def _step(self, batch: Batch, lines: Tensor) -> None:
+        """One update from one batch, whose pairs (B,) stand on these lines of the text."""
         state, progress, training = self.state, self.progress, self.training
         num_parts = max(training.accumulation, progress.num_parts)
         gradient = compute_gradient(state.network, batch, training, num_parts=num_parts)
         norm = torch.nn.utils.clip_grad_norm_(state.network.parameters(), training.clip_norm or math.inf)
         progress.step += 1
         progress.num_tokens += batch.num_tokens
-        if gradient.num_parts > num_parts or gradient.num_left_out:
-            self._say_what_did_not_fit(gradient, batch)
+        if gradient.num_parts > num_parts or gradient.left_out:
+            self._say_what_did_not_fit(gradient, batch, lines)
         if not math.isfinite(norm):
             self._skip_update()
             return
@@ -247,11 +249,16 @@ class _Trainer:
                 f"up to step {progress.step:,}"
             )
 
-    def _say_what_did_not_fit(self, gradient: Gradient, batch: Batch) -> None:
-        if gradient.num_left_out:
+    def _say_what_did_not_fit(self, gradient: Gradient, batch: Batch, lines: Tensor) -> None:
+        if gradient.left_out:
+            count = len(gradient.left_out)
+            self.progress.num_left_out += count
+            named = ", ".join(f"{line:,}" for line in lines[list(gradient.left_out[:MOST_NAMED])].tolist())
+            named += ", …" if count > MOST_NAMED else ""
             text = (
-                f"{gradient.num_left_out:,} pairs of up to {batch.src_tokens.size(1):,} source and "
-                f"{batch.tgt_out.size(1):,} target pieces do not fit into memory, not even alone; left out"
+                f"{count:,} pair{'s' if count > 1 else ''} of up to {batch.src_tokens.size(1):,} source and "
+                f"{batch.tgt_out.size(1):,} target pieces left out, too large for memory even alone: "
+                f"line{'s' if count > 1 else ''} {named} of the training text"
             )
         else:
             self.progress.num_parts = gradient.num_parts

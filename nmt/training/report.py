@@ -17,6 +17,7 @@ class DataReport:
     num_pairs: int
     num_kept: int
     num_dev: int
+    num_dev_dropped: int  # given development pairs with a side that is empty or not UTF-8
     num_mended: int  # lines with U+FFFD for what was not UTF-8
     dropped: dict[str, int]  # reason -> pairs
     overlap: int  # development pairs that are also in the training text
@@ -141,6 +142,8 @@ def _data_line(report: DataReport) -> str:
         "held out": f"{report.num_dev:,} held out for development",
         "training": "too few to hold any out, so that they are the development pairs too",
     }[report.dev_from]
+    if report.num_dev_dropped:
+        dev += f" ({report.num_dev_dropped:,} more dropped: a side is empty or not UTF-8)"
     if report.dev_from == "given" and report.overlap:
         dev += f", {report.overlap:,} of them also in the training text, which flatters the scores"
     dropped = ", ".join(

@@ -53,6 +53,7 @@ class Progress:
     signature: str = ""
     num_stale: int = 0  # evaluations since the best
     num_skipped: int = 0  # updates in a row skipped because the gradient was not finite
+    num_left_out: int = 0  # pairs that did not fit into memory alone, counted in every epoch
     num_parts: int = 1  # in which a batch is computed at least, since memory ran out
 
     @property

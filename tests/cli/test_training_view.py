@@ -107,6 +107,7 @@ def test_what_is_said_once_stands_above(monkeypatch) -> None:
         num_pairs=20,
         num_kept=19,
         num_dev=1,
+        num_dev_dropped=0,
         num_mended=0,
         dropped={"held out": 1},
         overlap=0,

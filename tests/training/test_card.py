@@ -100,3 +100,12 @@ def test_the_card_says_what_the_scores_were_measured_on_and_who_chose_the_layer(
 )
 def test_the_card_says_what_becomes_of_a_long_line(on_long: OnLong, sentence: str) -> None:
     assert sentence in model_card(Config(decoding=DecodingConfig(on_long=on_long)), {})
+
+
+def test_what_was_mended_and_left_out_is_told_if_there_is_any() -> None:
+    for count, is_told in ((0, False), (2, True)):
+        data, training = MANIFEST["data"] | {"mended": count}, MANIFEST["training"] | {"left_out": count}
+        card = model_card(CONFIG, MANIFEST | {"data": data, "training": training})
+        assert ("- lines mended with U+FFFD: 2\n" in card) == is_told
+        assert ("- left out because they do not fit into memory: 2 pairs, counted anew" in card) == is_told
+        assert "mended with U+FFFD: 0" not in card

@@ -25,7 +25,7 @@ def sentences(pairs) -> tuple[set[str], set[str]]:
 
 def epoch(prepared, number: int, *, start: int = 0) -> list[list[list[int]]]:
     batches = prepared.train_batches(TrainingConfig(batch_tokens=64), epoch=number, start=start, device=CPU)
-    return [batch.tgt_out.tolist() for batch in batches]
+    return [batch.tgt_out.tolist() for _, batch in batches]
 
 
 def test_every_pair_is_kept_or_dropped_for_a_reason(make_corpus, pairs) -> None:
@@ -35,9 +35,11 @@ def test_every_pair_is_kept_or_dropped_for_a_reason(make_corpus, pairs) -> None:
     report = prepare(corpus.config()).report
     assert report.dropped == {"empty side": 2, "duplicate": 1, "too long": 1, "length ratio": 1}
     assert (report.num_pairs, report.num_kept, report.num_dev, report.overlap) == (35, 30, 3, 2)
+    assert report.num_dev_dropped == 1
     assert as_line(report) == (
-        "data: 30 of 35 pairs to train on, 3 development pairs, 2 of them also in the training text, which "
-        "flatters the scores; dropped: empty side 2, duplicate 1, too long 1, length ratio 1"
+        "data: 30 of 35 pairs to train on, 3 development pairs (1 more dropped: a side is empty or not "
+        "UTF-8), 2 of them also in the training text, which flatters the scores; dropped: empty side 2, "
+        "duplicate 1, too long 1, length ratio 1"
     )
 
 
@@ -86,6 +88,16 @@ def test_of_too_few_pairs_none_is_held_out(make_corpus, text) -> None:
     assert prepared.dev_pairs == text
     assert prepared.held_out_lines == []
     assert "too few to hold any out, so that they are the development pairs too" in as_line(prepared.report)
+
+
+def test_a_batch_knows_the_lines_of_its_pairs(make_corpus, pairs) -> None:
+    good = list(dict.fromkeys(pairs(40)))[:30]
+    text = [("", "ba"), *good[:9], ("ke", ""), *good[9:]]
+    prepared = prepare(make_corpus(text).config())
+    training = TrainingConfig(batch_tokens=64)
+    for lines, batch in prepared.train_batches(training, epoch=1, start=0, device=CPU):
+        for line, ids in zip(lines.tolist(), batch.src_tokens.tolist(), strict=True):
+            assert prepared.src_tokenizer.decode([id for id in ids if id > 3]) == text[line - 1][0]
 
 
 def test_batches_are_a_function_of_seed_and_epoch(corpus) -> None:

@@ -24,6 +24,7 @@ from nmt.errors import (
 from nmt.files import planned_fault
 from nmt.tokenizer import Tokenizer
 from nmt.training import gradient, loop, plan, run
+from nmt.training.data import prepare
 from nmt.training.lock import locked
 from nmt.training.loss import BatchLoss, batch_loss
 from nmt.training.report import EvalReport, NoteReport, StartReport, StepReport, as_line
@@ -242,6 +243,29 @@ def test_what_did_not_fit_into_memory_is_remembered(corpus, tmp_path, monkeypatc
     resumed = corpus.train(tmp_path / "model", *SHAKY)
     assert not resumed.of(NoteReport)
     assert_same(resumed, whole)
+
+
+def test_a_pair_that_does_not_fit_alone_is_named_and_counted(
+    make_corpus, pairs, tmp_path, monkeypatch
+) -> None:
+    good = list(dict.fromkeys(pairs(40)))[:30]
+    long = ("ba ke lo mu ti sa " * 5, "sa ti mu lo ke ba " * 5)
+    corpus = make_corpus([("", "empty"), *good[:5], long, *good[5:]])
+    longest = int(prepare(corpus.config()).corpus.tgt_lengths.max())
+    fail_above(monkeypatch, longest)  # with EOS the long one has one more
+    options = ("training.batch_tokens=4096", "training.max_epochs=2", "training.max_steps=99")
+    with pytest.raises(Interrupted):
+        corpus.train(tmp_path / "model", *options, stop_signal=stop_at(1))
+    done = corpus.train(tmp_path / "model", *options)
+    notes = [record["text"] for record in done.metrics if record["report"] == "note"]
+    assert len(notes) == 2  # one in each epoch
+    assert re.fullmatch(
+        r"1 pair of up to \d+ source and \d+ target pieces left out, too large for memory even alone: "
+        r"line 7 of the training text",
+        notes[0],
+    )
+    assert done.manifest["training"]["left_out"] == 2
+    assert "memory: 2 pairs" in (done.model_dir / "README.md").read_text()
 
 
 # What it finds damaged, changed, finished, or in use

@@ -150,7 +150,7 @@ def test_a_pair_that_does_not_fit_alone_is_left_out(network, batch, monkeypatch)
     training = TrainingConfig(precision="float32")
     fail_above(monkeypatch, 4)  # the second has 5 with EOS
     found = compute_gradient(network, batch, training, num_parts=1)
-    assert found.num_left_out == 1
+    assert found.left_out == (1,)
     rest = collate(EncodedCorpus.from_pairs(PAIRS), torch.tensor([0, 2, 3]))
     assert found.nll == pytest.approx(loss_of(network, rest, 0.0)[1], rel=1e-6)
     left = gradients(network)
