@@ -1,5 +1,7 @@
 """`nmt align`: the links of existing pairs."""
 
+import time
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import tee
@@ -12,8 +14,8 @@ from nmt.corpus.links import Method, format_pharaoh
 from nmt.corpus.words import UnitMode
 from nmt.errors import UsageError
 
-from .console import is_terminal, out, warn
-from .lines import aligned_lines, counted, line_output
+from .console import is_terminal, out, say
+from .lines import aligned_lines, counted, line_output, warn_of_unlinked
 from .options import DeviceOption, ModelOption, OutputOption, QuietOption, ThreadsOption, UnitsOption
 from .symmetrize import MethodOption
 from .tables import draw_legend, draw_table
@@ -87,10 +89,12 @@ def align(
     model = load_model(model_dir, device=device, threads=threads)
     reverse = load_model(reverse_model, device=device, threads=threads) if reverse_model else None
     settings = Settings(tokens, threshold, layer, method)
-    num_too_long, has_tables = 0, False
+    unlinked: Counter[str] = Counter()
+    has_tables, number, start = False, 0, time.monotonic()
     with line_output(output, inputs=[source, target]) as write:
         for number, linked in enumerate(_linked(model, reverse, pairs, settings), start=1):
-            num_too_long += linked.is_too_long
+            if reason := linked.alignment.unlinked:
+                unlinked[reason] += 1
             if chosen == "table":
                 _print_table(linked, number)
                 has_tables = True
@@ -98,8 +102,9 @@ def align(
                 write(_line(linked, chosen, tokens))
     if has_tables and is_terminal():
         out.print(draw_legend(out))
-    if num_too_long and not quiet:
-        warn(f"too long to align, without links: {counted(num_too_long, 'pair')}")
+    warn_of_unlinked(unlinked, "pair")
+    if not quiet:
+        say(f"{counted(number, 'pair')} in {time.monotonic() - start:.1f} s")
 
 
 @dataclass(frozen=True)
@@ -119,12 +124,6 @@ class Linked:
     alignment: "Alignment"
     words: "WordAlignment"
     origin: "Origin"
-
-    @property
-    def is_too_long(self) -> bool:
-        """Whether the pair has text on both sides, but was not aligned."""
-        has_text = bool(self.alignment.source.strip() and self.alignment.target.strip())
-        return has_text and not self.alignment.src_spans
 
 
 def _default_format(output: Path | None) -> Format:

@@ -33,7 +33,7 @@ logging.getLogger("nmt").addHandler(messages)
 
 def write_line(line: str, *, flush: bool = False) -> None:
     """Write one line of plain text to stdout, as UTF-8 whatever the locale."""
-    sys.stdout.buffer.write(line.encode() + b"\n")
+    sys.stdout.buffer.write(line.encode(errors="backslashreplace") + b"\n")  # names of files may be bytes
     if flush:
         sys.stdout.buffer.flush()
 

@@ -15,7 +15,7 @@ from rich.rule import Rule
 from nmt.files import read_lines, write_json, write_text
 
 from .console import err, messages, out, write_line
-from .options import JsonOption, QuietOption, ThreadsOption
+from .options import DeviceOption, JsonOption, QuietOption, SeedOption, ThreadsOption
 from .tables import draw_legend, draw_table
 from .training_session import run_training
 
@@ -73,7 +73,9 @@ def demo(
         bool,
         typer.Option("--quick", metavar="", help="Train for seconds only; it learns little."),
     ] = False,
+    device: DeviceOption = "auto",
     threads: ThreadsOption = 0,
+    seed: SeedOption = 1,
     quiet: QuietOption = False,
     as_json: JsonOption = False,
 ) -> None:
@@ -90,11 +92,11 @@ def demo(
 
     started = time.perf_counter()
     corpus = Corpus(sample_dir() / "de-en", num_tested=QUICK_SENTENCES if quick else None)
-    flags = {"data": corpus.options(), "training": {"threads": threads}}
+    flags = {"data": corpus.options(), "training": {"device": device, "threads": threads, "seed": seed}}
     config = resolve(corpus.folder / "demo.toml", flags, preset_name="auto", overrides=QUICK if quick else ())
     _say_heading("1  A tokenizer and a model from 20,000 sentence pairs", quiet=quiet)
     end = run_training(config, out_dir, quiet=quiet)
-    model = load_model(out_dir, device="cpu", threads=threads)
+    model = load_model(out_dir, device=device, threads=threads)
 
     sources = corpus.test("de")
     _say_heading(f"2  Translations of {len(sources)} sentences it has not seen", quiet=quiet)
@@ -159,7 +161,7 @@ def _origin(model: "TranslationModel") -> str:
 def _summary(out_dir: Path, end: "EndReport", bleu: "Score", aer: float, *, seconds: float) -> dict[str, Any]:
     """What is kept in summary.json; the time of a rerun, which trains no more, is that of the first run."""
     training_seconds = round(end.seconds, 1)
-    with suppress(OSError, ValueError, KeyError):
+    with suppress(OSError, ValueError, KeyError, TypeError):
         before = json.loads((out_dir / "summary.json").read_bytes())
         if before["training_seconds"] == training_seconds:
             seconds = float(before["seconds"])

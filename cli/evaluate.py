@@ -3,15 +3,22 @@
 import time
 from collections.abc import Callable
 from contextlib import nullcontext
-from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from .console import err, is_watched, say
-from .lines import line_output
-from .options import BeamOption, DeviceOption, JsonOption, ModelOption, QuietOption, ThreadsOption
+from .lines import counted, line_output
+from .options import (
+    BeamOption,
+    DeviceOption,
+    JsonOption,
+    ModelOption,
+    QuietOption,
+    SetOption,
+    ThreadsOption,
+)
 from .score import (
     LowercaseOption,
     MetricOption,
@@ -22,9 +29,7 @@ from .score import (
     show_scores,
     warn_if_tokenized,
 )
-
-if TYPE_CHECKING:
-    from nmt.decoding import Translator
+from .translating import LineTranslator, with_decoding
 
 
 def evaluate(
@@ -40,6 +45,7 @@ def evaluate(
     output: Annotated[
         Path | None, typer.Option("--output", "-o", metavar="FILE", help="Keep the translations in FILE.")
     ] = None,
+    set_: SetOption = None,
     device: DeviceOption = "auto",
     threads: ThreadsOption = 0,
     quiet: QuietOption = False,
@@ -58,11 +64,11 @@ def evaluate(
     inputs = [source, *references]
     texts = read_texts(inputs)
     loaded = load_model(model, device=device, threads=threads)
-    decoding = loaded.config.decoding if beam is None else replace(loaded.config.decoding, beam_size=beam)
+    decoding = with_decoding(loaded.config, {"beam_size": beam}, set_ or []).decoding
     start = time.monotonic()
     with nullcontext() if output is None else line_output(output, inputs=inputs) as keep:
-        translator = Translator(loaded, decoding)
-        hypotheses = _translate(translator, texts[0].lines, keep=keep, quiet=quiet)
+        lines = LineTranslator(Translator(loaded, decoding), texts[0].name)
+        hypotheses = _translate(lines, texts[0].lines, keep=keep, quiet=quiet)
     seconds = time.monotonic() - start
     facts = {
         "model": str(model),
@@ -76,20 +82,26 @@ def evaluate(
     scores = evaluation.score(hypotheses, [text.lines for text in texts[1:]], scoring)
     show_scores(scores, as_json=as_json, facts=facts)
     if not quiet:
+        speed = f"{counted(len(hypotheses), 'line')} in {seconds:.1f} s"
         search = f"beam {decoding.beam_size}, length penalty {decoding.length_penalty:g}"
-        say(f"{len(hypotheses):,} lines in {seconds:.1f} s, {search}, {facts['model_signature'] or model}")
+        say(f"{speed}, {search}, {facts['model_signature'] or model}")
 
 
 def _translate(
-    translator: "Translator", lines: list[str], *, keep: Callable[[str], None] | None, quiet: bool
+    translator: LineTranslator, lines: list[str], *, keep: Callable[[str], None] | None, quiet: bool
 ) -> list[str]:
     from rich.progress import Progress
 
-    hypotheses = []
+    from nmt.decoding.windows import full_windows
+
+    hypotheses: list[str] = []
     with Progress(console=err, transient=True, disable=quiet or not is_watched()) as progress:
-        translations = translator.stream(lines)
-        for translation in progress.track(translations, total=len(lines), description="translating"):
-            hypotheses.append(translation.text)
-            if keep is not None:
-                keep(translation.text)
+        task = progress.add_task("translating", total=len(lines))
+        for window in full_windows(lines, translator.window):
+            done = translator.translate(window, lambda number: progress.advance(task, number))
+            for translation in done:
+                hypotheses.append(translation.text)
+                if keep is not None:
+                    keep(translation.text)
+    translator.explain()
     return hypotheses

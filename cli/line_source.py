@@ -41,25 +41,35 @@ class LineSource:
 @contextmanager
 def open_source(texts: list[str], path: Path | None, *, strict: bool) -> Iterator[LineSource | None]:
     """The lines of the arguments, the file or stdin; none if a person is there to be asked for them."""
-    if texts:
-        yield LineSource("arguments", map(one_line, texts), is_waited_for=False)
-        return
-    if path is None and is_interactive() and is_terminal():
+    if not texts and path is None and is_interactive() and is_terminal():
         yield None
         return
-    name, stream = (str(path), open_for_reading(path)) if path else ("stdin", _open_stdin())
+    if texts:
+        name, stream = "arguments", _as_file(texts)
+    else:
+        name, stream = (str(path), open_for_reading(path)) if path else ("stdin", _open_stdin())
     replaced: list[int] = []
     on_invalid: InvalidUtf8 = "error" if strict else "replace"
     lines = decode_lines(stream, name, on_invalid=on_invalid, on_mended=replaced.append)
     is_file = _is_regular_file(path, stream)
     # Something that may still be waited for stays open: closing it would wait too.
     with stream if path and is_file else nullcontext():
-        yield LineSource(name, lines, not is_file, replaced)
+        yield LineSource(name, lines, not is_file and not texts, replaced)
 
 
 def one_line(text: str) -> str:
-    """What was typed as one line; bytes of it that were not UTF-8 become U+FFFD."""
-    return " ".join(text.encode(errors="surrogateescape").decode(errors="replace").splitlines())
+    """What was typed, as one line."""
+    return " ".join(text.splitlines())
+
+
+def mended(text: str) -> str:
+    """What was typed, with U+FFFD for bytes that were not UTF-8."""
+    return text.encode(errors="surrogateescape").decode(errors="replace")
+
+
+def _as_file(texts: list[str]) -> BinaryIO:
+    """Arguments as the lines of a file, byte for byte as they were typed."""
+    return io.BytesIO(b"".join(one_line(text).encode(errors="surrogateescape") + b"\n" for text in texts))
 
 
 def _open_stdin() -> BinaryIO:

@@ -1,6 +1,7 @@
 """Lines from files and stdin, and lines to stdout or a file, as the alignment commands need them."""
 
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import zip_longest
@@ -9,9 +10,11 @@ from pathlib import Path
 from nmt.errors import OutputError, UsageError
 from nmt.files import atomic_file, check_counts, decode_lines, read_lines
 
-from .console import write_line
+from .console import warn, write_line
 
 STDIN = Path("-")
+MODEL_MARKS = ("manifest.json", "train")
+"""One of them is in a model folder, beside its config.toml."""
 
 
 def lines_of(path: Path) -> Iterator[str]:
@@ -66,12 +69,27 @@ def line_output(path: Path | None, *, inputs: Sequence[Path] = ()) -> Iterator[C
     if path is None or path == STDIN:  # - is stdout here
         yield write_line
         return
-    if any(path.exists() and other.exists() and path.samefile(other) for other in inputs):
-        raise OutputError(f"{path}: is an input as well; give another file to write")
-    if (path / "manifest.json").exists():
-        raise OutputError(f"{path}: is a model folder; give a file to write")
+    check_output(path, inputs=inputs)
     with atomic_file(path) as stream:
         yield lambda line: _write(stream.write, line)
+
+
+def check_output(path: Path, *, inputs: Sequence[Path] = ()) -> None:
+    """Raise OutputError if a file to write is an input too, or lies in a model folder or in none at all."""
+    if any(path.exists() and other.exists() and path.samefile(other) for other in inputs):
+        raise OutputError(f"{path}: is an input as well; give another file to write")
+    place = path.resolve()
+    for folder in (place, *place.parents):
+        if (folder / "config.toml").exists() and any((folder / name).exists() for name in MODEL_MARKS):
+            raise OutputError(f"{path}: is in the model folder {folder}; give another file to write")
+    if not path.parent.is_dir():
+        raise OutputError(f"{path}: there is no folder {path.parent}")
+
+
+def warn_of_unlinked(reasons: Counter[str], what: str) -> None:
+    """Tell how many lines or pairs have no links, and why."""
+    for reason, number in reasons.items():
+        warn(f"{reason}, without links: {counted(number, what)}")
 
 
 def _write(write: Callable[[bytes], int], line: str) -> None:

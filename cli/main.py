@@ -3,9 +3,10 @@
 import inspect
 import io
 import os
+import signal
 import sys
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from typing import Annotated
 
 import typer
@@ -26,6 +27,8 @@ from .tokenizer import tokenizer_app
 from .train import train
 from .translate import translate
 
+STOPPING = (signal.SIGINT, signal.SIGTERM)
+
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode="rich")
 
 
@@ -35,11 +38,21 @@ def _show_version(wanted: bool) -> None:
         raise typer.Exit
 
 
+def _log_as_json(wanted: bool) -> None:
+    messages.as_json = wanted
+
+
 @app.callback()
 def _nmt(
-    json_log: Annotated[
+    _json_log: Annotated[
         bool,
-        typer.Option("--json-log", metavar="", help="Messages on stderr as JSON lines, without progress."),
+        typer.Option(
+            "--json-log",
+            metavar="",
+            help="Messages on stderr as JSON lines, without progress.",
+            callback=_log_as_json,
+            is_eager=True,
+        ),
     ] = False,
     _version: Annotated[
         bool,
@@ -53,7 +66,6 @@ def _nmt(
     Example:
         nmt demo --out demo-model
     """
-    messages.as_json = json_log
 
 
 def _show_examples_last(group: typer.Typer) -> None:
@@ -78,6 +90,7 @@ for group in (app, tokenizer_app):
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Run the program; a user's mistake ends in one line on stderr and the exit status of its kind."""
+    _open_closed_streams()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             # what is no terminal is a file or a program, and takes UTF-8 whatever the locale
@@ -86,7 +99,32 @@ def main(argv: Sequence[str] | None = None) -> None:
     if isinstance(sys.stdin, io.TextIOWrapper):
         sys.stdin.reconfigure(errors="surrogateescape")  # a prompt mends what was typed
     messages.as_json = False
-    sys.exit(_run(argv))
+    with _signals_as_exceptions():
+        status = _run(argv)
+    sys.exit(status)
+
+
+def _open_closed_streams() -> None:
+    """Put nothing in the place of a standard stream that was closed before the program began."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))
+
+
+@contextmanager
+def _signals_as_exceptions() -> Iterator[None]:
+    """Let Ctrl-C and SIGTERM unwind the program, so that files keep whole lines and say so."""
+
+    def leave(number: int, _: object) -> None:
+        raise SystemExit(128 + number)
+
+    numbers = [number for number in STOPPING if signal.getsignal(number) != signal.SIG_IGN]
+    before = {number: signal.signal(number, leave) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _run(argv: Sequence[str] | None) -> int:
@@ -99,11 +137,12 @@ def _run(argv: Sequence[str] | None) -> int:
     except SystemExit as leaving:
         if isinstance(leaving.__context__, BrokenPipeError):  # Typer and rich make status 1 of it
             return _close_stdout(141)
-        return leaving.code if isinstance(leaving.code, int) else 0
+        status = leaving.code if isinstance(leaving.code, int) else 0
+        return _stopped(leaving, status)
     except BrokenPipeError:
         return _close_stdout(141)
-    except KeyboardInterrupt:
-        return 130
+    except KeyboardInterrupt as interrupt:
+        return _stopped(interrupt, 130)
     except Interrupted as interrupted:
         return _fail(str(interrupted), interrupted.exit_status, level="info")
     except NmtError as error:
@@ -113,12 +152,18 @@ def _run(argv: Sequence[str] | None) -> int:
         return _close_stdout(_fail(f"{place}: {error.strerror or error}", 74))
     except Exception as error:
         if isinstance(error.__context__, KeyboardInterrupt):
-            return 130
+            return _stopped(error.__context__, 130)
         if (message := _usage_message(error)) is not None:
             return _fail(message, 2) if message else 2
         if _is_out_of_memory(error):
             return _fail("out of memory; try smaller batches or a smaller model", 75)
-        return _fail(f"internal error, please report it with {_write_log()}: {error!r}", 70)
+        return _fail(f"internal error, please report it with {_write_log()}: {repr(error)[:200]}", 70)
+
+
+def _stopped(reason: BaseException, exit_status: int) -> int:
+    """Tell what is left of an output that was not finished."""
+    notes = _notes(reason)
+    return _fail("; ".join(["stopped", *notes]), exit_status, level="info") if notes else exit_status
 
 
 def _usage_message(error: Exception) -> str | None:
@@ -144,7 +189,7 @@ def _fail(message: str, exit_status: int, *, level: Level = "error") -> int:
     return exit_status
 
 
-def _notes(error: Exception) -> list[str]:
+def _notes(error: BaseException) -> list[str]:
     return getattr(error, "__notes__", [])
 
 

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from nmt.config import TokenizerConfig
-from nmt.errors import DataError, OutputError
+from nmt.errors import DataError
 from nmt.files import write_bytes
 
 from .console import is_terminal, say, write_line
 from .info import info as show_info
-from .lines import STDIN, lines_of, name_of
+from .lines import STDIN, check_output, lines_of, name_of
 from .options import JsonOption, QuietOption, SeedOption
 
 if TYPE_CHECKING:
@@ -87,8 +87,7 @@ def train(
     config = TokenizerConfig(
         type=type_, normalization=normalization, character_coverage=coverage, byte_fallback=byte_fallback
     )
-    if any(path.exists() and output.exists() and path.samefile(output) for path in files):
-        raise OutputError(f"{output}: is an input as well; give another file to write")
+    check_output(output, inputs=files)
     lines = chain.from_iterable(map(lines_of, files))
     tokenizer = train_tokenizer(lines, config, vocab_size=vocab_size, seed=seed)
     write_bytes(output, tokenizer.data)

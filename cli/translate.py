@@ -1,21 +1,21 @@
 """`nmt translate`: lines of text in, their translations out, with word alignments if wanted."""
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, replace
-from itertools import count
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from nmt.config import Config, OnLong, from_dict, override, parse_override
-from nmt.errors import DataError, OutputError, UsageError
+from nmt.config import OnLong
+from nmt.errors import OutputError, UsageError
 
-from .console import err, is_terminal, is_watched, say, warn
-from .line_source import LineSource, one_line, open_source
-from .lines import STDIN, counted
+from .console import err, is_terminal, is_watched, say
+from .line_source import LineSource, mended, one_line, open_source
+from .lines import STDIN, check_output, counted, warn_of_unlinked
 from .options import (
     BeamOption,
     DeviceOption,
@@ -26,12 +26,11 @@ from .options import (
     ThreadsOption,
     UnitsOption,
 )
+from .translating import LineTranslator, with_decoding
 from .translation_view import Format, Sinks, View
 
 if TYPE_CHECKING:
-    from nmt.decoding import Translation, Translator
-
-MOST_LONG = 10  # lines that are named one by one when they are too long
+    from nmt.decoding import Translator
 
 
 def translate(
@@ -104,7 +103,7 @@ def translate(
     if align_path == STDIN:
         raise UsageError("--align-out - would mix links into the translations; give a file, or use --align")
     layout = _layout(format_, nbest, align=align)
-    _check_paths(model, texts, input_path, [path for path in (output_path, align_path) if path])
+    _check_paths(texts, input_path, [path for path in (output_path, align_path) if path])
     with open_source(texts or [], None if input_path == STDIN else input_path, strict=strict) as source:
         from nmt.alignment.attention import reading_layer
         from nmt.alignment.formats import Origin
@@ -113,12 +112,13 @@ def translate(
 
         loaded = load_model(model, device=device, threads=threads)
         flags = {"beam_size": beam, "length_penalty": length_penalty, "on_long": on_long}
-        config = _configured(loaded.config, flags, set_ or [])
+        config = with_decoding(loaded.config, flags, set_ or [])
         loaded = replace(loaded, config=config)
         num_hypotheses = nbest or (config.decoding.beam_size if layout == "nbest" else 1)
         needs_links = align or align_path is not None
         translator = Translator(loaded, config.decoding, align=needs_links, nbest=num_hypotheses)
-        view = View(layout, align, tokens, config.alignment.threshold, Origin(reading_layer(loaded)))
+        origin, threshold = Origin(reading_layer(loaded)), config.alignment.threshold
+        view = View(layout, align, tokens, threshold, origin, has_several=num_hypotheses > 1)
         with Sinks(output_path, align_path) as sinks:
             if source is None:
                 _converse(translator, view, sinks)
@@ -137,26 +137,13 @@ def _layout(wanted: Format | None, nbest: int | None, *, align: bool) -> Format:
     return layout
 
 
-def _configured(config: Config, flags: Mapping[str, object], overrides: Sequence[str]) -> Config:
-    for key, _ in map(parse_override, overrides):
-        if not key.startswith(("decoding.", "alignment.")):
-            raise UsageError(f"--set {key}: the model is trained; only decoding.* and alignment.* can be set")
-    given = [f"decoding.{key}={value}" for key, value in flags.items() if value is not None]
-    return from_dict(override(asdict(config), [*overrides, *given]))
-
-
-def _check_paths(model: Path, texts: list[str] | None, input_path: Path | None, outputs: list[Path]) -> None:
+def _check_paths(texts: list[str] | None, input_path: Path | None, outputs: list[Path]) -> None:
     if texts and input_path:
         raise UsageError("give either TEXT or --input, not both")
     if len(outputs) == 2 and outputs[0].resolve() == outputs[1].resolve():
         raise OutputError(f"{outputs[0]}: is the file of --output and of --align-out")
     for path in outputs:
-        if input_path and path.resolve() == input_path.resolve():
-            raise OutputError(f"{path}: is the input file too; write somewhere else")
-        if path.resolve().is_relative_to(model.resolve()):
-            raise OutputError(f"{path}: is in the model folder; write somewhere else")
-        if not path.parent.is_dir():
-            raise OutputError(f"{path}: there is no folder {path.parent}")
+        check_output(path, inputs=[input_path] if input_path else [])
 
 
 def _run(translator: "Translator", view: View, source: LineSource, sinks: Sinks, *, quiet: bool) -> None:
@@ -164,64 +151,40 @@ def _run(translator: "Translator", view: View, source: LineSource, sinks: Sinks,
     from nmt.decoding.windows import arrived_windows, full_windows
 
     windows = arrived_windows if source.is_waited_for else full_windows
-    longest = translator.model.config.data.max_length
-    start, number, num_long, num_unlinked = time.monotonic(), 0, 0, 0
+    start, unlinked = time.monotonic(), Counter[str]()
+    lines = LineTranslator(translator, source.name)
     shows_progress = is_watched() and not quiet and not (sinks.is_stdout and is_terminal())
     with _progress(shown=shows_progress) as on_progress:
-        for window in windows(source.lines, translator.config.window):
-            for translation in _translated(translator, window, source.name, number, on_progress):
+        for window in windows(source.lines, lines.window):
+            first = lines.num_lines
+            for number, translation in enumerate(lines.translate(window, on_progress), first):
                 sinks.write(translation, view, number)
-                number += 1
-                num_unlinked += translation.is_too_long_to_align
-                if translation.num_pieces > longest:
-                    num_long += 1
-                    if num_long <= MOST_LONG:
-                        _warn_of_long(translation, number, longest)
+                if translation.alignment and (reason := translation.alignment.unlinked):
+                    unlinked[reason] += 1
             sinks.flush()
     sinks.explain()
-    if num_long > MOST_LONG:
-        done = "cut off" if translator.config.on_long == "truncate" else "translated in parts"
-        warn(f"{num_long:,} lines were too long and {done}")
-    if num_unlinked:
-        warn(f"too long to align, without links: {counted(num_unlinked, 'line')}")
+    lines.explain()
+    warn_of_unlinked(unlinked, "line")
     source.warn_of_replaced()
     if not quiet:
-        say(_speed(number, time.monotonic() - start))
+        say(_speed(lines.num_lines, time.monotonic() - start))
 
 
 def _converse(translator: "Translator", view: View, sinks: Sinks) -> None:
     """Ask for line after line, until Ctrl-D."""
     with suppress(ImportError):
         import readline  # noqa: F401  gives input() a history and the arrow keys
-    for number in count():
+    lines = LineTranslator(translator, "stdin")
+    while True:
         try:
             line = input("> ")
         except EOFError:
             say("")
             return
-        for translation in translator.translate([one_line(line)]):
-            sinks.write(translation, view, number)
+        for translation in lines.translate([mended(one_line(line))]):
+            sinks.write(translation, view, lines.num_lines - 1)
         sinks.explain()
         sinks.flush()
-
-
-def _translated(
-    translator: "Translator",
-    window: Sequence[str],
-    name: str,
-    num_before: int,
-    on_progress: Callable[[int], None] | None,
-) -> "list[Translation]":
-    """Translations of a window of lines, `num_before` of which came before it."""
-    from nmt.decoding import LineTooLongError
-
-    try:
-        return translator.translate(window, on_progress=on_progress)
-    except LineTooLongError as error:
-        raise DataError(
-            f"{name}:{num_before + error.index + 1}: {error.num_pieces:,} pieces, expected at most "
-            f"{error.longest:,}; split the line, or give --on-long split"
-        ) from None
 
 
 @contextmanager
@@ -243,9 +206,3 @@ def _progress(*, shown: bool) -> Iterator[Callable[[int], None] | None]:
 
 def _speed(number: int, seconds: float, unit: str = "line") -> str:
     return f"{counted(number, unit)} in {seconds:.1f} s, {number / max(seconds, 1e-9):,.1f} {unit}s/s"
-
-
-def _warn_of_long(translation: "Translation", number: int, longest: int) -> None:
-    parts = translation.num_parts
-    done = f"split into {parts} parts" if parts > 1 else "cut off there"
-    warn(f"line {number}: {translation.num_pieces:,} pieces > max {longest}, {done}")

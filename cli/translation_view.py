@@ -32,6 +32,8 @@ class View:
     tokens: UnitMode
     threshold: float
     origin: "Origin"
+    has_several: bool = False
+    """Whether more than the best hypothesis was asked for."""
 
     def words(self, translation: "Translation") -> "WordAlignment":
         """The links of a translation that was aligned."""
@@ -69,9 +71,8 @@ class View:
     def _record(self, translation: "Translation", number: int) -> dict[str, Any]:
         from nmt.alignment.formats import alignment_record
 
-        best, *others = translation.hypotheses
-        record = {"id": number, "src": translation.source, **_hypothesis_record(best)}
-        if others:
+        record = {"id": number, "src": translation.source, **_hypothesis_record(translation.hypotheses[0])}
+        if self.has_several:
             record["hypotheses"] = [_hypothesis_record(each) for each in translation.hypotheses]
         return record | alignment_record(self.words(translation), self.origin) if self.links else record
 

@@ -84,7 +84,7 @@ def read_lines(
         try:
             yield from decode_lines(stream, str(path), on_invalid=on_invalid, on_mended=on_mended)
         except _NotUtf8Error as error:
-            num_more = sum(_invalid_byte(line) is not None for line in _raw_lines(stream, str(path)))
+            num_more = sum(not _is_utf8(line) for line in _raw_lines(stream, str(path)))
             raise DataError(f"{error} ({num_more + 1:,} such lines in the file)") from error
 
 
@@ -101,18 +101,18 @@ def decode_lines(
         if number == 1:
             _refuse_binary(raw, name)
             line = line.removeprefix(b"\xef\xbb\xbf")
-        position = _invalid_byte(line)
-        if position is None:
-            yield line.decode()
-            continue
-        if on_invalid == "error":
-            column = len(line[:position].decode()) + 1
-            raise _NotUtf8Error(
-                f"{name}:{number}: byte 0x{line[position]:02X} at column {column} is not UTF-8"
-            )
-        if on_mended:
-            on_mended(number)
-        yield NOT_UTF8 if on_invalid == "skip" else line.decode(errors="replace")
+        try:
+            text = line.decode()
+        except UnicodeDecodeError as error:
+            if on_invalid == "error":
+                column = len(line[: error.start].decode()) + 1
+                raise _NotUtf8Error(
+                    f"{name}:{number}: byte 0x{line[error.start]:02X} at column {column} is not UTF-8"
+                ) from None
+            if on_mended:
+                on_mended(number)
+            text = NOT_UTF8 if on_invalid == "skip" else line.decode(errors="replace")
+        yield text
 
 
 class _NotUtf8Error(DataError):
@@ -136,12 +136,12 @@ def _raw_lines(stream: BinaryIO, name: str) -> Iterator[bytes]:
         raise StorageError(f"{name}: cannot be read: {error.strerror}") from error
 
 
-def _invalid_byte(line: bytes) -> int | None:
+def _is_utf8(line: bytes) -> bool:
     try:
         line.decode()
-    except UnicodeDecodeError as error:
-        return error.start
-    return None
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def _refuse_binary(first_line: bytes, name: str) -> None:

@@ -64,15 +64,18 @@ class Start(Protocol):
 
 @pytest.fixture(scope="session", autouse=True)
 def no_network() -> Iterator[None]:
-    """Nothing that runs in the process of the tests may connect to anywhere."""
+    """What runs in the process of the tests connects to nowhere."""
+    tried: list[object] = []
 
     def refuse(_: socket.socket, address: object) -> None:
-        raise AssertionError(f"a connection to {address}")
+        tried.append(address)
+        raise OSError(f"a connection to {address}")
 
     with pytest.MonkeyPatch.context() as patch:
         for name in ("connect", "connect_ex"):
             patch.setattr(socket.socket, name, refuse)
         yield
+    assert tried == []
 
 
 @pytest.fixture

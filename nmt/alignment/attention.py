@@ -2,7 +2,6 @@
 
 # B pairs, S source pieces, T target pieces, H heads
 
-import logging
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
@@ -20,10 +19,10 @@ from nmt.hardware import is_out_of_memory
 from nmt.model import Transformer
 from nmt.tokenizer import BOS_ID, EOS_ID, PAD_ID, Pieces
 
-logger = logging.getLogger(__name__)
-
 Read = Literal["input", "output"]
 """Where a target piece looks from: the step that has it as input, or the one that outputs it."""
+
+Unlinked = Literal["too long", "out of memory"]
 
 MAX_PIECES = 1024
 """Pairs with a longer side are left without links: attention takes memory by the product of both lengths."""
@@ -38,14 +37,21 @@ class Alignment:
     src_spans: tuple[Span, ...]
     tgt_spans: tuple[Span, ...]
     attention: Tensor  # (T, S) float32; rows sum to 1
+    unlinked: Unlinked | None = None
+    """Why there are no links, although there is text on both sides."""
 
     def words(self, mode: UnitMode = "punct", threshold: float = 0.0) -> WordAlignment:
         """Each target word linked to the source word that fits it best, and to all of `threshold` or more."""
         matrix, src_words, tgt_words = self.matrix(mode), self.src_words(mode), self.tgt_words(mode)
-        if len(src_words) > 1 and tgt_words and _is_mark(self.source, src_words[-1]):
+        if len(src_words) > 1 and tgt_words and self._is_final_mark(src_words[-1]):
             matrix = keep_final_mark(matrix, for_last=_is_mark(self.target, tgt_words[-1]))
         links = matrix_links(matrix, threshold=threshold)
         return WordAlignment(self.source, self.target, src_words, tgt_words, links)
+
+    def _is_final_mark(self, word: Span) -> bool:
+        """Whether the last word of the source is a mark, and not cut off before it."""
+        is_cut = not self.src_spans or self.src_spans[-1][1] <= word[0]
+        return not is_cut and _is_mark(self.source, word)
 
     def matrix(self, mode: UnitMode = "punct") -> Tensor:
         """Attention over words, (target words, source words) in float64."""
@@ -110,73 +116,78 @@ def align_layers(
     while window := list(islice(stream, model.config.decoding.window)):
         encoded = [_encode(model, source, target) for source, target in window]
         attention = _window_attention(model.network, encoded, layers, batch_tokens=limit, read=read)
-        for (source, target), (src, tgt), matrices in zip(window, encoded, attention, strict=True):
-            spans = (tuple(src.spans), tuple(tgt.spans)) if matrices else ((), ())
-            yield {
-                layer: Alignment(source, target, *spans, matrices.get(layer, torch.zeros(0, 0)))
-                for layer in layers
-            }
+        for (source, target), pieces, found in zip(window, encoded, attention, strict=True):
+            if isinstance(found, dict):
+                spans = tuple(pieces.src.spans), tuple(pieces.tgt.spans)
+                yield {layer: Alignment(source, target, *spans, found[layer]) for layer in layers}
+            else:
+                yield dict.fromkeys(layers, Alignment(source, target, (), (), torch.zeros(0, 0), found))
 
 
 _NO_PIECES = Pieces([], [], [])
 
 
-def _encode(model: TranslationModel, source: str, target: str) -> tuple[Pieces, Pieces]:
-    """Pieces of both lines; none at all if the pair can not be aligned."""
+@dataclass(frozen=True)
+class _PiecePair:
+    """A pair in pieces, of which there are none if it can not be aligned."""
+
+    src: Pieces = _NO_PIECES
+    tgt: Pieces = _NO_PIECES
+    unlinked: Unlinked | None = None
+
+
+def _encode(model: TranslationModel, source: str, target: str) -> _PiecePair:
     if not source.strip() or not target.strip():
-        return _NO_PIECES, _NO_PIECES
+        return _PiecePair()
     src, tgt = model.src_tokenizer.encode_with_spans(source), model.tgt_tokenizer.encode_with_spans(target)
     longest = MAX_PIECES
     if model.config.model.positions == "learned":
         longest = min(longest, model.config.model.max_positions - 1)
     if max(len(src.ids), len(tgt.ids)) > longest:
-        logger.info("no links for a pair of %d and %d pieces: too long", len(src.ids), len(tgt.ids))
-        return _NO_PIECES, _NO_PIECES
-    return (src, tgt) if src.ids and tgt.ids else (_NO_PIECES, _NO_PIECES)
+        return _PiecePair(unlinked="too long")
+    return _PiecePair(src, tgt) if src.ids and tgt.ids else _PiecePair()
 
 
 def _window_attention(
     network: Transformer,
-    encoded: list[tuple[Pieces, Pieces]],
+    encoded: list[_PiecePair],
     layers: Collection[int],
     *,
     batch_tokens: int,
     read: Read,
-) -> list[dict[int, Tensor]]:
-    """Attention (T, S) of every pair and layer, computed in batches of similar length; {} if there is none.
+) -> list[dict[int, Tensor] | Unlinked | None]:
+    """Attention (T, S) of every pair and layer, computed in batches of similar length, or why there is none.
 
     Where memory runs out a batch is halved; a pair that does not even fit alone is left without.
     """
 
     def fill(batch: list[int]) -> None:
-        src_ids, tgt_ids = [encoded[i][0].ids for i in batch], [encoded[i][1].ids for i in batch]
+        src_ids, tgt_ids = [encoded[i].src.ids for i in batch], [encoded[i].tgt.ids for i in batch]
         try:
             for i, by_layer in zip(batch, attend(network, src_ids, tgt_ids, layers, read), strict=True):
-                matrices[i] = by_layer
+                found[i] = by_layer
             return
         except (RuntimeError, MemoryError) as error:
             if not is_out_of_memory(error):
                 raise
         if len(batch) == 1:
-            logger.info(
-                "no links for a pair of %d and %d pieces: out of memory", *map(len, (*src_ids, *tgt_ids))
-            )
+            found[batch[0]] = "out of memory"
             return
         fill(batch[: len(batch) // 2])
         fill(batch[len(batch) // 2 :])
 
-    matrices: list[dict[int, Tensor]] = [{} for _ in encoded]
+    found: list[dict[int, Tensor] | Unlinked | None] = [pair.unlinked for pair in encoded]
     for batch in _batches(encoded, batch_tokens):
         fill(batch)
-    return matrices
+    return found
 
 
-def _batches(encoded: list[tuple[Pieces, Pieces]], batch_tokens: int) -> Iterator[list[int]]:
+def _batches(encoded: list[_PiecePair], batch_tokens: int) -> Iterator[list[int]]:
     """Indices of pairs with pieces, sorted by length, in batches of at most `batch_tokens` on either side."""
-    lengths = [max(len(src.ids), len(tgt.ids)) + 1 for src, tgt in encoded]
+    lengths = [max(len(pair.src.ids), len(pair.tgt.ids)) + 1 for pair in encoded]
     batch: list[int] = []
-    for i in sorted(range(len(encoded)), key=lambda i: (lengths[i], len(encoded[i][0].ids), i)):
-        if not encoded[i][0].ids:
+    for i in sorted(range(len(encoded)), key=lambda i: (lengths[i], len(encoded[i].src.ids), i)):
+        if not encoded[i].src.ids:
             continue
         if batch and (len(batch) + 1) * lengths[i] > batch_tokens:
             yield batch

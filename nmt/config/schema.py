@@ -23,7 +23,7 @@ class DataConfig:
     dev_tgt: str = ""
     """Target side of the development set."""
     max_length: int = 200
-    """Longest sentence in pieces, either side; longer: dropped in training, split in translation."""
+    """Longest sentence in pieces, either side; longer: dropped in training, see `on_long` for translation."""
     max_ratio: float = 6.0
     """Largest ratio between the two lengths in pieces, after adding 5 to both."""
     invalid_utf8: InvalidUtf8 = "error"
@@ -39,6 +39,9 @@ class DataConfig:
             )
         if bool(self.dev_src) != bool(self.dev_tgt):
             raise ConfigError("data: dev_src and dev_tgt go together; give both or neither")
+        for path in (*self.src, *self.tgt, self.dev_src, self.dev_tgt):
+            if any("\ud800" <= character <= "\udfff" for character in path):
+                raise ConfigError(f"data: the name {path!a} is not UTF-8 text; rename the file")
         _require(self.max_length >= 1, "data.max_length", self.max_length, "at least 1")
         _require(self.max_ratio >= 1.0, "data.max_ratio", self.max_ratio, "at least 1")
 

@@ -53,6 +53,7 @@ class Found:
     tokens: list[int]
     log_prob: float
     score: float
+    num_parts: int = 1  # in which the source was searched
 
 
 def search(step: Step[CacheT], cache: CacheT, limits: Tensor, rules: Rules) -> list[list[Found]]:

@@ -1,6 +1,5 @@
 """Translates lines of text: pieces, batches, search, text again, in the order of the lines."""
 
-import logging
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -21,8 +20,6 @@ from nmt.errors import ConfigError, DataError, ResourceError
 from nmt.hardware import is_out_of_memory
 from nmt.model import Cache
 from nmt.tokenizer import BOS_ID, EOS_ID, PAD_ID, SPACE, UNK_ID
-
-logger = logging.getLogger(__name__)
 
 LINE_END_PIECES = ("<0x0A>", "<0x0D>")
 """Byte pieces that would end a line; never generated."""
@@ -56,7 +53,8 @@ class Translation:
     num_pieces: int = 0
     """Length of the source in pieces."""
     num_parts: int = 0
-    """Parts that were translated one by one: 0 of a blank line, more than 1 of one that was split."""
+    """Parts that were translated one by one: 0 of a blank line, several of one that was too long or did not
+    fit into memory."""
     alignment: Alignment | None = None
     """Of the source and the best hypothesis, if it was asked for."""
 
@@ -64,11 +62,6 @@ class Translation:
     def text(self) -> str:
         """The best hypothesis."""
         return self.hypotheses[0].text
-
-    @property
-    def is_too_long_to_align(self) -> bool:
-        """Whether there is text on both sides, but no links were made."""
-        return self.alignment is not None and bool(self.text) and not self.alignment.src_spans
 
 
 class LineTooLongError(DataError):
@@ -89,6 +82,11 @@ class _Plan:
     spans: list[Span]
     parts: list[list[int]]
     num_pieces: int
+
+    @property
+    def translated(self) -> str:
+        """The line as far as it is translated."""
+        return self.line[: self.spans[-1][1]] if self.spans else ""
 
 
 class Translator:
@@ -129,7 +127,7 @@ class Translator:
         plans = self._plan(lines)
         found = iter(self._search_all([part for plan in plans for part in plan.parts], on_progress))
         translations = [self._translation(plan, [next(found) for _ in plan.parts]) for plan in plans]
-        return self._aligned(translations) if self.align else translations
+        return self._aligned(plans, translations) if self.align else translations
 
     def _plan(self, lines: Sequence[str]) -> list[_Plan]:
         texts = ["" if is_blank(line) else line for line in lines]
@@ -144,9 +142,12 @@ class Translator:
     def _plan_line(self, line: str, ids: list[int], max_length: int) -> _Plan:
         if not ids:
             return _Plan(line, [], [], 0)
-        if len(ids) <= max_length or self.config.on_long == "truncate":
-            return _Plan(line, [(0, len(line))], [ids[:max_length]], len(ids))
+        if len(ids) <= max_length:
+            return _Plan(line, [(0, len(line))], [ids], len(ids))
         tokenizer = self.model.src_tokenizer
+        if self.config.on_long == "truncate":
+            end = tokenizer.encode_with_spans(line).spans[max_length - 1][1]
+            return _Plan(line, [(0, end)], [ids[:max_length]], len(ids))
         spans = split_line(line, lambda text: tokenizer.encode_with_spans(text).spans, max_length)
         parts = tokenizer.encode_batch([line[start:end] for start, end in spans])
         return _Plan(line, spans, parts, len(ids))
@@ -171,7 +172,7 @@ class Translator:
         except (RuntimeError, MemoryError) as error:
             if not is_out_of_memory(error):
                 raise
-            if len(sources) == 1 == len(sources[0]):
+            if len(sources) == 1 and len(sources[0]) <= 1:
                 raise ResourceError(
                     "out of memory: not even a single piece can be translated; try a smaller beam"
                 ) from error
@@ -183,7 +184,6 @@ class Translator:
 
     def _search_in_halves(self, source: list[int]) -> list[Found]:
         """The hypotheses of a sentence, cut at the word that begins nearest to its middle."""
-        logger.warning("out of memory: a sentence of %d pieces was translated in two halves", len(source))
         middle = len(source) // 2
         piece = self.model.src_tokenizer.piece
         starts = (i for i in range(1, len(source)) if piece(source[i]).startswith(SPACE))
@@ -194,7 +194,8 @@ class Translator:
     def _joined(self, first: Found, second: Found) -> Found:
         """Two hypotheses as one; each brings the probability of its own end."""
         tokens, log_prob = [*first.tokens, *second.tokens], first.log_prob + second.log_prob
-        return Found(tokens, log_prob, self.rules.score(log_prob, len(tokens) + 2))
+        score = self.rules.score(log_prob, len(tokens) + 2)
+        return Found(tokens, log_prob, score, first.num_parts + second.num_parts)
 
     @torch.inference_mode()
     def _search_batch(self, sources: list[list[int]]) -> list[list[Found]]:
@@ -223,7 +224,8 @@ class Translator:
         hypotheses = (
             self._hypothesis(plan, [part[rank] for part in found]) for rank in range(num_hypotheses)
         )
-        return Translation(plan.line, tuple(hypotheses), plan.num_pieces, len(found))
+        num_parts = sum(part[0].num_parts for part in found)
+        return Translation(plan.line, tuple(hypotheses), plan.num_pieces, num_parts)
 
     def _hypothesis(self, plan: _Plan, found: list[Found]) -> Hypothesis:
         """The translations of the parts with the white space between the parts, as one."""
@@ -236,11 +238,14 @@ class Translator:
             without_line_ends(text), score, log_prob, [id for part in found for id in part.tokens]
         )
 
-    def _aligned(self, translations: list[Translation]) -> list[Translation]:
-        pairs = ((translation.source, translation.text) for translation in translations)
+    def _aligned(self, plans: list[_Plan], translations: list[Translation]) -> list[Translation]:
+        """With links to what was translated, which leaves out the end of a line that was cut off."""
+        pairs = (
+            (plan.translated, translation.text) for plan, translation in zip(plans, translations, strict=True)
+        )
         alignments = align_pairs(self.model, pairs)
         return [
-            replace(translation, alignment=alignment)
+            replace(translation, alignment=replace(alignment, source=translation.source))
             for translation, alignment in zip(translations, alignments, strict=True)
         ]
 

@@ -1,6 +1,7 @@
 """`nmt align` as the user types it, with a model made by hand that looks each piece up in the source."""
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -45,7 +46,8 @@ def texts(tmp_path: Path) -> tuple[Path, Path]:
 
 def test_a_pipe_gets_one_pharaoh_line_for_each_pair(run_nmt, model_dir, texts) -> None:
     result = run_nmt("align", "-m", model_dir, *texts)
-    assert (result.exit_status, result.stderr) == (0, "")
+    assert result.exit_status == 0
+    assert result.stderr.startswith("4 pairs in ")
     assert result.lines == LINKS
 
 
@@ -159,4 +161,25 @@ def test_a_pair_that_is_too_long_keeps_its_line(run_nmt, model_dir, tmp_path) ->
     (tmp_path / "tgt").write_text("eins\neins\n")
     result = run_nmt("align", "-m", model_dir, tmp_path / "src", tmp_path / "tgt")
     assert result.lines == ["", "0-0"]
-    assert "too long to align, without links: 1 pair" in result.stderr
+    assert "warning: too long, without links: 1 pair\n" in result.stderr
+
+
+@pytest.mark.parametrize("name", ["tokenizer.model", "notes.txt"])
+def test_nothing_is_written_into_a_model_folder(
+    name: str, run_nmt, tiny_model_dir: Path, tmp_path: Path
+) -> None:
+    model = tmp_path / "model"
+    shutil.copytree(tiny_model_dir, model)
+    text = tmp_path / "a"
+    text.write_text("Der Hund\n", encoding="utf-8")
+    before = {path: path.read_bytes() for path in model.iterdir()}
+    for command in (
+        ("align", "-m", model, text, text),
+        ("evaluate", "-m", model, text, text),
+        ("translate", "-m", model, "-i", text),
+        ("tokenizer", "train", text),
+    ):
+        refused = run_nmt(*command, "-o", model / name)
+        assert refused.exit_status == 73, command
+        assert f"{model / name}: is in the model folder {model}; give another file to write" in refused.stderr
+    assert {path: path.read_bytes() for path in model.iterdir()} == before

@@ -21,9 +21,16 @@ def demo(run_nmt, folder: Path, monkeypatch: pytest.MonkeyPatch):
     return lambda *args: run_nmt("demo", "--quick", "--threads", "1", *args)
 
 
-def test_it_shows_scores_three_tables_and_what_to_try_next(demo, folder: Path, parse_nmt) -> None:
+@pytest.fixture
+def first(demo):
+    """The demo in the folder `one`, run when the first test asks for it; later it only shows its results."""
     done = demo("--out", "one")
     assert done.exit_status == 0, done.stderr
+    return done
+
+
+def test_it_shows_scores_three_tables_and_what_to_try_next(first, folder: Path, parse_nmt) -> None:
+    done = first
     assert re.search(r"^BLEU \d+\.\d\d  nrefs:1\|case:mixed", done.stdout, re.MULTILINE)
     assert re.search(r"^AER  \d\.\d\d\d  against gold links", done.stdout, re.MULTILINE)
     assert [line.split()[0] for line in done.lines if re.match(r"\d+  \w", line)] == ["4", "18", "43"]
@@ -35,6 +42,7 @@ def test_it_shows_scores_three_tables_and_what_to_try_next(demo, folder: Path, p
     assert (folder / "one" / "manifest.json").exists()
 
 
+@pytest.mark.usefixtures("first")
 def test_it_is_the_same_every_time(demo, folder: Path) -> None:
     assert demo("--out", "two").exit_status == 0
     one, two = (json.loads((folder / name / "summary.json").read_bytes()) for name in ("one", "two"))
@@ -45,6 +53,7 @@ def test_it_is_the_same_every_time(demo, folder: Path) -> None:
         assert (folder / "one" / name).read_bytes() == (folder / "two" / name).read_bytes()
 
 
+@pytest.mark.usefixtures("first")
 def test_again_it_trains_no_more_and_says_the_same(demo, folder: Path) -> None:
     before = json.loads((folder / "one" / "summary.json").read_bytes())
     done = demo("--out", "one", "--json", "--quiet")

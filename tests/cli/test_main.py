@@ -24,7 +24,12 @@ from nmt.errors import (
 )
 
 COMMANDS = ("demo", "train", "translate", "align", "show", "aer", "symmetrize", "score", "evaluate", "info")
-HELPS = ((), *((name,) for name in COMMANDS), ("tokenizer",), ("tokenizer", "train"), ("tokenizer", "encode"))
+TOKENIZER_COMMANDS = ("train", "encode", "decode", "info")
+HELPS = (
+    (),
+    *((name,) for name in (*COMMANDS, "tokenizer")),
+    *(("tokenizer", name) for name in TOKENIZER_COMMANDS),
+)
 SLOW_TO_LOAD = {"torch", "numpy", "sentencepiece", "sacrebleu", "safetensors"}
 
 
@@ -132,6 +137,16 @@ def test_a_long_message_is_not_broken_and_a_note_is_added(raising, run_nmt) -> N
     assert run_nmt().stderr == f"error: {'/a/path' * 30}; out.txt.part keeps 3 whole lines\n"
 
 
+@pytest.mark.parametrize("stream", ["stdin", "stdout", "stderr"])
+def test_a_closed_stream_is_an_empty_one(stream: str, tiny_model_dir: Path) -> None:
+    number = ("stdin", "stdout", "stderr").index(stream)
+    program = [sys.executable, "-m", "nmt.cli", "translate", "-m", str(tiny_model_dir), "--beam", "1"]
+    redirected = ["bash", "-c", f'exec "$@" {number}{"<" if number == 0 else ">"}&-', "-", *program]
+    done = subprocess.run(redirected, input=b"" if number else None, capture_output=True, check=False)
+    assert (done.returncode, done.stdout) == (0, b"")
+    assert b"error" not in done.stderr
+
+
 def test_messages_are_json_lines_on_request(run_nmt, tmp_path: Path) -> None:
     result = run_nmt("--json-log", "info", tmp_path / "größe.txt")
     [line] = result.stderr.splitlines()
@@ -140,6 +155,21 @@ def test_messages_are_json_lines_on_request(run_nmt, tmp_path: Path) -> None:
     assert record["message"] == f"{tmp_path / 'größe.txt'}: no such file or folder"
     assert datetime.fromisoformat(record["time"]).tzinfo is not None
     assert run_nmt("info", tmp_path / "größe.txt").stderr.startswith("error: ")  # and only then
+    misspelt = json.loads(run_nmt("--json-log", "inof").stderr)
+    assert (misspelt["level"], "Did you mean" in misspelt["message"]) == ("error", True)
+
+
+def test_a_name_that_is_not_utf8_is_shown_with_its_bytes(run_nmt, tmp_path: Path) -> None:
+    path = tmp_path / "gr\udcf6\udcdfe.txt"
+    try:
+        path.write_text("Hund\n")
+    except (OSError, UnicodeEncodeError):
+        pytest.skip("this file system has no such names")
+    assert json.loads(run_nmt("info", "--json", path).stdout)["lines"] == 1
+    refused = run_nmt("train", "--src", path, "--tgt", path, "--out", tmp_path / "model")
+    assert refused.exit_status == 2
+    assert "is not UTF-8 text; rename the file" in refused.stderr
+    assert not (tmp_path / "model").exists()
 
 
 def test_what_the_library_warns_of_is_shown_as_a_warning(

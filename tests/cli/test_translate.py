@@ -4,8 +4,10 @@ import gzip
 import json
 import os
 import select
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import IO, Any
@@ -133,7 +135,7 @@ def test_a_line_that_is_too_long_is_refused_on_request(translate: Run, tmp_path:
     done = translate("--on-long", "error", "-i", path, "-o", output, "--set", "decoding.window=1")
     assert done.exit_status == 65
     assert f"{path}:2: " in done.stderr
-    assert "expected at most 200; split the line, or give --on-long split" in done.stderr
+    assert "expected at most 200; split the line, or give --set decoding.on_long=split" in done.stderr
     assert output.read_text(encoding="utf-8") == "as it was\n"
     assert (tmp_path / "out.part").read_text(encoding="utf-8").count("\n") == 1
 
@@ -216,7 +218,7 @@ def test_outputs_that_would_destroy_something_are_refused(
     source = tmp_path / "in.txt"
     source.write_text("Hund\n", encoding="utf-8")
     for output, message in {
-        source: "is the input file too",
+        source: "is an input as well",
         tmp_path / "none" / "out.txt": "there is no folder",
         tiny_model_dir: "is in the model folder",
         tiny_model_dir / "config.toml": "is in the model folder",
@@ -336,3 +338,49 @@ def test_a_reader_that_leaves_ends_the_program_quietly(
     process.stdin.flush()
     assert process.wait(WAIT) == 141
     assert process.stderr.read() == b""
+
+
+def test_the_end_of_a_line_that_was_cut_off_has_no_links(translate: Run) -> None:
+    line = "Der Hund schläft im Garten. " * 60
+    done = translate("--on-long", "truncate", "--align", "--set", "alignment.threshold=0.001", line)
+    links = done.lines[0].rpartition(" ||| ")[2].split()
+    assert links
+    assert max(int(link.split("-")[0]) for link in links) < 200 < len(line.split())
+
+
+@pytest.mark.parametrize("strict", [False, True])
+def test_an_argument_that_is_not_utf8_is_mended_or_refused_as_a_line_is(
+    tiny_model_dir: Path, strict: bool
+) -> None:
+    command = [sys.executable, "-m", "nmt.cli", "translate", "-m", str(tiny_model_dir), *GREEDY]
+    done = subprocess.run(
+        [*command, *(["--strict"] if strict else []), b"caf\xe9"], capture_output=True, check=False
+    )
+    if strict:
+        assert done.returncode == 65
+        assert b"arguments:1: byte 0xE9 at column 4 is not UTF-8" in done.stderr
+    else:
+        assert done.returncode == 0
+        assert b"invalid UTF-8 on 1 line" in done.stderr
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="has no such signals")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interruption_keeps_whole_lines_and_says_how_many(
+    start_nmt: Callable[..., "subprocess.Popen[bytes]"], tiny_model_dir: Path, tmp_path: Path, number: int
+) -> None:
+    output = tmp_path / "out"
+    process = start_nmt("translate", "-m", tiny_model_dir, *GREEDY, "-i", "-", "-o", output)
+    assert process.stdin is not None
+    assert process.stderr is not None
+    process.stdin.write(b"Der Hund\nDie Katze\n")
+    process.stdin.flush()
+    part = tmp_path / "out.part"
+    deadline = time.monotonic() + WAIT
+    while not (part.exists() and part.read_bytes().count(b"\n") == 2):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    process.send_signal(number)
+    assert process.wait(WAIT) == 128 + number
+    assert process.stderr.read() == b"stopped; out.part keeps 2 whole lines\n"
+    assert not output.exists()

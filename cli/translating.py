@@ -1,0 +1,72 @@
+"""Translates lines that have a name and numbers, and tells of those that had to be cut."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+from nmt.config import Config, from_dict, override, parse_override
+from nmt.errors import DataError, UsageError
+
+from .console import warn
+
+if TYPE_CHECKING:
+    from nmt.decoding import Translation, Translator
+
+MOST_TOLD = 10  # lines that are named one by one
+
+
+def with_decoding(config: Config, flags: Mapping[str, object], overrides: Sequence[str]) -> Config:
+    """The options of a model with those of decoding that were given, by flags or as `section.key=value`.
+
+    Raises UsageError if others are to be changed.
+    """
+    for key, _ in map(parse_override, overrides):
+        if not key.startswith(("decoding.", "alignment.")):
+            raise UsageError(f"--set {key}: the model is trained; only decoding.* and alignment.* can be set")
+    given = [f"decoding.{key}={value}" for key, value in flags.items() if value is not None]
+    return from_dict(override(asdict(config), [*overrides, *given]))
+
+
+class LineTranslator:
+    """Translates the lines of a source, window by window, and counts them."""
+
+    def __init__(self, translator: "Translator", name: str) -> None:
+        self.translator = translator
+        self.name = name
+        self.window = translator.config.window
+        self.num_lines = 0
+        self._longest = translator.model.config.data.max_length
+        self._num_cut = 0
+
+    def translate(
+        self, lines: Sequence[str], on_progress: Callable[[int], None] | None = None
+    ) -> "list[Translation]":
+        """Translate the next lines; DataError names a line that is too long, if that is to be an error."""
+        from nmt.decoding import LineTooLongError
+
+        try:
+            translations = self.translator.translate(lines, on_progress=on_progress)
+        except LineTooLongError as error:
+            place = f"{self.name}:{self.num_lines + error.index + 1}"
+            raise DataError(
+                f"{place}: {error.num_pieces:,} pieces, expected at most {error.longest:,}; "
+                "split the line, or give --set decoding.on_long=split"
+            ) from None
+        for translation in translations:
+            self.num_lines += 1
+            if translation.num_parts > 1 or translation.num_pieces > self._longest:
+                self._num_cut += 1
+                if self._num_cut <= MOST_TOLD:
+                    self._tell(translation)
+        return translations
+
+    def explain(self) -> None:
+        """Tell how many lines were cut, if not all of them were named."""
+        if self._num_cut > MOST_TOLD:
+            warn(f"{self.name}: {self._num_cut:,} lines in all were too long")
+
+    def _tell(self, translation: "Translation") -> None:
+        found, parts = translation.num_pieces, translation.num_parts
+        reason = f"{found:,} pieces > max {self._longest}" if found > self._longest else "out of memory"
+        done = f"split into {parts} parts" if parts > 1 else "cut off there"
+        warn(f"{self.name}: line {self.num_lines}: {reason}, {done}")
