@@ -3,6 +3,7 @@
 import io
 import os
 import shlex
+import signal
 import socket
 import subprocess
 import sys
@@ -147,7 +148,13 @@ def start_nmt() -> Iterator[Start]:
     def start(*args: str | Path, env: Mapping[str, str] | None = None) -> subprocess.Popen[bytes]:
         pipe = subprocess.PIPE
         process = subprocess.Popen(
-            _command(*args), env={**os.environ, **(env or {})}, stdin=pipe, stdout=pipe, stderr=pipe
+            _command(*args),
+            env={**os.environ, **(env or {})},
+            stdin=pipe,
+            stdout=pipe,
+            stderr=pipe,
+            # a shell starts what is in the background deaf to Ctrl-C
+            preexec_fn=None if os.name == "nt" else _hear_ctrl_c,
         )
         started.append(process)
         return process
@@ -185,6 +192,10 @@ def tiny_model_dir(tiny_model: "TranslationModel", tmp_path_factory: pytest.Temp
     model_dir = tmp_path_factory.mktemp("tiny") / "model"
     save_model(tiny_model, model_dir)
     return model_dir
+
+
+def _hear_ctrl_c() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def _command(*args: str | Path) -> list[str]:
