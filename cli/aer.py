@@ -49,7 +49,7 @@ def aer(
     ] = None,
     tokens: Annotated[
         Literal["punct", "space"], typer.Option("--tokens", help="What a word is in --src and --tgt.")
-    ] = "space",
+    ] = "punct",
     is_reversed: Annotated[
         bool, typer.Option("--reverse", metavar="", help="LINKS has the target first: turn its links around.")
     ] = False,

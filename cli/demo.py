@@ -4,7 +4,6 @@ import json
 import time
 from contextlib import suppress
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 from shlex import quote
 from typing import TYPE_CHECKING, Annotated, Any
@@ -14,7 +13,8 @@ from rich.rule import Rule
 
 from nmt.files import read_lines, write_json, write_text
 
-from .console import err, messages, out, write_line
+from .console import err, messages, write_line
+from .console import out as screen
 from .options import DeviceOption, JsonOption, QuietOption, SeedOption, ThreadsOption
 from .tables import draw_legend, draw_table
 from .training_session import run_training
@@ -50,12 +50,10 @@ class Corpus:
     """The files of the sample corpus."""
 
     folder: Path
-    num_tested: int | None
-    """How many of the test sentences are used; all if None."""
 
     def test(self, ending: str) -> list[str]:
         """Lines of the test set: `de`, `en`, or the gold links in `talp`."""
-        return list(islice(read_lines(self.folder / f"test.{ending}"), self.num_tested))
+        return list(read_lines(self.folder / f"test.{ending}"))
 
     def options(self) -> dict[str, Any]:
         """The data section of a configuration."""
@@ -66,9 +64,16 @@ class Corpus:
 
 
 def demo(
-    out_dir: Annotated[Path, typer.Option("--out", "-o", metavar="DIR", help="Folder of the model.")] = Path(
-        "demo-model"
-    ),
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out",
+            "-o",
+            metavar="DIR",
+            help="Folder of the model.",
+            show_default="demo-model, or quick-demo-model",
+        ),
+    ] = None,
     quick: Annotated[
         bool,
         typer.Option("--quick", metavar="", help="Train for seconds only; it learns little."),
@@ -91,17 +96,18 @@ def demo(
     from nmt.training.options import resolve
 
     started = time.perf_counter()
-    corpus = Corpus(sample_dir() / "de-en", num_tested=QUICK_SENTENCES if quick else None)
+    out_dir = out or Path("quick-demo-model" if quick else "demo-model")
+    corpus = Corpus(sample_dir() / "de-en")
     flags = {"data": corpus.options(), "training": {"device": device, "threads": threads, "seed": seed}}
     config = resolve(corpus.folder / "demo.toml", flags, preset_name="auto", overrides=QUICK if quick else ())
     _say_heading("1  A tokenizer and a model from 20,000 sentence pairs", quiet=quiet)
     end = run_training(config, out_dir, quiet=quiet)
     model = load_model(out_dir, device=device, threads=threads)
 
-    sources = corpus.test("de")
+    sources = corpus.test("de")[: QUICK_SENTENCES if quick else None]
     _say_heading(f"2  Translations of {len(sources)} sentences it has not seen", quiet=quiet)
     translations = _translate(model, sources)
-    bleu = _bleu(translations, corpus.test("en"))
+    bleu = _bleu(translations, corpus.test("en")[: len(translations)])
     aer = _alignment_error(model, corpus, out_dir / "test.links")
     summary = _summary(out_dir, end, bleu, aer, seconds=time.perf_counter() - started)
     write_text(out_dir / "test.hyp.en", "".join(f"{each.text}\n" for each in translations))
@@ -109,12 +115,12 @@ def demo(
     if as_json:
         write_line(json.dumps(summary))
         return
-    out.print(f"BLEU {bleu.value:.2f}  [dim]{bleu.signature}[/dim]")
-    out.print(f"AER  {aer:.3f}  [dim]against gold links; {_origin(model)}[/dim]")
+    screen.print(f"BLEU {bleu.value:.2f}  [dim]{bleu.signature}[/dim]")
+    screen.print(f"AER  {aer:.3f}  [dim]against gold links; {_origin(model)}[/dim]")
     _say_heading("3  What the translations were made of", quiet=quiet)
     _show_tables(model, translations)
     _say_heading("4  What to try next", quiet=quiet)
-    out.print(_next_commands(out_dir, corpus.folder), markup=False, soft_wrap=True)
+    screen.print(_next_commands(out_dir, corpus.folder), markup=False, soft_wrap=True)
 
 
 def _say_heading(text: str, *, quiet: bool) -> None:
@@ -183,8 +189,8 @@ def _show_tables(model: "TranslationModel", translations: "list[Translation]") -
         alignment = translations[number].alignment
         assert alignment is not None, "the translator was asked to align"
         words = alignment.words("punct", model.config.alignment.threshold)
-        out.print(draw_table(out, words, caption=f"{number + 1}"), "")
-    out.print(draw_legend(out))
+        screen.print(draw_table(screen, words, caption=f"sentence {number + 1}"), "")
+    screen.print(draw_legend(screen))
 
 
 def _next_commands(out_dir: Path, corpus_dir: Path) -> str:

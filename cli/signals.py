@@ -8,6 +8,8 @@ import threading
 from types import TracebackType
 from typing import Self
 
+from .console import say
+
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 SHOW_CURSOR = b"\x1b[?25h\n"
 
@@ -48,8 +50,12 @@ class SignalWatch:
             while number := int.from_bytes(ear.recv(1)):
                 if number not in SIGNALS:
                     continue
-                if self.received or not self.has_begun:
+                if self.received:
                     _leave(number)
+                if not self.has_begun:
+                    say("stopped before the first step; the same command begins again")
+                    _leave(number)
+                say("stopping after this step, and saving; once more ends at once")
                 self.received = number
 
 

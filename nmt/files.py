@@ -85,7 +85,10 @@ def read_lines(
             yield from decode_lines(stream, str(path), on_invalid=on_invalid, on_mended=on_mended)
         except _NotUtf8Error as error:
             num_more = sum(not _is_utf8(line) for line in _raw_lines(stream, str(path)))
-            raise DataError(f"{error} ({num_more + 1:,} such lines in the file)") from error
+            raise DataError(
+                f"{error} ({num_more + 1:,} such lines in the file); convert it, "
+                "as with iconv -f ISO-8859-1 -t UTF-8"
+            ) from error
 
 
 def decode_lines(

@@ -40,11 +40,12 @@ def freeze(
     training, notes = config.training, []
     device = network.tgt_embedding.weight.device
     training = replace(training, threads=training.threads or torch.get_num_threads())
+    batches, step_seconds = _some_batches(data, training, device), 0.0
     if training.precision == "auto":
-        training, note = _choose_precision(training, network, data)
+        training, step_seconds, note = _choose_precision(training, network, batches)
         notes.append(note)
     if training.budget:
-        step_seconds = measure_step(network, _some_batches(data, training, device), training)
+        step_seconds = step_seconds or measure_step(network, batches, training)
         left = SHARE_FOR_STEPS * training.budget - elapsed - (time.perf_counter() - start)
         max_steps = min(training.max_steps, max(1, int(left / step_seconds)))
         schedule = "cosine" if training.schedule == "inverse-sqrt" else training.schedule
@@ -86,17 +87,18 @@ def measure_step(network: Transformer, batches: list[Batch], training: TrainingC
 
 
 def _choose_precision(
-    training: TrainingConfig, network: Transformer, data: TrainingData
-) -> tuple[TrainingConfig, str]:
-    """bfloat16 where a step is at least a tenth faster with it, else float32."""
+    training: TrainingConfig, network: Transformer, batches: list[Batch]
+) -> tuple[TrainingConfig, float, str]:
+    """bfloat16 where a step is at least a tenth faster with it, else float32; and the seconds of a step."""
     full, half = replace(training, precision="float32"), replace(training, precision="bfloat16")
     device = network.tgt_embedding.weight.device
     if device.type == "mps" or (device.type == "cuda" and not torch.cuda.is_bf16_supported()):
-        return full, "this device has no fast bfloat16"
-    batches = _some_batches(data, training, device)
+        return full, 0.0, "this device has no fast bfloat16"
     full_seconds, half_seconds = (measure_step(network, batches, each) for each in (full, half))
     note = f"a step takes {full_seconds:.3g} s in float32, {half_seconds:.3g} s in bfloat16"
-    return (half if half_seconds < 0.9 * full_seconds else full), note
+    if half_seconds < 0.9 * full_seconds:
+        return half, half_seconds, note
+    return full, full_seconds, note
 
 
 def _some_batches(data: TrainingData, training: TrainingConfig, device: torch.device) -> list[Batch]:
