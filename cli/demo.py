@@ -13,8 +13,7 @@ from rich.rule import Rule
 
 from nmt.files import read_lines, write_json, write_text
 
-from .console import err, messages, write_line
-from .console import out as screen
+from .console import err, messages, out, write_line
 from .options import DeviceOption, JsonOption, QuietOption, SeedOption, ThreadsOption
 from .tables import draw_legend, draw_table
 from .training_session import run_training
@@ -64,7 +63,7 @@ class Corpus:
 
 
 def demo(
-    out: Annotated[
+    folder: Annotated[
         Path | None,
         typer.Option(
             "--out",
@@ -96,7 +95,7 @@ def demo(
     from nmt.training.options import resolve
 
     started = time.perf_counter()
-    out_dir = out or Path("quick-demo-model" if quick else "demo-model")
+    out_dir = folder or Path("quick-demo-model" if quick else "demo-model")
     corpus = Corpus(sample_dir() / "de-en")
     flags = {"data": corpus.options(), "training": {"device": device, "threads": threads, "seed": seed}}
     config = resolve(corpus.folder / "demo.toml", flags, preset_name="auto", overrides=QUICK if quick else ())
@@ -115,12 +114,12 @@ def demo(
     if as_json:
         write_line(json.dumps(summary))
         return
-    screen.print(f"BLEU {bleu.value:.2f}  [dim]{bleu.signature}[/dim]")
-    screen.print(f"AER  {aer:.3f}  [dim]against gold links; {_origin(model)}[/dim]")
+    out.print(f"BLEU {bleu.value:.2f}  [dim]{bleu.signature}[/dim]")
+    out.print(f"AER  {aer:.3f}  [dim]against gold links; {_origin(model)}[/dim]")
     _say_heading("3  What the translations were made of", quiet=quiet)
     _show_tables(model, translations)
     _say_heading("4  What to try next", quiet=quiet)
-    screen.print(_next_commands(out_dir, corpus.folder), markup=False, soft_wrap=True)
+    out.print(_next_commands(out_dir, corpus.folder), markup=False, soft_wrap=True)
 
 
 def _say_heading(text: str, *, quiet: bool) -> None:
@@ -189,8 +188,8 @@ def _show_tables(model: "TranslationModel", translations: "list[Translation]") -
         alignment = translations[number].alignment
         assert alignment is not None, "the translator was asked to align"
         words = alignment.words("punct", model.config.alignment.threshold)
-        screen.print(draw_table(screen, words, caption=f"sentence {number + 1}"), "")
-    screen.print(draw_legend(screen))
+        out.print(draw_table(out, words, caption=f"sentence {number + 1}"), "")
+    out.print(draw_legend(out))
 
 
 def _next_commands(out_dir: Path, corpus_dir: Path) -> str:

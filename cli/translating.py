@@ -63,7 +63,7 @@ class LineTranslator:
     def explain(self) -> None:
         """Tell how many lines were cut, if not all of them were named."""
         if self._num_cut > MOST_TOLD:
-            warn(f"{self.name}: {self._num_cut:,} lines in all were too long")
+            warn(f"{self.name}: {self._num_cut:,} lines in all had to be cut")
 
     def _tell(self, translation: "Translation") -> None:
         found, parts = translation.num_pieces, translation.num_parts

@@ -15,7 +15,7 @@ MODULES = sorted(
     path.relative_to(ROOT)
     for folder in ("nmt", "cli", "data", "recipes")
     for path in (ROOT / folder).rglob("*.py")
-    if path.name not in ("__init__.py", "__main__.py")
+    if path.name != "__init__.py"
 )
 
 
