@@ -187,6 +187,8 @@ def _rows(result: Result) -> list[tuple[str, str]]:
 def _print_plain(result: Result) -> None:
     for name, value in (*_rows(result), ("origin", result.origin), ("signature", result.signature)):
         write_line(f"{name}\t{value}")
+    if result.errors:
+        write_line("error\tcount\tsource\ttarget")
     for pair in result.errors:
         write_line(f"{pair.kind}\t{pair.count}\t{pair.source}\t{pair.target}")
 

@@ -154,9 +154,10 @@ def _show_comparisons(comparisons: Sequence["Comparison"], *, names: tuple[str, 
         _show_notes(["± 95 % confidence; p: how often chance alone gives such a difference"])
         _show_notes(f"{each.metric} {each.signature}" for each in comparisons)
     else:
+        write_line("\t".join(("metric", *names, "difference", "p", "signature")))
         for each in comparisons:
-            values = f"{each.baseline.value:.2f} {each.system.value:.2f} {each.difference:+.2f}"
-            write_line(f"{each.metric} {values} p={each.p_value:.4f} {each.signature}")
+            values = f"{each.baseline.value:.2f}\t{each.system.value:.2f}\t{each.difference:+.2f}"
+            write_line(f"{each.metric}\t{values}\t{each.p_value:.4f}\t{each.signature}")
 
 
 def _comparison_row(each: "Comparison") -> list[str]:

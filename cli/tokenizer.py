@@ -27,7 +27,7 @@ tokenizer_app = typer.Typer(
 
 Format = Literal["pieces", "ids"]
 
-PathOption = Annotated[
+TokenizerOption = Annotated[
     Path,
     typer.Option(
         "--model", "-m", metavar="PATH", help="Tokenizer (.model) or model folder.", show_default=False
@@ -97,7 +97,7 @@ def train(
 
 @tokenizer_app.command()
 def encode(
-    model: PathOption,
+    model: TokenizerOption,
     files: FilesArgument = None,
     form: FormatOption = "pieces",
     offsets: Annotated[
@@ -124,7 +124,7 @@ def encode(
 
 @tokenizer_app.command()
 def decode(
-    model: PathOption,
+    model: TokenizerOption,
     files: FilesArgument = None,
     form: FormatOption = "pieces",
     side: SideOption = "src",
@@ -150,13 +150,17 @@ def decode(
 
 
 @tokenizer_app.command()
-def info(model: PathOption, side: SideOption = "src", as_json: JsonOption = False) -> None:
+def info(
+    path: Annotated[Path, typer.Argument(metavar="PATH", help="Tokenizer (.model) or model folder.")],
+    side: SideOption = "src",
+    as_json: JsonOption = False,
+) -> None:
     """Say what kind of tokenizer it is.
 
     Example:
-        nmt tokenizer info -m tokenizer.model
+        nmt tokenizer info tokenizer.model
     """
-    show_info(_tokenizer_path(model, side), as_json=as_json)
+    show_info(_tokenizer_path(path, side), as_json=as_json)
 
 
 def _load(path: Path, side: str) -> "Tokenizer":

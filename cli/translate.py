@@ -121,6 +121,8 @@ def translate(
         view = View(layout, align, tokens, threshold, origin, has_several=num_hypotheses > 1)
         with Sinks(output_path, align_path) as sinks:
             if source is None:
+                if not quiet:
+                    say(f"{model}: each line is translated as it is entered; Ctrl-D ends")
                 _converse(translator, view, sinks)
             else:
                 _run(translator, view, source, sinks, quiet=quiet)

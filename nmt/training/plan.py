@@ -1,6 +1,7 @@
 """What is measured before the first step, and how many steps fit into a budget of time."""
 
 import copy
+import math
 import time
 from collections.abc import Iterable
 from dataclasses import replace
@@ -10,6 +11,7 @@ import torch
 
 from nmt.config.schema import Config, TrainingConfig
 from nmt.corpus.batching import Batch
+from nmt.errors import ConfigError
 from nmt.model import Transformer
 from nmt.training.data import TrainingData
 from nmt.training.gradient import compute_gradient
@@ -21,6 +23,7 @@ WARM_UP_BATCHES = 2
 SHARE_FOR_STEPS = 0.85  # of a budget, as long as no evaluation was timed
 SHARE_AT_END = 0.04  # of a budget, kept for choosing the alignment layer and writing the model
 EVALUATIONS = 10  # with a budget
+FEWEST_STEPS = 50  # that a budget has to have room for
 MIN_EVAL_STEPS, MAX_EVAL_STEPS = 500, 5000
 
 
@@ -34,7 +37,8 @@ def freeze(
 ) -> tuple[Config, list[str]]:
     """Decide what was left open, `elapsed` seconds after the start: threads, vocabulary, precision, steps.
 
-    Returns the configuration to keep and, in words, what was measured.
+    Returns the configuration to keep and, in words, what was measured. Raises ConfigError if the budget is
+    too short to train anything.
     """
     start = time.perf_counter()
     training, notes = config.training, []
@@ -46,8 +50,8 @@ def freeze(
         notes.append(note)
     if training.budget:
         step_seconds = step_seconds or measure_step(network, batches, training)
-        left = SHARE_FOR_STEPS * training.budget - elapsed - (time.perf_counter() - start)
-        max_steps = min(training.max_steps, max(1, int(left / step_seconds)))
+        elapsed += time.perf_counter() - start
+        max_steps = min(training.max_steps, _steps_in_budget(training, elapsed, step_seconds))
         schedule = "cosine" if training.schedule == "inverse-sqrt" else training.schedule
         training = replace(training, max_steps=max_steps, schedule=schedule)
         notes.append(f"a step takes {step_seconds:.3g} s, so about {max_steps:,} fit into the budget")
@@ -55,6 +59,18 @@ def freeze(
         training = replace(training, eval_steps=_eval_steps(training, data))
     tokenizer = replace(config.tokenizer, vocab_size=data.src_tokenizer.vocab_size)
     return replace(config, tokenizer=tokenizer, training=training), notes
+
+
+def _steps_in_budget(training: TrainingConfig, elapsed: float, step_seconds: float) -> int:
+    num_steps = int((SHARE_FOR_STEPS * training.budget - elapsed) / step_seconds)
+    if num_steps < min(FEWEST_STEPS, training.max_steps):
+        needed = (elapsed + FEWEST_STEPS * step_seconds) / SHARE_FOR_STEPS
+        raise ConfigError(
+            f"training.budget: {training.budget:,.0f} s have room for {max(0, num_steps)} steps of "
+            f"{step_seconds:.2g} s after {elapsed:,.0f} s of preparation; expected at least {FEWEST_STEPS}; "
+            f"give a --budget of {math.ceil(needed):,} s or, to learn something, many times more"
+        )
+    return num_steps
 
 
 def replan(progress: Progress, training: TrainingConfig, *, most: int) -> int:

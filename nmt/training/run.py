@@ -30,6 +30,7 @@ METRICS = "metrics.jsonl"
 LOG = "log.txt"
 CARD = "README.md"
 MODEL_FILES = (MANIFEST, CONFIG, WEIGHTS, TOKENIZER, SRC_TOKENIZER, TGT_TOKENIZER, CARD)
+MOST_NAMED = 5  # options that differ, in one message
 PATHS = {"data.src", "data.tgt", "data.dev_src", "data.dev_tgt", "tokenizer.model"}  # compared by content
 
 
@@ -182,11 +183,12 @@ class Run:
         manifest = read_manifest(self.model_dir)
         differing = differences(manifest.get("requested", {}), self.requested)
         if manifest.get("data", {}).get("hash") != self.data_hash:
-            differing.append("the text")
+            differing.insert(0, "other text")
         if differing:
+            rest = f"; and {len(differing) - MOST_NAMED} more" if len(differing) > MOST_NAMED else ""
             raise OutputError(
                 f"{self.model_dir} holds a finished model of another configuration "
-                f"({'; '.join(differing)}), which can not be trained further here; "
+                f"({'; '.join(differing[:MOST_NAMED])}{rest}), which can not be trained further here; "
                 "--restart replaces it by a new one, or give another folder"
             )
         return manifest

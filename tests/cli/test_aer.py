@@ -51,7 +51,7 @@ def test_reverse_turns_the_links(run_nmt, files) -> None:
 def test_errors_are_named_by_word(run_nmt, files, tmp_path) -> None:
     texts = ["--src", tmp_path / "src", "--tgt", tmp_path / "tgt"]
     result = run_nmt("aer", *files, *texts, "--errors", "3")
-    assert result.lines[-1] == "wrong\t1\t.\t."
+    assert result.lines[-2:] == ["error\tcount\tsource\ttarget", "wrong\t1\t.\t."]
 
 
 def test_errors_without_words_are_refused(run_nmt, files) -> None:

@@ -41,12 +41,12 @@ def test_json_holds_value_signature_and_details(run_nmt, files) -> None:
 
 def test_compare_prints_both_scores_their_difference_and_p(run_nmt, files) -> None:
     hypothesis, reference = files
-    metric, baseline, system, difference, p, signature = (
-        run_nmt("score", hypothesis, reference, "--compare", reference, "--metric", "bleu").lines[0].split()
-    )
+    result = run_nmt("score", hypothesis, reference, "--compare", reference, "--metric", "bleu")
+    header, (metric, baseline, system, difference, p, signature) = (line.split("\t") for line in result.lines)
+    assert header == ["metric", str(hypothesis), str(reference), "difference", "p", "signature"]
     assert (metric, system) == ("BLEU", "100.00")
     assert float(difference) == pytest.approx(float(system) - float(baseline), abs=0.011)
-    assert 0 < float(p.removeprefix("p=")) <= 1
+    assert 0 < float(p) <= 1
     assert "bs:1000|seed:12345" in signature
 
 

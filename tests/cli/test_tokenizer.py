@@ -141,8 +141,8 @@ def test_a_line_of_pieces_stays_one_line(run_nmt, model) -> None:
 
 
 def test_info_says_the_same_as_json(run_nmt, model) -> None:
-    facts = json.loads(run_nmt("tokenizer", "info", "-m", model, "--json").stdout)
-    plain = run_nmt("tokenizer", "info", "-m", model)
+    facts = json.loads(run_nmt("tokenizer", "info", model, "--json").stdout)
+    plain = run_nmt("tokenizer", "info", model)
     assert (facts["type"], facts["vocab_size"], facts["hash"]) == ("unigram", 295, Tokenizer.load(model).hash)
     assert {"type: unigram", "vocab size: 295", "byte fallback: yes"} <= set(plain.lines)
 
@@ -152,10 +152,10 @@ def test_the_tokenizers_of_a_model_folder_are_found(run_nmt, model, tmp_path) ->
     folder.mkdir()
     (folder / "manifest.json").write_text("{}")
     model.rename(folder / "tokenizer.model")
-    joint = run_nmt("tokenizer", "info", "-m", folder, "--json")
+    joint = run_nmt("tokenizer", "info", folder, "--json")
     assert json.loads(joint.stdout)["path"] == str(folder / "tokenizer.model")
     (folder / "tokenizer.model").rename(folder / "tokenizer.tgt.model")
-    target = run_nmt("tokenizer", "info", "-m", folder, "--side", "tgt", "--json")
+    target = run_nmt("tokenizer", "info", folder, "--side", "tgt", "--json")
     assert json.loads(target.stdout)["path"] == str(folder / "tokenizer.tgt.model")
 
 

@@ -269,7 +269,7 @@ def test_a_person_gets_a_prompt_and_a_table(tiny_model_dir: Path) -> None:
         command, stdin=theirs, stdout=theirs, stderr=theirs, env={**os.environ, "TERM": "xterm"}
     )
     os.close(theirs)
-    assert "> " in read_until(ours, "> ")
+    assert "Ctrl-D ends" in read_until(ours, "> ")
     os.write(ours, "Der Hund schläft.\n".encode())
     shown = read_until(ours, "> ")
     assert "attention, decoder layer" in shown

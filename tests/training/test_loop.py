@@ -543,6 +543,14 @@ def test_a_resumed_budget_goes_on_counting_and_may_be_changed(large_corpus, tmp_
     assert end.stopped in ("all planned steps were done", "the time was used up")
 
 
+def test_a_budget_too_short_to_learn_anything_is_refused_with_the_time_it_takes(corpus, tmp_path) -> None:
+    asked = ("training.max_steps=100000", "training.eval_steps=0")
+    with pytest.raises(ConfigError, match="budget: 0 s have room for 0 steps of ") as error:
+        corpus.train(tmp_path / "model", "training.budget=0.1", *asked)
+    assert "at least 50" in str(error.value)
+    assert not (tmp_path / "model" / "config.toml").exists()
+
+
 def test_a_budget_allows_no_more_steps_than_were_asked_for(corpus, tmp_path) -> None:
     end = corpus.train(tmp_path / "model", "training.budget=60").reports[-1]
     assert (end.step, end.stopped) == (12, "all planned steps were done")
