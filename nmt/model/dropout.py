@@ -1,7 +1,28 @@
-"""Dropout that draws one random byte an element (Srivastava et al., 2014)."""
+"""Dropout: one random byte an element, from a stream of its own in every thread (Srivastava et al., 2014)."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor
+
+
+class _Stream(threading.local):
+    generator: torch.Generator | None = None  # None: torch's own
+
+
+_stream = _Stream()
+
+
+@contextmanager
+def seeded(seed: int, device: torch.device) -> Iterator[None]:
+    """Draw what this thread drops from this seed, so that it depends on nothing that was drawn before."""
+    before, _stream.generator = _stream.generator, torch.Generator(device).manual_seed(seed)
+    try:
+        yield
+    finally:
+        _stream.generator = before
 
 
 def dropout(x: Tensor, rate: float) -> Tensor:
@@ -15,8 +36,10 @@ def dropout(x: Tensor, rate: float) -> Tensor:
 
 def _random_bytes(shape: torch.Size, device: torch.device) -> Tensor:
     """On a CPU random numbers are made by one thread; eight bytes at once are an eighth of the usual work."""
+    generator = _stream.generator
     if device.type == "mps":  # has no random numbers of 64 bits
-        return torch.empty(shape, dtype=torch.uint8, device=device).random_(0, 256)
+        return torch.empty(shape, dtype=torch.uint8, device=device).random_(0, 256, generator=generator)
     num_bytes = shape.numel()
-    words = torch.empty((num_bytes + 7) // 8, dtype=torch.int64, device=device).random_(-(2**63), None)
+    words = torch.empty((num_bytes + 7) // 8, dtype=torch.int64, device=device)
+    words.random_(-(2**63), None, generator=generator)
     return words.view(torch.uint8)[:num_bytes].view(shape)

@@ -1,16 +1,20 @@
-"""The gradient of a batch, computed in as many parts as fit into memory."""
+"""The gradient of a batch, computed in parts: one for each worker, and more where memory is short."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from hashlib import blake2b
 
 import torch
+from torch import Tensor
 
 from nmt.config.schema import TrainingConfig
 from nmt.corpus.batching import Batch
 from nmt.errors import ResourceError
 from nmt.hardware import is_out_of_memory
 from nmt.model import Transformer
+from nmt.model.dropout import seeded
 from nmt.training.loss import batch_loss
+from nmt.training.workers import Workers
 
 
 @dataclass(frozen=True)
@@ -18,72 +22,95 @@ class Gradient:
     """What there is to tell about a gradient; itself it stands in the parameters."""
 
     nll: float  # of the batch, in nats
-    num_parts: int  # in which it was computed
+    num_parts: int  # in which each worker computed its share
     left_out: tuple[int, ...] = ()  # rows whose pairs do not fit into memory, not even alone
 
 
 def compute_gradient(
-    network: Transformer, batch: Batch, training: TrainingConfig, *, num_parts: int
+    network: Transformer,
+    batch: Batch,
+    training: TrainingConfig,
+    *,
+    workers: Workers,
+    step: int = 0,
+    num_parts: int = 1,
 ) -> Gradient:
     """Put the gradient of the loss per target token into the parameters' `.grad`.
 
-    If memory runs out, the batch is cut into twice as many parts; the gradient is the same. Raises
-    ResourceError if not even one of its pairs fits.
+    Every worker has its share of the pairs and computes it in `num_parts` parts, in twice as many whenever
+    memory runs out; the gradient is the same. What is dropped in a part is a function of seed, step and
+    number of the part. Raises ResourceError if not even one of the pairs fits.
     """
     num_pairs = len(batch.src_tokens)
+    is_pairwise = num_parts >= num_pairs
+
+    def part_of(numbered: tuple[int, Batch]) -> _Sum | None:
+        number, part = numbered
+        with seeded(_mix(training.seed, step, number), part.src_tokens.device):
+            return _part_gradient(network, part, training, num_tokens=batch.num_tokens)
+
     while True:
-        network.zero_grad()
-        nll = _add_gradient(network, batch.split(num_parts), batch.num_tokens, training)
-        if nll is not None:
-            return Gradient(nll, num_parts)
-        if num_parts >= num_pairs:
-            return _pair_by_pair(network, batch, training)
+        parts = enumerate(batch.split(num_pairs if is_pairwise else num_parts * workers.count))
+        total = _add_up(map(part_of, parts) if is_pairwise else workers.map(part_of, parts))
+        if is_pairwise or not total.missing:
+            break
         num_parts = min(2 * num_parts, num_pairs)
-
-
-def _add_gradient(
-    network: Transformer, parts: Sequence[Batch], num_tokens: int, training: TrainingConfig
-) -> float | None:
-    """Add the gradient of all parts; None if memory ran out, which leaves a part of it."""
-    nll = 0.0
-    try:
-        for part in parts:
-            loss = batch_loss(
-                network,
-                part,
-                label_smoothing=training.label_smoothing,
-                reconstruction=training.reconstruction,
-                precision=training.precision,
-            )
-            torch.autograd.backward(loss.objective / num_tokens)  # by the tokens of the whole batch
-            nll += float(loss.nll)
-    except (RuntimeError, MemoryError) as error:
-        if not is_out_of_memory(error):
-            raise
-        return None
-    return nll
-
-
-def _pair_by_pair(network: Transformer, batch: Batch, training: TrainingConfig) -> Gradient:
-    """The gradient of the pairs that fit into memory alone."""
-    network.zero_grad()
-    nll, num_pairs = 0.0, len(batch.src_tokens)
-    left_out: list[int] = []
-    for row, pair in enumerate(batch.split(num_pairs)):
-        before = [
-            parameter.grad.clone() if parameter.grad is not None else None
-            for parameter in network.parameters()
-        ]
-        pair_nll = _add_gradient(network, [pair], batch.num_tokens, training)
-        if pair_nll is not None:
-            nll += pair_nll
-            continue
-        left_out.append(row)
-        for parameter, gradient in zip(network.parameters(), before, strict=True):
-            parameter.grad = gradient
-    if len(left_out) == num_pairs:
+        is_pairwise = num_parts == num_pairs
+    if len(total.missing) == num_pairs:
         raise ResourceError(
             f"out of memory: not even one pair of {batch.src_tokens.size(1):,} source and "
             f"{batch.tgt_out.size(1):,} target pieces fits; try a smaller model, or a smaller data.max_length"
         )
-    return Gradient(nll, num_pairs, tuple(left_out))
+    for parameter, gradient in zip(network.parameters(), total.gradients, strict=True):
+        parameter.grad = gradient
+    return Gradient(total.nll, num_parts, tuple(total.missing))
+
+
+@dataclass
+class _Sum:
+    """Gradients, one for each parameter, and negative log-likelihood of some parts."""
+
+    nll: float = 0.0
+    gradients: list[Tensor] = field(default_factory=list)
+    missing: list[int] = field(default_factory=list)  # numbers of the parts that did not fit
+
+
+def _part_gradient(
+    network: Transformer, part: Batch, training: TrainingConfig, *, num_tokens: int
+) -> _Sum | None:
+    """The share of a part in the gradient of a batch of so many tokens; None if memory ran out."""
+    try:
+        loss = batch_loss(
+            network,
+            part,
+            label_smoothing=training.label_smoothing,
+            reconstruction=training.reconstruction,
+            precision=training.precision,
+        )
+        gradients = torch.autograd.grad(
+            loss.objective / num_tokens, list(network.parameters()), materialize_grads=True
+        )
+    except (RuntimeError, MemoryError) as error:
+        if not is_out_of_memory(error):
+            raise
+        return None
+    return _Sum(float(loss.nll), list(gradients))
+
+
+def _add_up(parts: Iterable[_Sum | None]) -> _Sum:
+    """The sum of all parts, in their order."""
+    total = _Sum()
+    for number, part in enumerate(parts):
+        if part is None:
+            total.missing.append(number)
+            continue
+        total.nll += part.nll
+        if total.gradients:
+            torch._foreach_add_(total.gradients, part.gradients)
+        else:
+            total.gradients = part.gradients
+    return total
+
+
+def _mix(*numbers: int) -> int:
+    return int.from_bytes(blake2b(" ".join(map(str, numbers)).encode(), digest_size=7).digest())

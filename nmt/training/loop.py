@@ -41,6 +41,7 @@ from nmt.training.plan import SHARE_AT_END, freeze, is_open, replan
 from nmt.training.report import EndReport, EvalReport, NoteReport, Report, StartReport, StepReport, as_line
 from nmt.training.run import CARD, LOG, METRICS, Run, flat
 from nmt.training.state import Origin, Progress, TrainState
+from nmt.training.workers import make_workers
 
 MOST_SKIPPED = 10  # updates in a row without a finite gradient before training gives up
 MOST_NAMED = 10  # lines in one note
@@ -135,11 +136,11 @@ class _Trainer:
         else:
             self.data.save_tokenizers(self.run.train_dir)
         config_hashes = self.run.begin(config, hashes)
-        torch.manual_seed(config.training.seed)  # measuring drew random numbers
         self.config, self.training = config, config.training
         self.model = TranslationModel(
             config, self.data.src_tokenizer, self.data.tgt_tokenizer, network, manifest={}
         )
+        self.workers = make_workers(self.device, self.training)
         self.num_batches = self.data.num_batches(self.training)
         origin = Origin(self.model.tokenizer_hash, config_hashes, signature(self.model, self.data))
         self.state = TrainState(network, self.training, Progress(max_steps=self.training.max_steps), origin)
@@ -215,7 +216,9 @@ class _Trainer:
         """One update from one batch, whose pairs (B,) stand on these lines of the text."""
         state, progress, training = self.state, self.progress, self.training
         num_parts = max(training.accumulation, progress.num_parts)
-        gradient = compute_gradient(state.network, batch, training, num_parts=num_parts)
+        gradient = compute_gradient(
+            state.network, batch, training, workers=self.workers, step=progress.step, num_parts=num_parts
+        )
         norm = torch.nn.utils.clip_grad_norm_(state.network.parameters(), training.clip_norm or math.inf)
         progress.step += 1
         progress.num_tokens += batch.num_tokens
@@ -264,7 +267,7 @@ class _Trainer:
             self.progress.num_parts = gradient.num_parts
             text = (
                 f"a batch of {batch.num_tokens:,} tokens does not fit into memory; "
-                f"batches are computed in {gradient.num_parts} parts from here on"
+                f"batches are computed in {gradient.num_parts * self.workers.count} parts from here on"
             )
         self._report(NoteReport(text))
 

@@ -17,6 +17,7 @@ from nmt.training.data import TrainingData
 from nmt.training.gradient import compute_gradient
 from nmt.training.optimizer import make_optimizer
 from nmt.training.state import Progress
+from nmt.training.workers import make_workers
 
 MEASURED_BATCHES = 4
 WARM_UP_BATCHES = 2
@@ -88,10 +89,11 @@ def measure_step(network: Transformer, batches: list[Batch], training: TrainingC
     """Seconds of an optimiser step on a copy of the network, averaged over the batches."""
     network = copy.deepcopy(network).train()
     optimizer = make_optimizer(network, training)
+    workers = make_workers(network.tgt_embedding.weight.device, training)
 
     def run(batches: Iterable[Batch]) -> None:
         for batch in batches:
-            compute_gradient(network, batch, training, num_parts=training.accumulation)
+            compute_gradient(network, batch, training, workers=workers, num_parts=training.accumulation)
             optimizer.step()
         if network.tgt_embedding.weight.is_cuda:
             torch.cuda.synchronize()

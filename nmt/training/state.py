@@ -25,7 +25,7 @@ from nmt.files import remove_dir, write_bytes, write_json
 from nmt.model import Transformer
 from nmt.training.optimizer import MovingAverage, make_optimizer
 
-PARTS = ("weights", "average", "moments", "random")
+PARTS = ("weights", "average", "moments")
 
 
 @dataclass
@@ -96,7 +96,7 @@ class Origin:
 
 
 class TrainState:
-    """Network, moving average, optimiser, random numbers and progress."""
+    """Network, moving average, optimiser and progress; random numbers are functions of seed and step."""
 
     def __init__(
         self, network: Transformer, config: TrainingConfig, progress: Progress, origin: Origin
@@ -129,9 +129,6 @@ class TrainState:
         load_weights(self.network, parts["weights"], name=str(path))
         self.average.load(parts["average"])
         self._load_moments(parts["moments"])
-        torch.set_rng_state(parts["random"]["cpu"])
-        if self._is_on_gpu and "cuda" in parts["random"]:
-            torch.cuda.set_rng_state(parts["random"]["cuda"])
         try:
             self.progress = Progress(**facts | {"best_value": float(facts["best_value"])})
         except (TypeError, KeyError) as error:
@@ -153,16 +150,11 @@ class TrainState:
             raise ModelError(f"{train_dir}: {'; '.join(problems)}; --restart begins anew")
         return problems
 
-    @property
-    def _is_on_gpu(self) -> bool:
-        return self.network.tgt_embedding.weight.is_cuda
-
     def _write(self, folder: Path) -> None:
         tensors = {
             "weights": weights(self.network),
             "average": self.average.state(),
             "moments": self._moments(),
-            "random": self._random_states(),
         }
         for part, values in tensors.items():
             on_cpu = {name: tensor.cpu().contiguous() for name, tensor in values.items()}
@@ -178,12 +170,6 @@ class TrainState:
         for name, tensor in tensors.items():
             if not torch.isfinite(tensor).all():
                 raise DivergedError(f"training diverged: {name} is not finite at step {self.progress.step}")
-
-    def _random_states(self) -> dict[str, Tensor]:
-        states = {"cpu": torch.get_rng_state()}
-        if self._is_on_gpu:
-            states["cuda"] = torch.cuda.get_rng_state()
-        return states
 
     def _moments(self) -> dict[str, Tensor]:
         """Both moments and the step count of every parameter, by its name; none before the first update."""

@@ -1,12 +1,14 @@
 """Dropout zeroes the share it says, keeps the mean, and passes the gradient through the same mask."""
 
 import math
+import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import torch
 from torch import Tensor
 
-from nmt.model.dropout import dropout
+from nmt.model.dropout import dropout, seeded
 
 MANY = 1 << 18
 
@@ -55,6 +57,36 @@ def test_the_seed_of_torch_repeats_it() -> None:
     torch.manual_seed(4)
     assert torch.equal(dropout(x, 0.5), first)
     assert not torch.equal(first, second)
+
+
+def test_a_stream_of_its_own_depends_on_its_seed_only_and_leaves_torch_s_alone() -> None:
+    x, cpu = torch.ones(1000), torch.device("cpu")
+    before = torch.get_rng_state()
+    with seeded(5, cpu):
+        first, second = dropout(x, 0.5), dropout(x, 0.5)
+    assert torch.equal(torch.get_rng_state(), before)
+    torch.manual_seed(9)
+    with seeded(5, cpu):
+        assert torch.equal(dropout(x, 0.5), first)
+        with seeded(6, cpu):
+            assert not torch.equal(dropout(x, 0.5), second)
+        assert torch.equal(dropout(x, 0.5), second)
+
+
+def test_every_thread_draws_from_its_own_stream() -> None:
+    x, cpu = torch.ones(1000), torch.device("cpu")
+    both_inside = threading.Barrier(2, timeout=20)
+
+    def draw(seed: int) -> list[Tensor]:
+        with seeded(seed, cpu):
+            both_inside.wait()
+            return [dropout(x, 0.5) for _ in range(20)]
+
+    with ThreadPoolExecutor(2) as pool:
+        side_by_side = list(pool.map(draw, [5, 6]))
+    for seed, drawn in zip([5, 6], side_by_side, strict=True):
+        with seeded(seed, cpu):
+            assert all(torch.equal(dropout(x, 0.5), each) for each in drawn)
 
 
 def test_a_rate_of_zero_gives_the_input_and_draws_nothing() -> None:

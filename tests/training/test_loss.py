@@ -1,4 +1,4 @@
-"""The loss against its formula, against torch, and against itself in parts."""
+"""The loss against its formula, and against torch."""
 
 import math
 
@@ -6,15 +6,12 @@ import pytest
 import torch
 from torch.nn import functional
 
-from nmt.config import ModelConfig, TrainingConfig
+from nmt.config import ModelConfig
 from nmt.corpus.batching import Batch, collate
 from nmt.corpus.encoded import EncodedCorpus
-from nmt.errors import ResourceError
 from nmt.model import Transformer
 from nmt.tokenizer import BOS_ID, EOS_ID, PAD_ID
-from nmt.training import gradient
 from nmt.training import loss as loss_module
-from nmt.training.gradient import compute_gradient
 from nmt.training.loss import batch_loss
 
 VOCAB_SIZE = 11
@@ -42,10 +39,6 @@ def loss_of(
         network, batch, label_smoothing=smoothing, reconstruction=reconstruction, precision="float32"
     )
     return float(loss.objective.detach()), float(loss.nll)
-
-
-def gradients(network: Transformer) -> list[torch.Tensor]:
-    return [parameter.grad.clone() for parameter in network.parameters()]
 
 
 def test_the_loss_is_the_formula_worked_position_by_position(network, batch) -> None:
@@ -112,54 +105,3 @@ def test_padding_adds_nothing(network, batch, reconstruction: float) -> None:
     found, expected = (loss_of(network, each, 0.1, reconstruction) for each in (wider, batch))
     assert found == pytest.approx(expected, rel=1e-6)
     assert batch.num_tokens == sum(len(tgt) + 1 for _, tgt in PAIRS) == int((batch.tgt_out != PAD_ID).sum())
-
-
-def test_the_gradient_in_parts_is_that_of_the_whole(network, batch) -> None:
-    training = TrainingConfig(precision="float32")
-    whole = compute_gradient(network, batch, training, num_parts=1)
-    expected = gradients(network)
-    for num_parts in (2, 3, 4, 9):
-        parts = compute_gradient(network, batch, training, num_parts=num_parts)
-        assert parts.nll == pytest.approx(whole.nll, rel=1e-6)
-        torch.testing.assert_close(gradients(network), expected, rtol=1e-5, atol=1e-7)
-
-
-def fail_above(monkeypatch: pytest.MonkeyPatch, most: int) -> None:
-    """Let memory end for batches of more than so many tokens."""
-
-    def limited(network: Transformer, batch: Batch, **options):
-        if batch.num_tokens > most:
-            raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes")
-        return batch_loss(network, batch, **options)
-
-    monkeypatch.setattr(gradient, "batch_loss", limited)
-
-
-def test_a_batch_that_does_not_fit_is_computed_in_parts_with_the_same_gradient(
-    network, batch, monkeypatch
-) -> None:
-    training = TrainingConfig(precision="float32")
-    compute_gradient(network, batch, training, num_parts=1)
-    expected = gradients(network)
-    fail_above(monkeypatch, 8)
-    assert compute_gradient(network, batch, training, num_parts=1).num_parts == 2
-    torch.testing.assert_close(gradients(network), expected, rtol=1e-5, atol=1e-7)
-
-
-def test_a_pair_that_does_not_fit_alone_is_left_out(network, batch, monkeypatch) -> None:
-    training = TrainingConfig(precision="float32")
-    fail_above(monkeypatch, 4)  # the second has 5 with EOS
-    found = compute_gradient(network, batch, training, num_parts=1)
-    assert found.left_out == (1,)
-    rest = collate(EncodedCorpus.from_pairs(PAIRS), torch.tensor([0, 2, 3]))
-    assert found.nll == pytest.approx(loss_of(network, rest, 0.0)[1], rel=1e-6)
-    left = gradients(network)
-    compute_gradient(network, rest, training, num_parts=1)
-    share = rest.num_tokens / batch.num_tokens
-    torch.testing.assert_close(left, [each * share for each in gradients(network)], rtol=1e-5, atol=1e-7)
-
-
-def test_memory_that_is_not_enough_for_any_pair_is_an_error(network, batch, monkeypatch) -> None:
-    fail_above(monkeypatch, 1)
-    with pytest.raises(ResourceError, match=r"out of memory: not even one pair"):
-        compute_gradient(network, batch, TrainingConfig(precision="float32"), num_parts=1)

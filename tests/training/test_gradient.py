@@ -1,0 +1,134 @@
+"""The gradient in parts against that of the whole, side by side and one by one, and where memory ends."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+import torch
+from torch import Tensor
+
+from nmt.config import ModelConfig, TrainingConfig
+from nmt.corpus.batching import Batch, collate
+from nmt.corpus.encoded import EncodedCorpus
+from nmt.errors import ResourceError
+from nmt.model import Transformer
+from nmt.training import gradient
+from nmt.training.gradient import Gradient, compute_gradient
+from nmt.training.loss import batch_loss
+from nmt.training.workers import Workers
+
+VOCAB_SIZE = 11
+PAIRS = [([5, 6], [7]), ([4, 8, 9], [5, 6, 7, 10]), ([10], [4, 4]), ([6, 7, 8, 4], [9, 5, 8])]
+
+
+def make_network(dropout: float = 0.0) -> Transformer:
+    """A network in float64, so that sums in another order agree."""
+    torch.manual_seed(3)
+    config = ModelConfig(encoder_layers=1, decoder_layers=1, d_model=8, d_ff=16, num_heads=2, dropout=dropout)
+    return Transformer(config, src_vocab_size=VOCAB_SIZE, tgt_vocab_size=VOCAB_SIZE).double().train()
+
+
+def make_batch(pairs: list[tuple[list[int], list[int]]]) -> Batch:
+    return collate(EncodedCorpus.from_pairs(pairs), torch.arange(len(pairs)))
+
+
+def gradient_of(
+    network: Transformer, batch: Batch, *, count: int = 1, step: int = 0, num_parts: int = 1
+) -> tuple[Gradient, list[Tensor]]:
+    """What is told of the gradient, and the gradient itself, computed by so many workers."""
+    found = compute_gradient(
+        network,
+        batch,
+        TrainingConfig(precision="float32"),
+        workers=Workers(count),
+        step=step,
+        num_parts=num_parts,
+    )
+    return found, [parameter.grad.clone() for parameter in network.parameters()]
+
+
+@contextmanager
+def memory_for(num_tokens: int, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Let memory end for batches of more than so many tokens."""
+
+    def limited(network: Transformer, batch: Batch, **options):
+        if batch.num_tokens > num_tokens:
+            raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes")
+        return batch_loss(network, batch, **options)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(gradient, "batch_loss", limited)
+        yield
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 9])
+@pytest.mark.parametrize("num_parts", [1, 2, 4, 9])
+def test_the_gradient_in_parts_is_that_of_the_whole(count: int, num_parts: int) -> None:
+    network, batch = make_network(), make_batch(PAIRS)
+    loss = batch_loss(network, batch, label_smoothing=0.1, reconstruction=0.5, precision="float32")
+    expected = torch.autograd.grad(loss.objective / batch.num_tokens, list(network.parameters()))
+    found, gradients = gradient_of(network, batch, count=count, num_parts=num_parts)
+    assert found.nll == pytest.approx(float(loss.nll), rel=1e-6)
+    torch.testing.assert_close(gradients, list(expected), rtol=1e-5, atol=1e-7)
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_what_is_dropped_is_a_function_of_step_and_part_only(count: int) -> None:
+    network, batch = make_network(dropout=0.5), make_batch(PAIRS)
+    _, first = gradient_of(network, batch, count=count, step=7)
+    before = torch.get_rng_state()
+    _, again = gradient_of(network, batch, count=count, step=7)
+    _, other = gradient_of(network, batch, count=count, step=8)
+    assert all(map(torch.equal, first, again))
+    assert not all(map(torch.equal, first, other))
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_workers_and_parts_draw_alike() -> None:
+    """Two workers with one part each, or one worker with two: the same four pairs in the same two parts."""
+    network, batch = make_network(dropout=0.5), make_batch(PAIRS)
+    _, side_by_side = gradient_of(network, batch, count=2, step=3)
+    _, in_turn = gradient_of(network, batch, num_parts=2, step=3)
+    torch.testing.assert_close(side_by_side, in_turn)  # sums on other numbers of cores differ in the last bit
+
+
+@pytest.mark.parametrize(("count", "num_tokens"), [(1, 9), (2, 8)])  # every second pair has 5 and 9
+def test_a_batch_that_does_not_fit_is_computed_in_more_parts_with_the_same_gradient(
+    count: int, num_tokens: int, monkeypatch
+) -> None:
+    network, batch = make_network(), make_batch(PAIRS)
+    _, expected = gradient_of(network, batch)
+    with memory_for(num_tokens, monkeypatch):
+        found, gradients = gradient_of(network, batch, count=count)
+    assert (found.num_parts, found.left_out) == (2, ())
+    torch.testing.assert_close(gradients, expected, rtol=1e-5, atol=1e-7)
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_a_pair_that_does_not_fit_alone_is_left_out(count: int, monkeypatch) -> None:
+    network, batch = make_network(), make_batch(PAIRS)
+    with memory_for(4, monkeypatch):  # the second has 5 with EOS
+        found, gradients = gradient_of(network, batch, count=count)
+    assert found.left_out == (1,)
+    rest = make_batch([PAIRS[0], *PAIRS[2:]])
+    of_rest, expected = gradient_of(network, rest)
+    assert found.nll == pytest.approx(of_rest.nll, rel=1e-6)
+    share = rest.num_tokens / batch.num_tokens
+    torch.testing.assert_close(gradients, [each * share for each in expected], rtol=1e-5, atol=1e-7)
+
+
+def test_memory_that_is_not_enough_for_any_pair_is_an_error(monkeypatch) -> None:
+    with (
+        memory_for(1, monkeypatch),
+        pytest.raises(ResourceError, match=r"out of memory: not even one pair of 5 source and 5 target"),
+    ):
+        gradient_of(make_network(), make_batch(PAIRS))
+
+
+def test_any_other_error_of_a_worker_is_raised(monkeypatch) -> None:
+    def broken(*_: object, **__: object) -> None:
+        raise RuntimeError("shapes do not match")
+
+    monkeypatch.setattr(gradient, "batch_loss", broken)
+    with pytest.raises(RuntimeError, match="shapes do not match"):
+        gradient_of(make_network(), make_batch(PAIRS), count=2)
