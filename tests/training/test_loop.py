@@ -9,6 +9,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+import torch
 
 from nmt.checkpoint import load_model, load_tensors, newest
 from nmt.decoding import Translator
@@ -28,6 +29,7 @@ from nmt.training.data import prepare
 from nmt.training.lock import locked
 from nmt.training.loss import BatchLoss, batch_loss
 from nmt.training.report import EvalReport, NoteReport, StartReport, StepReport, as_line
+from nmt.training.workers import make_workers
 
 SHAKY = (
     "model.dropout=0.2",
@@ -190,6 +192,15 @@ def test_a_run_that_is_stopped_all_the_time_ends_as_if_it_had_not_been(corpus, w
     assert_same(done, whole)
 
 
+def test_workers_side_by_side_end_alike_every_time(large_corpus, tmp_path) -> None:
+    asked = (*SHAKY, "training.threads=3", "training.batch_tokens=7000", "training.eval_steps=5")
+    whole = large_corpus.train(tmp_path / "whole", *asked)
+    assert make_workers(torch.device("cpu"), whole.config.training).count == 3
+    with pytest.raises(Interrupted):
+        large_corpus.train(tmp_path / "model", *asked, stop_signal=stop_at(3))
+    assert_same(large_corpus.train(tmp_path / "model", *asked), whole)
+
+
 def test_a_run_that_is_stopped_in_and_after_its_last_evaluation_tells_of_that_once(
     corpus, whole, tmp_path
 ) -> None:
@@ -210,7 +221,7 @@ def test_resuming_says_from_where_and_keeps_what_was_measured(corpus, half_done,
     assert start.config.training.precision == "float32"
 
 
-@pytest.mark.parametrize("n", [1, 12, 40, 75, 98, 130, 180, 240, 290, 320])
+@pytest.mark.parametrize("n", [1, 12, 40, 75, 98, 130, 180, 240, 290, 305])
 def test_a_run_that_was_killed_ends_as_if_it_had_not_been(n, corpus, whole, killable, tmp_path) -> None:
     """At every n-th operation on a file; the next test takes all of them."""
     model_dir = tmp_path / "model"
@@ -229,7 +240,7 @@ def test_a_run_may_be_killed_at_any_operation_on_a_file(corpus, whole, killable,
         if exit_status == 0:
             break
         assert exit_status == -9
-    assert n > 300
+    assert n > 290
 
 
 def test_what_did_not_fit_into_memory_is_remembered(corpus, tmp_path, monkeypatch) -> None:
