@@ -143,13 +143,14 @@ class TrainingConfig:
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
     """Where to train; `auto` takes a GPU if there is one."""
     threads: int = 0
-    """CPU threads; 0 takes all cores this process may use."""
+    """CPU threads; 0 takes all cores this process may use. Another number draws other dropout."""
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     """Arithmetic of matrix products; `auto` measures at first start and keeps what is faster."""
     batch_tokens: int = 4096
     """Largest batch in target tokens (padding included) for one optimiser step."""
     accumulation: int = 1
-    """Number of parts a step's batch is computed in; more parts need less memory, the update is the same."""
+    """Parts in which each worker computes its share of a batch; more need less memory, and change nothing but
+    what is dropped."""
     max_steps: int = 100_000
     """Stop after this many optimiser steps."""
     max_epochs: int = 0

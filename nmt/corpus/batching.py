@@ -32,18 +32,18 @@ class Batch:
         )
         return Batch(src_tokens, tgt_in, tgt_out, self.num_tokens)
 
-    def split(self, parts: int) -> "list[Batch]":
-        """The same pairs in up to `parts` batches of like work: every so-manieth pair."""
-        if parts == 1:
+    def split(self, num_parts: int) -> "list[Batch]":
+        """The same pairs in up to so many batches, dealt out in turn so that all have like lengths."""
+        if num_parts == 1:
             return [self]
         return [
             Batch(
-                self.src_tokens[i::parts],
-                self.tgt_in[i::parts],
-                self.tgt_out[i::parts],
-                int((self.tgt_out[i::parts] != PAD_ID).sum()),
+                self.src_tokens[i::num_parts],
+                self.tgt_in[i::num_parts],
+                self.tgt_out[i::num_parts],
+                int((self.tgt_out[i::num_parts] != PAD_ID).sum()),
             )
-            for i in range(min(parts, len(self.src_tokens)))
+            for i in range(min(num_parts, len(self.src_tokens)))
         ]
 
 

@@ -1,4 +1,4 @@
-"""Dropout: one random byte an element, from a stream of its own in every thread (Srivastava et al., 2014)."""
+"""Dropout that draws a random byte an element, from a seed if it was given one (Srivastava et al., 2014)."""
 
 import threading
 from collections.abc import Iterator

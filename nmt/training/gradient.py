@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import partial
 from hashlib import blake2b
 
 import torch
@@ -22,40 +23,39 @@ class Gradient:
     """What there is to tell about a gradient; itself it stands in the parameters."""
 
     nll: float  # of the batch, in nats
-    num_parts: int  # in which each worker computed its share
+    num_parts: int  # that a worker computes one after the other, at most
     left_out: tuple[int, ...] = ()  # rows whose pairs do not fit into memory, not even alone
 
 
 def compute_gradient(
     network: Transformer,
     batch: Batch,
-    training: TrainingConfig,
     *,
+    training: TrainingConfig,
     workers: Workers,
-    step: int = 0,
+    step: int,
     num_parts: int = 1,
 ) -> Gradient:
     """Put the gradient of the loss per target token into the parameters' `.grad`.
 
-    Every worker has its share of the pairs and computes it in `num_parts` parts, in twice as many whenever
-    memory runs out; the gradient is the same. What is dropped in a part is a function of seed, step and
-    number of the part. Raises ResourceError if not even one of the pairs fits.
+    The batch is cut into `num_parts` parts for each worker, and into twice as many whenever memory runs out.
+    Parts change the gradient by no more than what is dropped, which is a function of seed, step and number
+    of the part. Raises ResourceError if not even one of the pairs fits.
     """
+    network.zero_grad()
     num_pairs = len(batch.src_tokens)
-    is_pairwise = num_parts >= num_pairs
-
-    def part_of(numbered: tuple[int, Batch]) -> _Sum | None:
-        number, part = numbered
-        with seeded(_mix(training.seed, step, number), part.src_tokens.device):
-            return _part_gradient(network, part, training, num_tokens=batch.num_tokens)
-
+    add_up = partial(_add_up, network, training=training, num_tokens=batch.num_tokens, step=step)
     while True:
-        parts = enumerate(batch.split(num_pairs if is_pairwise else num_parts * workers.count))
-        total = _add_up(map(part_of, parts) if is_pairwise else workers.map(part_of, parts))
-        if is_pairwise or not total.missing:
+        parts = list(enumerate(batch.split(num_parts * workers.num_workers)))
+        shares = [parts[i :: workers.num_workers] for i in range(workers.num_workers)]
+        total = _sum_of(workers.map(add_up, shares))
+        if not total.missing:
             break
-        num_parts = min(2 * num_parts, num_pairs)
-        is_pairwise = num_parts == num_pairs
+        total.gradients = ()  # makes room
+        if len(parts) == num_pairs:  # what is left to try is one pair after the other
+            num_parts, total = num_pairs, add_up(parts, goes_on=True)
+            break
+        num_parts *= 2
     if len(total.missing) == num_pairs:
         raise ResourceError(
             f"out of memory: not even one pair of {batch.src_tokens.size(1):,} source and "
@@ -68,48 +68,70 @@ def compute_gradient(
 
 @dataclass
 class _Sum:
-    """Gradients, one for each parameter, and negative log-likelihood of some parts."""
+    """Gradients, one for each parameter, and negative log-likelihood of some parts of a batch."""
 
     nll: float = 0.0
-    gradients: list[Tensor] = field(default_factory=list)
+    gradients: tuple[Tensor, ...] = ()
     missing: list[int] = field(default_factory=list)  # numbers of the parts that did not fit
 
-
-def _part_gradient(
-    network: Transformer, part: Batch, training: TrainingConfig, *, num_tokens: int
-) -> _Sum | None:
-    """The share of a part in the gradient of a batch of so many tokens; None if memory ran out."""
-    try:
-        loss = batch_loss(
-            network,
-            part,
-            label_smoothing=training.label_smoothing,
-            reconstruction=training.reconstruction,
-            precision=training.precision,
-        )
-        gradients = torch.autograd.grad(
-            loss.objective / num_tokens, list(network.parameters()), materialize_grads=True
-        )
-    except (RuntimeError, MemoryError) as error:
-        if not is_out_of_memory(error):
-            raise
-        return None
-    return _Sum(float(loss.nll), list(gradients))
-
-
-def _add_up(parts: Iterable[_Sum | None]) -> _Sum:
-    """The sum of all parts, in their order."""
-    total = _Sum()
-    for number, part in enumerate(parts):
-        if part is None:
-            total.missing.append(number)
-            continue
-        total.nll += part.nll
-        if total.gradients:
-            torch._foreach_add_(total.gradients, part.gradients)
+    def add(self, other: "_Sum") -> None:
+        """Add the sum of other parts, whose tensors may be used up."""
+        self.nll += other.nll
+        self.missing += other.missing
+        if self.gradients and other.gradients:
+            torch._foreach_add_(self.gradients, other.gradients)
         else:
-            total.gradients = part.gradients
+            self.gradients = self.gradients or other.gradients
+
+
+def _sum_of(shares: Iterable[_Sum]) -> _Sum:
+    total = _Sum()
+    for share in shares:
+        total.add(share)
     return total
+
+
+def _add_up(
+    network: Transformer,
+    parts: Iterable[tuple[int, Batch]],
+    *,
+    training: TrainingConfig,
+    num_tokens: int,
+    step: int,
+    goes_on: bool = False,
+) -> _Sum:
+    """The share of numbered parts in the gradient of a batch of so many tokens.
+
+    It ends with the first part that does not fit into memory, unless it `goes_on` to the next one.
+    """
+    total = _Sum()
+    for number, part in parts:
+        try:
+            with seeded(_mix(training.seed, step, number), part.src_tokens.device):
+                total.add(_part_gradient(network, part, training=training, num_tokens=num_tokens))
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error):
+                raise
+            total.missing.append(number)
+            if not goes_on:
+                return total
+    return total
+
+
+def _part_gradient(network: Transformer, part: Batch, *, training: TrainingConfig, num_tokens: int) -> _Sum:
+    loss = batch_loss(
+        network,
+        part,
+        label_smoothing=training.label_smoothing,
+        reconstruction=training.reconstruction,
+        precision=training.precision,
+    )
+    gradients = torch.autograd.grad(
+        loss.objective / num_tokens,
+        list(network.parameters()),
+        materialize_grads=True,  # zeros for weights that only the reconstruction has a use for
+    )
+    return _Sum(float(loss.nll), gradients)
 
 
 def _mix(*numbers: int) -> int:

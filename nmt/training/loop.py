@@ -90,8 +90,6 @@ def train(
             stack.enter_context(locked(run.train_dir))
             if run.is_begun:
                 raise OutputError(f"{model_dir}: another process began to train there meanwhile; try again")
-        if restart:
-            run.discard()
         run.clean_up()
         trainer = _Trainer(run, data, device, started, on_report=on_report, stop_signal=stop_signal)
         trainer.start(options, is_begun=frozen is not None)
@@ -124,7 +122,7 @@ class _Trainer:
 
     def start(self, config: Config, *, is_begun: bool) -> None:
         """Build the network; freeze what is measured, restore the newest checkpoint."""
-        self._report(self.data.report)
+        self.on_report(self.data.report)
         hashes = [self.data.src_tokenizer.hash, self.data.tgt_tokenizer.hash]
         torch.manual_seed(config.training.seed)
         network = build_network(config, self.data.src_tokenizer, self.data.tgt_tokenizer).to(self.device)
@@ -134,7 +132,9 @@ class _Trainer:
         if is_begun:
             self.run.check_tokenizers(hashes)
         else:
+            self.run.discard()  # what there was, now that nothing speaks against a new run
             self.data.save_tokenizers(self.run.train_dir)
+        self._record(self.data.report)
         config_hashes = self.run.begin(config, hashes)
         self.config, self.training = config, config.training
         self.model = TranslationModel(
@@ -217,7 +217,12 @@ class _Trainer:
         state, progress, training = self.state, self.progress, self.training
         num_parts = max(training.accumulation, progress.num_parts)
         gradient = compute_gradient(
-            state.network, batch, training, workers=self.workers, step=progress.step, num_parts=num_parts
+            state.network,
+            batch,
+            training=training,
+            workers=self.workers,
+            step=progress.step,
+            num_parts=num_parts,
         )
         norm = torch.nn.utils.clip_grad_norm_(state.network.parameters(), training.clip_norm or math.inf)
         progress.step += 1
@@ -267,7 +272,7 @@ class _Trainer:
             self.progress.num_parts = gradient.num_parts
             text = (
                 f"a batch of {batch.num_tokens:,} tokens does not fit into memory; "
-                f"batches are computed in {gradient.num_parts * self.workers.count} parts from here on"
+                f"batches are computed in {gradient.num_parts * self.workers.num_workers} parts from here on"
             )
         self._report(NoteReport(text))
 
@@ -471,13 +476,17 @@ class _Trainer:
         progress.window_nll, progress.window_tokens, progress.window_seconds = 0.0, 0, 0.0
 
     def _report(self, report: Report) -> None:
-        """Tell the caller, and write it into `train/`: numbers to metrics.jsonl, a line to log.txt."""
+        """Write it into `train/`, and tell the caller."""
+        self._record(report)
+        self.on_report(report)
+
+    def _record(self, report: Report) -> None:
+        """Write it into `train/`: numbers to metrics.jsonl, a line to log.txt."""
         append_text(self.run.train_dir / LOG, as_line(report) + "\n")
         record = {"report": type(report).__name__.removesuffix("Report").lower()}
         record |= {key: value for key, value in vars(report).items() if key not in ("config", "sample")}
         line = json.dumps(record, ensure_ascii=False, allow_nan=False)
         append_text(self.run.train_dir / METRICS, line + "\n")
-        self.on_report(report)
 
 
 class _EvaluationStopped(Exception):

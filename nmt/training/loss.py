@@ -34,7 +34,7 @@ def batch_loss(
     (1 - ε) · -log p(y) + ε · mean over v of -log p(v). `reconstruction` weighs the second part.
     """
     layer = network.config.alignment_layer - 1
-    with torch.autocast(batch.src_tokens.device.type, dtype=torch.bfloat16, enabled=precision == "bfloat16"):
+    with _products_in(precision, batch.src_tokens.device):
         source = network.encode(batch.src_tokens)
         target = network.decode(batch.tgt_in, source, attention_layers=[layer] if reconstruction else ())
         real = batch.tgt_out != PAD_ID  # (B, T)
@@ -67,7 +67,7 @@ def reconstruction_loss(
     tgt_told, src_told = _some(batch.tgt_in, tgt_pieces), _some(batch.src_tokens, src_pieces)
     columns = columns / columns.sum(1, keepdim=True).clamp_min(1e-6)  # (B, T, S)
     dtype = source.states.dtype
-    with torch.autocast(batch.tgt_in.device.type, dtype=torch.bfloat16, enabled=precision == "bfloat16"):
+    with _products_in(precision, batch.tgt_in.device):
         from_source = attention.to(dtype) @ source.states  # (B, T, D)
         tgt_logits = network.logits(from_source[tgt_told])  # (N, V)
         from_target = columns.transpose(1, 2).to(dtype) @ network.embed_target(batch.tgt_in)  # (B, S, D)
@@ -75,6 +75,13 @@ def reconstruction_loss(
     tgt_loss = functional.cross_entropy(tgt_logits.float(), batch.tgt_in[tgt_told], reduction="sum")
     src_loss = functional.cross_entropy(src_logits.float(), batch.src_tokens[src_told], reduction="sum")
     return TELL_EVERY * (tgt_loss + SOURCE_SHARE * src_loss)
+
+
+def _products_in(precision: str, device: torch.device) -> torch.autocast:
+    # without its cache, which all threads share and any of them empties when it is done
+    return torch.autocast(
+        device.type, dtype=torch.bfloat16, enabled=precision == "bfloat16", cache_enabled=False
+    )
 
 
 def _some(tokens: Tensor, pieces: Tensor) -> Tensor:

@@ -67,9 +67,9 @@ def _steps_in_budget(training: TrainingConfig, elapsed: float, step_seconds: flo
     if num_steps < min(FEWEST_STEPS, training.max_steps):
         needed = (elapsed + FEWEST_STEPS * step_seconds) / SHARE_FOR_STEPS
         raise ConfigError(
-            f"training.budget: {training.budget:,.0f} s have room for {max(0, num_steps)} steps of "
-            f"{step_seconds:.2g} s after {elapsed:,.0f} s of preparation; expected at least {FEWEST_STEPS}; "
-            f"give a --budget of {math.ceil(needed):,} s or, to learn something, many times more"
+            f"training.budget: {training.budget:g} s have room for {max(0, num_steps)} steps of "
+            f"{step_seconds:.2g} s after {elapsed:.3g} s of preparation; expected at least {FEWEST_STEPS}; "
+            f"give --budget {math.ceil(needed)}s or, to learn something, many times more"
         )
     return num_steps
 
@@ -93,7 +93,14 @@ def measure_step(network: Transformer, batches: list[Batch], training: TrainingC
 
     def run(batches: Iterable[Batch]) -> None:
         for batch in batches:
-            compute_gradient(network, batch, training, workers=workers, num_parts=training.accumulation)
+            compute_gradient(
+                network,
+                batch,
+                training=training,
+                workers=workers,
+                step=0,
+                num_parts=training.accumulation,
+            )
             optimizer.step()
         if network.tgt_embedding.weight.is_cuda:
             torch.cuda.synchronize()

@@ -54,7 +54,7 @@ class Progress:
     num_stale: int = 0  # evaluations since the best
     num_skipped: int = 0  # updates in a row skipped because the gradient was not finite
     num_left_out: int = 0  # pairs that did not fit into memory alone, counted in every epoch
-    num_parts: int = 1  # in which a batch is computed at least, since memory ran out
+    num_parts: int = 1  # that each worker has of a batch at least, since memory ran out
 
     @property
     def seconds(self) -> float:
@@ -96,7 +96,7 @@ class Origin:
 
 
 class TrainState:
-    """Network, moving average, optimiser and progress; random numbers are functions of seed and step."""
+    """Network, moving average, optimiser and progress; nothing random, which is a function of the step."""
 
     def __init__(
         self, network: Transformer, config: TrainingConfig, progress: Progress, origin: Origin

@@ -1,6 +1,6 @@
 """Threads that compute the parts of a batch side by side, each on its share of the cores."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
@@ -11,7 +11,8 @@ from nmt.config.schema import TrainingConfig
 In = TypeVar("In")
 Out = TypeVar("Out")
 
-LEAST_TOKENS = 1024  # of a part; products of fewer rows are too small to keep a core busy
+LEAST_TOKENS = 1024  # for a worker; products of fewer rows are too small to keep a core busy
+MOST_WORKERS = 8  # each holds a gradient of its own
 
 
 class Workers:
@@ -21,29 +22,31 @@ class Workers:
     lies between the products, much of which torch does on one core, is done on all of them this way.
     """
 
-    def __init__(self, count: int = 1) -> None:
-        self.count = count
+    def __init__(self, num_workers: int = 1) -> None:
+        self.num_workers = num_workers
         self._num_cores = torch.get_num_threads()
-        self._cores_each = max(1, self._num_cores // count)
-        self._pool = ThreadPoolExecutor(
-            self.count, "part", initializer=torch.set_num_threads, initargs=(self._cores_each,)
-        )
+        self._pool = ThreadPoolExecutor(num_workers, "part") if num_workers > 1 else None
 
-    def map(self, compute: Callable[[In], Out], items: Iterable[In]) -> Iterator[Out]:
+    def map(self, compute: Callable[[In], Out], items: Iterable[In]) -> list[Out]:
         """The results for the items, in their order; as many of them at once as there are threads."""
-        if self.count == 1:
-            yield from map(compute, items)
-            return
-        torch.set_num_threads(self._cores_each)  # half of the setting is the process's, half the thread's
+        if self._pool is None:
+            return list(map(compute, items))
+        cores_each = max(1, self._num_cores // self.num_workers)
+
+        def compute_with_share(item: In) -> Out:
+            torch.set_num_threads(cores_each)
+            return compute(item)
+
         try:
-            yield from self._pool.map(compute, items)
+            return list(self._pool.map(compute_with_share, items))
         finally:
-            torch.set_num_threads(self._num_cores)
+            torch.set_num_threads(self._num_cores)  # a part of the setting belongs to the whole process
 
 
 def make_workers(device: torch.device, training: TrainingConfig) -> Workers:
-    """A worker for every core as long as each has enough to do; on a GPU one."""
-    part_tokens = training.batch_tokens // training.accumulation
-    if device.type != "cpu":
+    """Workers that keep most cores of the CPU busy, as long as each has enough to do; on a GPU one."""
+    num_cores, part_tokens = torch.get_num_threads(), training.batch_tokens // training.accumulation
+    most = min(num_cores, part_tokens // LEAST_TOKENS, MOST_WORKERS)
+    if device.type != "cpu" or most < 2:
         return Workers()
-    return Workers(max(1, min(torch.get_num_threads(), part_tokens // LEAST_TOKENS)))
+    return Workers(max(range(2, most + 1), key=lambda number: (number * (num_cores // number), number)))

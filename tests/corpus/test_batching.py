@@ -128,7 +128,7 @@ def test_the_parts_of_a_batch_are_the_batch(parts: int) -> None:
     batch = collate(corpus, torch.arange(8))
     split = batch.split(parts)
     assert len(split) == min(parts, 8)
-    rows = torch.cat([torch.arange(i, 8, parts) for i in range(len(split))])  # every so-manieth
+    rows = torch.cat([torch.arange(i, 8, parts) for i in range(len(split))])
     for name in ("src_tokens", "tgt_in", "tgt_out"):
         assert torch.equal(torch.cat([getattr(part, name) for part in split]), getattr(batch, name)[rows])
     assert sum(part.num_tokens for part in split) == batch.num_tokens

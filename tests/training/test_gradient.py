@@ -33,16 +33,18 @@ def make_batch(pairs: list[tuple[list[int], list[int]]]) -> Batch:
 
 
 def gradient_of(
-    network: Transformer, batch: Batch, *, count: int = 1, step: int = 0, num_parts: int = 1
+    network: Transformer,
+    batch: Batch,
+    *,
+    count: int = 1,
+    step: int = 0,
+    num_parts: int = 1,
+    precision: str = "float32",
 ) -> tuple[Gradient, list[Tensor]]:
     """What is told of the gradient, and the gradient itself, computed by so many workers."""
+    training = TrainingConfig(precision=precision)
     found = compute_gradient(
-        network,
-        batch,
-        TrainingConfig(precision="float32"),
-        workers=Workers(count),
-        step=step,
-        num_parts=num_parts,
+        network, batch, training=training, workers=Workers(count), step=step, num_parts=num_parts
     )
     return found, [parameter.grad.clone() for parameter in network.parameters()]
 
@@ -82,6 +84,30 @@ def test_what_is_dropped_is_a_function_of_step_and_part_only(count: int) -> None
     assert all(map(torch.equal, first, again))
     assert not all(map(torch.equal, first, other))
     assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_in_bfloat16_too_the_same_comes_out_every_time() -> None:
+    """Although torch's cache of weights in bfloat16 is one for all threads."""
+    network, batch = make_network(dropout=0.5).float(), make_batch(3 * PAIRS)
+    _, first = gradient_of(network, batch, count=3, precision="bfloat16")
+    for _ in range(20):
+        _, again = gradient_of(network, batch, count=3, precision="bfloat16")
+        assert all(map(torch.equal, first, again))
+
+
+@pytest.mark.parametrize("tied_embeddings", ["all", "target", "none"])
+@pytest.mark.parametrize("reconstruction", [0.0, 0.5])
+def test_every_gradient_lies_in_memory_as_its_parameter(tied_embeddings: str, reconstruction: float) -> None:
+    """The fused optimiser takes them element by element as they lie there."""
+    config = ModelConfig(
+        encoder_layers=1, decoder_layers=1, d_model=8, d_ff=16, num_heads=2, tied_embeddings=tied_embeddings
+    )
+    network = Transformer(config, src_vocab_size=VOCAB_SIZE, tgt_vocab_size=VOCAB_SIZE).train()
+    training = TrainingConfig(reconstruction=reconstruction, precision="float32")
+    compute_gradient(network, make_batch(PAIRS), training=training, workers=Workers(2), step=1)
+    for parameter in network.parameters():
+        assert parameter.grad.stride() == parameter.stride()
+        assert parameter.grad.dtype == parameter.dtype
 
 
 def test_workers_and_parts_draw_alike() -> None:

@@ -195,7 +195,7 @@ def test_a_run_that_is_stopped_all_the_time_ends_as_if_it_had_not_been(corpus, w
 def test_workers_side_by_side_end_alike_every_time(large_corpus, tmp_path) -> None:
     asked = (*SHAKY, "training.threads=3", "training.batch_tokens=7000", "training.eval_steps=5")
     whole = large_corpus.train(tmp_path / "whole", *asked)
-    assert make_workers(torch.device("cpu"), whole.config.training).count == 3
+    assert make_workers(torch.device("cpu"), whole.config.training).num_workers == 3
     with pytest.raises(Interrupted):
         large_corpus.train(tmp_path / "model", *asked, stop_signal=stop_at(3))
     assert_same(large_corpus.train(tmp_path / "model", *asked), whole)
@@ -377,6 +377,22 @@ def test_a_finished_model_is_not_read_for_again_nor_overwritten(corpus, whole, t
     assert (model_dir / "model.safetensors").read_bytes() == whole.weights
 
 
+def test_of_many_differences_the_text_and_a_few_options_are_named(
+    corpus, large_corpus, whole, tmp_path
+) -> None:
+    model_dir = shutil.copytree(whole.model_dir, tmp_path / "model")
+    with pytest.raises(OutputError) as refused:
+        large_corpus.train(model_dir, "training.max_steps=90", "training.seed=5")
+    named = re.search(r"another configuration \((.*)\), which", str(refused.value))
+    assert named is not None
+    first, *options, more = named.group(1).split("; ")
+    assert first == "other text"
+    assert all(re.fullmatch(r"[a-z.]+_?[a-z_]*: .+ → .+", option) for option in options)
+    assert len(options) == 4
+    assert re.fullmatch(r"and \d+ more", more)
+    assert not corpus.train(model_dir, *SHAKY).of(StepReport)
+
+
 def test_restart_begins_anew(corpus, whole, tmp_path) -> None:
     model_dir = shutil.copytree(whole.model_dir, tmp_path / "model")
     done = corpus.train(model_dir, "training.max_steps=3", restart=True)
@@ -556,10 +572,19 @@ def test_a_resumed_budget_goes_on_counting_and_may_be_changed(large_corpus, tmp_
 
 def test_a_budget_too_short_to_learn_anything_is_refused_with_the_time_it_takes(corpus, tmp_path) -> None:
     asked = ("training.max_steps=100000", "training.eval_steps=0")
-    with pytest.raises(ConfigError, match="budget: 0 s have room for 0 steps of ") as error:
+    with pytest.raises(ConfigError, match=r"budget: 0\.1 s have room for 0 steps of ") as error:
         corpus.train(tmp_path / "model", "training.budget=0.1", *asked)
     assert "at least 50" in str(error.value)
-    assert not (tmp_path / "model" / "config.toml").exists()
+    assert [path.name for path in (tmp_path / "model").rglob("*") if path.is_file()] == ["lock"]
+
+
+def test_what_is_there_stays_until_nothing_speaks_against_a_new_run(corpus, whole, tmp_path) -> None:
+    model_dir = shutil.copytree(whole.model_dir, tmp_path / "model")
+    with pytest.raises(ConfigError, match="expected at least 50"):
+        corpus.train(
+            model_dir, "training.budget=0.1", "training.max_steps=9999", "training.eval_steps=0", restart=True
+        )
+    assert_same(corpus.train(model_dir, *SHAKY), whole)
 
 
 def test_a_budget_allows_no_more_steps_than_were_asked_for(corpus, tmp_path) -> None:

@@ -43,15 +43,23 @@ def test_the_cores_are_given_back_after_an_error() -> None:
 
 
 @pytest.mark.parametrize(
-    ("device", "options", "count"),
+    ("num_cores", "options", "num_workers"),
     [
-        ("cpu", {"batch_tokens": 4096}, 4),
-        ("cpu", {"batch_tokens": 25_000}, 4),
-        ("cpu", {"batch_tokens": 2500}, 2),
-        ("cpu", {"batch_tokens": 500}, 1),
-        ("cpu", {"batch_tokens": 4096, "accumulation": 2}, 2),
-        ("cuda", {"batch_tokens": 25_000}, 1),
+        (4, {"batch_tokens": 4096}, 4),
+        (4, {"batch_tokens": 25_000}, 4),
+        (4, {"batch_tokens": 2500}, 2),
+        (4, {"batch_tokens": 2047}, 1),
+        (4, {"batch_tokens": 4096, "accumulation": 2}, 2),
+        (1, {"batch_tokens": 25_000}, 1),
+        (6, {"batch_tokens": 4096}, 3),  # of two cores each; four of one would leave two cores idle
+        (7, {"batch_tokens": 4096}, 3),
+        (5, {"batch_tokens": 25_000}, 5),
+        (64, {"batch_tokens": 25_000}, 8),
     ],
 )
-def test_every_worker_has_enough_to_do(device: str, options: dict[str, int], count: int) -> None:
-    assert make_workers(torch.device(device), TrainingConfig(**options)).count == count
+def test_every_worker_has_enough_to_do_and_few_cores_have_nothing(
+    num_cores: int, options: dict[str, int], num_workers: int
+) -> None:
+    torch.set_num_threads(num_cores)
+    assert make_workers(torch.device("cpu"), TrainingConfig(**options)).num_workers == num_workers
+    assert make_workers(torch.device("cuda"), TrainingConfig(**options)).num_workers == 1
