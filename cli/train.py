@@ -13,7 +13,7 @@ from nmt.files import InvalidUtf8
 
 from .console import say, write_line
 from .options import Device, JsonOption, QuietOption, SetOption
-from .training_session import run_training
+from .training_session import run_training, show_dry_run
 
 
 def train(
@@ -53,6 +53,9 @@ def train(
         typer.Option(metavar="KEY=VALUE", help="Resume although this option was another at the start."),
     ] = None,
     restart: Annotated[bool, typer.Option("--restart", metavar="", help="Begin anew.")] = False,
+    is_dry: Annotated[
+        bool, typer.Option("--dry-run", metavar="", help="Only measure: size, pace, memory, disk.")
+    ] = False,
     device: Annotated[
         Device | None, typer.Option("--device", help="Where to train; auto: a GPU if there is one.")
     ] = None,
@@ -88,6 +91,9 @@ def train(
     }
     changed = override or []
     options = resolve(config, nested(flags), preset_name=preset, overrides=[*(set_options or []), *changed])
+    if is_dry:
+        show_dry_run(options, as_json=as_json)
+        return
     allowed = [text.partition("=")[0].strip() for text in changed]
     end = run_training(options, out_dir, quiet=quiet, restart=restart, allowed_changes=allowed)
     if as_json:

@@ -1,8 +1,14 @@
-"""A training run as a person watches it: shown as it goes, saved and ended by Ctrl-C."""
+"""A training run as a person watches it: shown as it goes, saved and ended by Ctrl-C; or only looked at."""
 
+import json
 from collections.abc import Collection
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from rich.table import Table
+
+from .console import is_terminal, out, write_line
 
 if TYPE_CHECKING:
     from nmt.config.schema import Config
@@ -39,3 +45,33 @@ def run_training(
             restart=restart,
             allowed_changes=allowed_changes,
         )
+
+
+def show_dry_run(config: "Config", *, as_json: bool) -> None:
+    """Show what a training would be like."""
+    from nmt.training.dry_run import dry_run
+    from nmt.training.report import clock
+
+    found = dry_run(config)
+    if as_json:
+        write_line(json.dumps(asdict(found), ensure_ascii=False))
+        return
+    data, epochs = found.data, found.max_steps / found.steps_per_epoch
+    rows = {
+        "text": f"{data.num_kept:,} of {data.num_pairs:,} pairs, {data.num_dev:,} for development",
+        "model": f"{found.num_parameters:,} parameters, {data.tgt_vocab_size:,} pieces",
+        "epoch": f"{found.tokens_per_epoch:,} target tokens in {found.steps_per_epoch:,} steps",
+        "pace": f"{found.tokens_per_second:,.0f} tokens/s, {found.device}, {found.precision}",
+        "plan": f"at most {found.max_steps:,} steps, {epochs:,.1f} epochs, "
+        f"{clock(found.seconds)} without evaluations",
+        "memory": f"{found.memory_bytes / 1e9:.1f} GB while measuring",
+        "disk": f"{found.disk_bytes / 1e6:,.0f} MB for checkpoints and model",
+    }
+    if not is_terminal():
+        for name, value in rows.items():
+            write_line(f"{name}: {value}")
+        return
+    table = Table.grid(padding=(0, 2))
+    for name, value in rows.items():
+        table.add_row(name, value)
+    out.print(table)

@@ -51,6 +51,18 @@ def is_out_of_memory(error: BaseException) -> bool:
     return isinstance(error, torch.OutOfMemoryError | MemoryError) or "can't allocate memory" in str(error)
 
 
+def peak_memory(device: torch.device) -> int:
+    """Bytes: the most that torch held on a GPU so far, else the most that this process did; 0 if unknown."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device)
+    if sys.platform == "win32":
+        return 0
+    import resource
+
+    unit = 1 if sys.platform == "darwin" else 1024
+    return unit * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+
 def describe(device: torch.device) -> str:
     """The device in words, for reports and manifests."""
     if device.type == "cuda":

@@ -160,6 +160,7 @@ def _training(config: Config, training: Mapping[str, Any]) -> str:
         "epoch": lambda epochs: f"{epochs:,.4g} passes over the data",
         "seconds": duration,
         "tokens_per_second": lambda speed: f"{speed:,.0f} target tokens per second, padding not counted",
+        "peak_memory": lambda size: f"{size / 1e9:.1f} GB of memory at most",
         "left_out": lambda count: (
             f"left out because they do not fit into memory: {count:,} pairs, counted anew in every pass"
         ),

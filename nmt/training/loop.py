@@ -29,7 +29,7 @@ from nmt.config.schema import Config
 from nmt.corpus.batching import Batch
 from nmt.errors import DivergedError, Interrupted, NmtError, OutputError, StorageError
 from nmt.files import append_text, write_text
-from nmt.hardware import describe, use_device
+from nmt.hardware import describe, peak_memory, use_device
 from nmt.training.card import model_card
 from nmt.training.data import TrainingData, data_hash, prepare
 from nmt.training.evaluate import averaged, dev_loss, translate_dev
@@ -39,13 +39,12 @@ from nmt.training.manifest import facts_of_run, signature
 from nmt.training.optimizer import learning_rate
 from nmt.training.plan import SHARE_AT_END, freeze, is_open, replan
 from nmt.training.report import EndReport, EvalReport, NoteReport, Report, StartReport, StepReport, as_line
-from nmt.training.run import CARD, LOG, METRICS, Run, flat
+from nmt.training.run import CARD, LOG, METRICS, Run, checkpoint_bytes, flat
 from nmt.training.state import Origin, Progress, TrainState
 from nmt.training.workers import make_workers
 
 MOST_SKIPPED = 10  # updates in a row without a finite gradient before training gives up
 MOST_NAMED = 10  # lines in one note
-BYTES_PER_PARAMETER = 20  # of a checkpoint (weights, average, two moments) and of the best model
 
 OnReport = Callable[[Report], None]
 Account = Literal["setup_seconds", "train_seconds", "other_seconds"]
@@ -410,6 +409,7 @@ class _Trainer:
             loss=progress.loss,
             tokens_per_second=progress.tokens_per_second,
             seconds=progress.seconds,
+            peak_memory=peak_memory(self.device),
             alignment_layer=self.model.config.alignment.layer,
             agreement={layer: 1 - rate for layer, rate in enumerate(choice.error_rates, start=1)},
         )
@@ -431,8 +431,8 @@ class _Trainer:
 
     def _check_space(self, num_parameters: int) -> None:
         """Refuse to begin if the checkpoints will not fit on the disk."""
-        num_more = 1 if self.progress.step else self.training.keep_checkpoints + 1
-        self.run.check_space(num_more * BYTES_PER_PARAMETER * num_parameters)
+        num_more = 0 if self.progress.step else self.training.keep_checkpoints
+        self.run.check_space(checkpoint_bytes(num_parameters, num_more))
 
     def _last_checkpoint(self) -> str:
         saved = newest(self.run.train_dir, "step")
@@ -506,6 +506,7 @@ def _nothing_to_do(manifest: dict[str, Any]) -> EndReport:
         loss=manifest["dev"]["loss"],
         tokens_per_second=training["tokens_per_second"],
         seconds=training["seconds"],
+        peak_memory=training.get("peak_memory", 0),  # which older versions did not note
         alignment_layer=manifest["alignment"]["layer"],
         agreement={int(layer): rate for layer, rate in manifest["alignment"]["agreement"].items()},
     )

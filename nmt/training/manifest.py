@@ -9,7 +9,7 @@ from nmt import __version__
 from nmt.checkpoint import TranslationModel
 from nmt.config.schema import Config
 from nmt.config.toml import to_toml
-from nmt.hardware import describe
+from nmt.hardware import describe, peak_memory
 from nmt.training.data import TrainingData
 from nmt.training.report import EndReport
 from nmt.training.state import Progress
@@ -31,6 +31,7 @@ def facts_of_run(
         "best_step": progress.best_step,
         "seconds": round(progress.seconds, 1),
         "tokens_per_second": round(progress.tokens_per_second, 1),
+        "peak_memory": peak_memory(model.device),
         "left_out": progress.num_left_out,
         "device": describe(model.device),
         "precision": model.config.training.precision,

@@ -45,7 +45,7 @@ def freeze(
     training, notes = config.training, []
     device = network.tgt_embedding.weight.device
     training = replace(training, threads=training.threads or torch.get_num_threads())
-    batches, step_seconds = _some_batches(data, training, device), 0.0
+    batches, step_seconds = some_batches(data, training, device), 0.0
     if training.precision == "auto":
         training, step_seconds, note = _choose_precision(training, network, batches)
         notes.append(note)
@@ -126,7 +126,8 @@ def _choose_precision(
     return full, full_seconds, note
 
 
-def _some_batches(data: TrainingData, training: TrainingConfig, device: torch.device) -> list[Batch]:
+def some_batches(data: TrainingData, training: TrainingConfig, device: torch.device) -> list[Batch]:
+    """The first batches of training, to measure with."""
     return list(islice(data.plain_batches(training, device), MEASURED_BATCHES))
 
 

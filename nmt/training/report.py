@@ -95,6 +95,7 @@ class EndReport:
     loss: float
     tokens_per_second: float
     seconds: float
+    peak_memory: int  # bytes, see `nmt.hardware.peak_memory`; of a resumed run, since the last start
     alignment_layer: int
     agreement: dict[int, float]  # decoder layer from 1 -> agreement with Model 1
 
@@ -133,6 +134,7 @@ def as_line(report: Report) -> str:
                 f"done: {report.stopped}; best at step {report.best_step:,} of {report.step:,}: "
                 f"dev BLEU {report.bleu:.2f} ({report.signature}); links are read from decoder layer "
                 f"{report.alignment_layer}; took {clock(report.seconds)}"
+                f"{f' and {report.peak_memory / 1e9:.1f} GB of memory' if report.peak_memory else ''}"
             )
 
 

@@ -30,6 +30,7 @@ METRICS = "metrics.jsonl"
 LOG = "log.txt"
 CARD = "README.md"
 MODEL_FILES = (MANIFEST, CONFIG, WEIGHTS, TOKENIZER, SRC_TOKENIZER, TGT_TOKENIZER, CARD)
+BYTES_PER_PARAMETER = 20  # of a checkpoint (weights, average, two moments) and of the best model
 MOST_NAMED = 5  # options that differ, in one message
 PATHS = {"data.src", "data.tgt", "data.dev_src", "data.dev_tgt", "tokenizer.model"}  # compared by content
 
@@ -211,6 +212,11 @@ def flat(config: Config) -> dict[str, Any]:
         for key, value in options.items()
         if f"{section}.{key}" not in PATHS
     }
+
+
+def checkpoint_bytes(num_parameters: int, num_checkpoints: int) -> int:
+    """What so many checkpoints and one that is being written take on the disk, the best model included."""
+    return (num_checkpoints + 1) * BYTES_PER_PARAMETER * num_parameters
 
 
 def differences(before: dict[str, Any], now: dict[str, Any]) -> list[str]:

@@ -84,6 +84,17 @@ def test_json_is_one_object_on_stdout(run_nmt) -> None:
     assert (facts["model"], facts["step"], facts["stopped"]) == ("model", 2, "all planned steps were done")
 
 
+def test_a_dry_run_measures_and_writes_nothing(run_nmt, folder) -> None:
+    done = run_nmt(*COMMAND, "--dry-run")
+    assert done.exit_status == 0
+    names = [line.partition(": ")[0] for line in done.lines]
+    assert names == ["text", "model", "epoch", "pace", "plan", "memory", "disk"]
+    assert not (folder / "model").exists()
+    facts = json.loads(run_nmt(*COMMAND, "--dry-run", "--json").stdout)
+    assert f"model: {facts['num_parameters']:,} parameters" in done.lines[1]
+    assert facts["max_steps"] == 6
+
+
 # What it refuses
 
 

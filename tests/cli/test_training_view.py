@@ -137,6 +137,7 @@ def test_of_a_finished_run_only_the_end_is_told(monkeypatch) -> None:
         loss=1.0,
         tokens_per_second=9.0,
         seconds=61.0,
+        peak_memory=1_234_567_890,
         alignment_layer=2,
         agreement={1: 0.5, 2: 0.75},
     )
@@ -144,5 +145,5 @@ def test_of_a_finished_run_only_the_end_is_told(monkeypatch) -> None:
     assert above.startswith(
         "done: finished before at step 9, nothing to do; best at step 6 of 9: dev BLEU 12.3"
     )
-    assert above.rstrip().endswith("links are read from decoder layer 2; took 1:01")
+    assert above.rstrip().endswith("links are read from decoder layer 2; took 1:01 and 1.2 GB of memory")
     assert picture.strip() == ""
