@@ -13,7 +13,7 @@ from nmt.files import InvalidUtf8
 
 from .console import say, write_line
 from .options import Device, JsonOption, QuietOption, SetOption
-from .training_session import run_training, show_dry_run
+from .training_session import run_training, show_dry_run, show_resume_check
 
 
 def train(
@@ -56,6 +56,14 @@ def train(
     is_dry: Annotated[
         bool, typer.Option("--dry-run", metavar="", help="Only measure: size, pace, memory, disk.")
     ] = False,
+    is_verified: Annotated[
+        bool,
+        typer.Option(
+            "--verify-resume",
+            metavar="",
+            help="Only show, on a sample, that a training that is killed ends as one that is not.",
+        ),
+    ] = False,
     device: Annotated[
         Device | None, typer.Option("--device", help="Where to train; auto: a GPU if there is one.")
     ] = None,
@@ -93,6 +101,9 @@ def train(
     options = resolve(config, nested(flags), preset_name=preset, overrides=[*(set_options or []), *changed])
     if is_dry:
         show_dry_run(options, as_json=as_json)
+        return
+    if is_verified:
+        show_resume_check(options, quiet=quiet, as_json=as_json)
         return
     allowed = [text.partition("=")[0].strip() for text in changed]
     end = run_training(options, out_dir, quiet=quiet, restart=restart, allowed_changes=allowed)

@@ -1,4 +1,4 @@
-"""A training run as a person watches it: shown as it goes, saved and ended by Ctrl-C; or only looked at."""
+"""A training run as a person watches it: shown as it goes, saved and ended by Ctrl-C; or only tried out."""
 
 import json
 from collections.abc import Collection
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from rich.table import Table
 
-from .console import is_terminal, out, write_line
+from .console import is_terminal, out, say, write_line
 
 if TYPE_CHECKING:
     from nmt.config.schema import Config
@@ -75,3 +75,25 @@ def show_dry_run(config: "Config", *, as_json: bool) -> None:
     for name, value in rows.items():
         table.add_row(name, value)
     out.print(table)
+
+
+def show_resume_check(config: "Config", *, quiet: bool, as_json: bool) -> None:
+    """Show that a training that is killed ends as one that is not; an internal error if it does not."""
+    from nmt.training.report import NoteReport
+    from nmt.training.verify_resume import verify_resume
+
+    def on_report(report: "Report") -> None:
+        if isinstance(report, NoteReport) and not quiet:
+            say(report.text)
+
+    check = verify_resume(config, on_report=on_report)
+    if as_json:
+        write_line(json.dumps(asdict(check) | {"is_same": check.is_same}))
+    else:
+        killed = ", ".join(map(str, check.killed_in))
+        for name, weights in zip(("without a stop", f"killed in steps {killed}"), check.weights, strict=True):
+            write_line(f"{weights}  {check.num_steps} steps {name}")
+    if not check.is_same:
+        raise RuntimeError("a training that was killed ended as another one than one that was not")
+    if not quiet:
+        say("the same weights, losses and scores to the last bit")

@@ -95,6 +95,16 @@ def test_a_dry_run_measures_and_writes_nothing(run_nmt, folder) -> None:
     assert facts["max_steps"] == 6
 
 
+def test_that_a_killed_training_goes_on_to_the_bit_is_shown_on_a_sample(run_nmt, folder) -> None:
+    done = run_nmt(*COMMAND, "--verify-resume")
+    assert done.exit_status == 0
+    whole, killed = done.lines
+    assert whole.split("  ")[0] == killed.split("  ")[0]
+    assert killed.endswith("12 steps killed in steps 3, 8, 11")
+    assert done.stderr.endswith("the same weights, losses and scores to the last bit\n")
+    assert not (folder / "model").exists()
+
+
 # What it refuses
 
 

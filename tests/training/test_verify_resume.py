@@ -1,0 +1,32 @@
+"""The demonstration that a killed training ends as a whole one can tell one from the other."""
+
+from dataclasses import replace
+
+from nmt.training import verify_resume as module
+from nmt.training.state import TrainState
+from nmt.training.verify_resume import verify_resume
+
+SHAKY = ("model.dropout=0.2", "tokenizer.sampling_alpha=0.3", "training.accumulation=2")
+
+
+def test_a_run_that_is_killed_three_times_is_the_same(corpus) -> None:
+    check = verify_resume(corpus.config(*SHAKY))
+    assert check.is_same
+    assert check.weights[0] == check.weights[1]
+    assert (check.num_steps, check.killed_in) == (12, (3, 8, 11))
+
+
+def test_a_difference_is_seen(corpus, monkeypatch) -> None:
+    """The second run ends here in this process; it is made to go on from other moments."""
+    load = TrainState.load
+
+    def forget(self: TrainState, path) -> None:
+        load(self, path)
+        self.optimizer.state.clear()
+
+    monkeypatch.setattr(TrainState, "load", forget)
+    check = verify_resume(corpus.config(*SHAKY))
+    assert not check.is_same_model
+    assert not check.is_same
+    assert not replace(check, is_same_model=True, is_same_curve=False).is_same
+    assert module.KILLED_IN[-1] < module.NUM_STEPS
