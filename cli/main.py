@@ -20,6 +20,7 @@ from .console import Level, messages, say
 from .demo import demo
 from .evaluate import evaluate
 from .info import info
+from .plot import plot
 from .score import score
 from .show import show
 from .symmetrize import symmetrize
@@ -81,7 +82,7 @@ def _show_examples_last(group: typer.Typer) -> None:
             command.epilog = f"\b\n{heading}{example.rstrip()}"
 
 
-for command in (demo, train, translate, align, show, score, evaluate, aer, symmetrize, info):
+for command in (demo, train, plot, translate, align, show, score, evaluate, aer, symmetrize, info):
     app.command()(command)
 app.add_typer(tokenizer_app, name="tokenizer")
 for group in (app, tokenizer_app):
