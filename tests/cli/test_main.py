@@ -23,14 +23,26 @@ from nmt.errors import (
     StorageError,
 )
 
-COMMANDS = ("demo", "train", "translate", "align", "show", "aer", "symmetrize", "score", "evaluate", "info")
+COMMANDS = (
+    "demo",
+    "train",
+    "plot",
+    "translate",
+    "align",
+    "show",
+    "aer",
+    "symmetrize",
+    "score",
+    "evaluate",
+    "info",
+)
 TOKENIZER_COMMANDS = ("train", "encode", "decode", "info")
 HELPS = (
     (),
     *((name,) for name in (*COMMANDS, "tokenizer")),
     *(("tokenizer", name) for name in TOKENIZER_COMMANDS),
 )
-SLOW_TO_LOAD = {"torch", "numpy", "sentencepiece", "sacrebleu", "safetensors"}
+SLOW_TO_LOAD = {"torch", "numpy", "matplotlib", "plotext", "sentencepiece", "sacrebleu", "safetensors"}
 
 
 @pytest.fixture

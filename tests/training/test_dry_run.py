@@ -31,4 +31,4 @@ def test_a_budget_limits_the_steps_and_may_be_refused(corpus) -> None:
     config = corpus.config("training.budget=30", "training.max_steps=100000")
     assert dry_run(config).max_steps < 100_000
     with pytest.raises(ConfigError, match="expected at least 50"):
-        dry_run(corpus.config("training.budget=0.1", "training.max_steps=100000"))
+        dry_run(corpus.config("training.budget=0.01", "training.max_steps=100000"))

@@ -575,8 +575,8 @@ def test_a_resumed_budget_goes_on_counting_and_may_be_changed(large_corpus, tmp_
 
 def test_a_budget_too_short_to_learn_anything_is_refused_with_the_time_it_takes(corpus, tmp_path) -> None:
     asked = ("training.max_steps=100000", "training.eval_steps=0")
-    with pytest.raises(ConfigError, match=r"budget: 0\.1 s have room for 0 steps of ") as error:
-        corpus.train(tmp_path / "model", "training.budget=0.1", *asked)
+    with pytest.raises(ConfigError, match=r"budget: 0\.01 s have room for 0 steps of ") as error:
+        corpus.train(tmp_path / "model", "training.budget=0.01", *asked)
     assert "at least 50" in str(error.value)
     assert [path.name for path in (tmp_path / "model").rglob("*") if path.is_file()] == ["lock"]
 
@@ -585,7 +585,11 @@ def test_what_is_there_stays_until_nothing_speaks_against_a_new_run(corpus, whol
     model_dir = shutil.copytree(whole.model_dir, tmp_path / "model")
     with pytest.raises(ConfigError, match="expected at least 50"):
         corpus.train(
-            model_dir, "training.budget=0.1", "training.max_steps=9999", "training.eval_steps=0", restart=True
+            model_dir,
+            "training.budget=0.01",
+            "training.max_steps=9999",
+            "training.eval_steps=0",
+            restart=True,
         )
     assert_same(corpus.train(model_dir, *SHAKY), whole)
 
