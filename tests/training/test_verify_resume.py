@@ -1,8 +1,15 @@
 """The demonstration that a killed training ends as a whole one can tell one from the other."""
 
 from dataclasses import replace
+from pathlib import Path
 
+import pytest
+
+from nmt.config import Config
+from nmt.errors import Interrupted
+from nmt.training import train
 from nmt.training import verify_resume as module
+from nmt.training.report import Report, StepReport
 from nmt.training.state import TrainState
 from nmt.training.verify_resume import verify_resume
 
@@ -17,13 +24,25 @@ def test_a_run_that_is_killed_three_times_is_the_same(corpus) -> None:
 
 
 def test_a_difference_is_seen(corpus, monkeypatch) -> None:
-    """The second run ends here in this process; it is made to go on from other moments."""
+    """The second run is stopped, not killed, which is faster; it is made to go on from other moments."""
     load = TrainState.load
+
+    def stop(config: Config, model_dir: Path, *, kill_in: int) -> None:
+        last_step = 0
+
+        def on_report(report: Report) -> None:
+            nonlocal last_step
+            last_step = report.step if isinstance(report, StepReport) else last_step
+
+        with pytest.raises(Interrupted):
+            train(config, model_dir, on_report=on_report, stop_signal=lambda: 2 * (last_step == kill_in))
 
     def forget(self: TrainState, path) -> None:
         load(self, path)
         self.optimizer.state.clear()
 
+    monkeypatch.setattr(module, "_train_in_a_process", stop)
+    assert verify_resume(corpus.config(*SHAKY)).is_same
     monkeypatch.setattr(TrainState, "load", forget)
     check = verify_resume(corpus.config(*SHAKY))
     assert not check.is_same_model
