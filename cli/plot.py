@@ -68,7 +68,8 @@ def _drawn(panels: "Sequence[Panel]", axis: "Axis") -> str:
         place.theme("clear")
         place.plot_size(out.width // columns, ROWS)
         place.title(panel.title)
-        for curve, colour in zip(panel.curves, COLOURS * len(panel.curves), strict=False):
+        drawable = [curve for curve in panel.curves if curve.x]
+        for curve, colour in zip(drawable, COLOURS * len(drawable), strict=False):
             place.plot(
                 curve.x,
                 curve.y,

@@ -31,6 +31,13 @@ LOG = "log.txt"
 CARD = "README.md"
 MODEL_FILES = (MANIFEST, CONFIG, WEIGHTS, TOKENIZER, SRC_TOKENIZER, TGT_TOKENIZER, CARD)
 BYTES_PER_PARAMETER = 20  # of a checkpoint (weights, average, two moments) and of the best model
+CHANGEABLE = {
+    "model.dropout",
+    "model.attention_dropout",
+    "model.activation_dropout",
+    "tokenizer.model",  # compared by content
+    "tokenizer.sampling_alpha",
+}  # of model and tokenizer; all else is part of the weights
 MOST_NAMED = 5  # options that differ, in one message
 PATHS = {"data.src", "data.tgt", "data.dev_src", "data.dev_tgt", "tokenizer.model"}  # compared by content
 
@@ -92,6 +99,10 @@ class Run:
         Raises ConfigError listing the keys that differ, DataError if the text is not the same.
         """
         record = self._record()
+        for line in differences(record["requested"], self.requested):
+            key = line.split(":")[0]
+            if key in allowed and key.startswith(("model.", "tokenizer.")) and key not in CHANGEABLE:
+                raise ConfigError(f"--override {line}: can not change in a training; give another folder")
         differing = [
             line
             for line in differences(record["requested"], self.requested)

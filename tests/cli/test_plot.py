@@ -48,3 +48,12 @@ def test_what_can_not_be_drawn_is_refused(run_nmt, run_dir, tmp_path) -> None:
     assert refused.exit_status == 2
     assert "expected a name that ends with .png, .svg, .pdf" in refused.stderr
     assert run_nmt("plot", tmp_path).exit_status == 2
+
+
+def test_a_quantity_without_points_is_an_empty_panel(run_nmt, run_dir) -> None:
+    pytest.importorskip("plotext")
+    metrics = run_dir / "train" / "metrics.jsonl"
+    metrics.write_text(metrics.read_text().splitlines(keepends=True)[-1])  # an evaluation before any report
+    drawn = run_nmt("plot", run_dir)
+    assert drawn.exit_status == 0
+    assert "dev BLEU" in drawn.stdout

@@ -396,6 +396,15 @@ def test_of_many_differences_the_text_and_a_few_options_are_named(
     assert not corpus.train(model_dir, *SHAKY).of(StepReport)
 
 
+def test_what_is_part_of_the_weights_can_not_change_and_the_run_goes_on_as_before(
+    corpus, half_done, whole
+) -> None:
+    for change in ("model.d_model=32", "tokenizer.type=bpe"):
+        with pytest.raises(ConfigError, match=r"--override .* → .*: can not change in a training"):
+            corpus.train(half_done, *SHAKY, change, allowed_changes=[change.partition("=")[0]])
+    assert_same(corpus.train(half_done, *SHAKY), whole)
+
+
 def test_restart_begins_anew(corpus, whole, tmp_path) -> None:
     model_dir = shutil.copytree(whole.model_dir, tmp_path / "model")
     done = corpus.train(model_dir, "training.max_steps=3", restart=True)
