@@ -63,7 +63,7 @@ def plan_batches(
     a longer pair is a batch of its own. Every rank gets as many batches: where the last ones are missing,
     the first of the epoch come again.
     """
-    generator = torch.Generator().manual_seed(_mix(seed, epoch))
+    generator = torch.Generator().manual_seed(mix_seeds(seed, epoch))
     numbers = _by_length(src_lengths, tgt_lengths, torch.randperm(len(src_lengths), generator=generator))
     cuts = _cuts(src_lengths[numbers] + 1, tgt_lengths[numbers] + 1, batch_tokens)
     batches = [numbers[start:end] for start, end in pairwise(cuts)]
@@ -114,5 +114,6 @@ def _padded_rows(tokens: Tensor, offsets: Tensor, lengths: Tensor, indices: Tens
     return rows.masked_fill(positions > ends, PAD_ID).masked_fill(positions == ends, EOS_ID)
 
 
-def _mix(seed: int, epoch: int) -> int:
-    return int.from_bytes(blake2b(f"{seed} {epoch}".encode(), digest_size=7).digest())
+def mix_seeds(*numbers: int) -> int:
+    """One seed of several numbers, another for each of their combinations."""
+    return int.from_bytes(blake2b(" ".join(map(str, numbers)).encode(), digest_size=7).digest())

@@ -41,7 +41,7 @@ def read_panels(model_dirs: Sequence[Path], *, axis: Axis = "step") -> list[Pane
 
     Raises UsageError if a folder is no run, DataError if its metrics are damaged or still empty.
     """
-    runs = {_name(path, model_dirs): _read_metrics(path) for path in model_dirs}
+    runs = {_name(path, model_dirs): read_metrics(path) for path in model_dirs}
     wanted: list[tuple[str, list[tuple[str, str, str]]]] = [
         ("loss, nats per target token", [("step", "loss", "train"), ("eval", "loss", "dev")]),
         ("dev BLEU", [("eval", "bleu", "")]),
@@ -89,7 +89,8 @@ def _name(path: Path, others: Sequence[Path]) -> str:
     return path.resolve().name if names.count(path.resolve().name) == 1 else str(path)
 
 
-def _read_metrics(model_dir: Path) -> list[Mapping[str, Any]]:
+def read_metrics(model_dir: Path) -> list[Mapping[str, Any]]:
+    """What the metrics of a run tell of steps and evaluations; raises as `read_panels` does."""
     path = model_dir / "train" / METRICS
     if not path.exists():
         raise UsageError(f"{model_dir}: has no train/{METRICS}; expected a folder that nmt train writes")

@@ -3,13 +3,12 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import partial
-from hashlib import blake2b
 
 import torch
 from torch import Tensor
 
 from nmt.config.schema import TrainingConfig
-from nmt.corpus.batching import Batch
+from nmt.corpus.batching import Batch, mix_seeds
 from nmt.errors import ResourceError
 from nmt.hardware import is_out_of_memory
 from nmt.model import Transformer
@@ -107,7 +106,7 @@ def _add_up(
     total = _Sum()
     for number, part in parts:
         try:
-            with seeded(_mix(training.seed, step, number), part.src_tokens.device):
+            with seeded(mix_seeds(training.seed, step, number), part.src_tokens.device):
                 total.add(_part_gradient(network, part, training=training, num_tokens=num_tokens))
         except (RuntimeError, MemoryError) as error:
             if not is_out_of_memory(error):
@@ -132,7 +131,3 @@ def _part_gradient(network: Transformer, part: Batch, *, training: TrainingConfi
         materialize_grads=True,  # zeros for weights that only the reconstruction has a use for
     )
     return _Sum(float(loss.nll), gradients)
-
-
-def _mix(*numbers: int) -> int:
-    return int.from_bytes(blake2b(" ".join(map(str, numbers)).encode(), digest_size=7).digest())

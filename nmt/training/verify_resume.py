@@ -1,6 +1,5 @@
 """Shows on a person's own configuration that a training that is killed ends as one that is not."""
 
-import json
 import multiprocessing
 import os
 import signal
@@ -15,10 +14,10 @@ from nmt.config.schema import Config
 from nmt.config.toml import load_config
 from nmt.corpus.reading import Pair, read_pairs
 from nmt.files import NOT_UTF8, sha256_file, write_text
+from nmt.training.curves import read_metrics
 from nmt.training.data import read_paths
 from nmt.training.loop import train
 from nmt.training.report import NoteReport, Report, StepReport
-from nmt.training.run import METRICS
 
 SAMPLE_PAIRS, DEV_PAIRS = 1000, 50
 NUM_STEPS, EVAL_STEPS = 12, 5
@@ -129,6 +128,5 @@ def _train_and_die(config: Config, model_dir: Path, kill_in: int) -> None:
 
 def _curve(model_dir: Path) -> list[dict[str, object]]:
     times = {"seconds", "seconds_left", "tokens_per_second"}
-    records = map(json.loads, (model_dir / "train" / METRICS).read_text(encoding="utf-8").splitlines())
-    kept = (record for record in records if record["report"] in ("step", "eval"))
-    return [{key: value for key, value in record.items() if key not in times} for record in kept]
+    records = read_metrics(model_dir)
+    return [{key: value for key, value in record.items() if key not in times} for record in records]
