@@ -3,13 +3,14 @@
 # B sentences (times beam), T query length, S key length, D d_model, H heads, K = D / H
 
 import math
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from nmt.model.cache import LayerCache
-from nmt.model.dropout import dropout
+from nmt.model.dropout import survival
 from nmt.model.positions import rotate
 
 
@@ -31,10 +32,13 @@ def attend(
     if causal and queries.size(2) > 1:  # a single query at the end sees everything
         before = _causal_mask(queries.size(2), keys.size(2), queries.device)
         mask = before if mask is None else mask & before
-    if return_weights or dropout_rate > 0 or _fused_is_slow(queries):
+    if dropout_rate > 0 or (queries.requires_grad and (return_weights or _fused_is_slow(queries))):
+        inputs = queries, keys, values, _as_bias(mask), dropout_rate
+        attended, weights = _WeightedSum.apply(*inputs)  # type: ignore[no-untyped-call]
+        return attended, weights if return_weights else None
+    if return_weights:
         weights = attention_weights(queries, keys, mask=mask)
-        dropped = dropout(weights, dropout_rate).to(values.dtype)
-        return dropped @ values, weights if return_weights else None
+        return weights.to(values.dtype) @ values, weights
     return functional.scaled_dot_product_attention(queries, keys, values, attn_mask=mask), None
 
 
@@ -46,13 +50,60 @@ def attention_weights(queries: Tensor, keys: Tensor, *, mask: Tensor | None = No
     return scores.softmax(-1, dtype=torch.float32)
 
 
+class _WeightedSum(torch.autograd.Function):
+    """Attention with its weights, dropped out or not, and the gradient of both worked out by hand.
+
+    Its operations are few and short. On a CPU, torch's softmax is slow for fewer than sixteen keys, and its
+    fused attention has a slow backward pass in bfloat16.
+    """
+
+    @staticmethod
+    def forward(
+        ctx: Any, queries: Tensor, keys: Tensor, values: Tensor, bias: Tensor | None, dropout_rate: float
+    ) -> tuple[Tensor, Tensor]:
+        queries, keys, values = (each.contiguous() for each in (queries, keys, values))
+        dtype = torch.promote_types(queries.dtype, torch.float32)
+        weights = (queries @ keys.transpose(-2, -1)).to(dtype) * queries.size(-1) ** -0.5  # (B, H, T, S)
+        if bias is not None:
+            weights += bias
+        weights = weights.sub_(weights.amax(-1, keepdim=True)).exp_()
+        weights /= weights.sum(-1, keepdim=True)
+        kept = survival(weights, dropout_rate) if dropout_rate > 0 else None
+        dropped = (weights if kept is None else weights * kept).to(values.dtype)
+        ctx.save_for_backward(queries, keys, values, weights, dropped, kept)
+        ctx.set_materialize_grads(False)
+        return dropped @ values, weights
+
+    @staticmethod
+    def backward(
+        ctx: Any, grad_attended: Tensor, grad_weights: Tensor | None
+    ) -> tuple[Tensor, Tensor, Tensor, None, None]:
+        queries, keys, values, weights, dropped, kept = ctx.saved_tensors
+        grad_values = dropped.transpose(-2, -1) @ grad_attended
+        grad = (grad_attended @ values.transpose(-2, -1)).to(weights.dtype)
+        if kept is not None:
+            grad = grad * kept
+        if grad_weights is not None:
+            grad = grad + grad_weights
+        grad = (grad - (grad * weights).sum(-1, keepdim=True)) * weights  # of the softmax
+        grad = (grad * queries.size(-1) ** -0.5).to(queries.dtype)  # of the scores
+        return grad @ keys, grad.transpose(-2, -1) @ queries, grad_values, None, None
+
+
+def _as_bias(mask: Tensor | None) -> Tensor | None:
+    """Zero where the mask is true, minus infinity elsewhere."""
+    if mask is None:
+        return None
+    return torch.zeros(mask.shape, device=mask.device).masked_fill_(~mask, -math.inf)
+
+
 def _causal_mask(queries: int, keys: int, device: torch.device) -> Tensor:
     return torch.ones(queries, keys, dtype=torch.bool, device=device).tril(keys - queries)
 
 
 def _fused_is_slow(queries: Tensor) -> bool:
     # the backward pass of torch's fused CPU kernel takes several times longer in bfloat16 than plain products
-    return queries.device.type == "cpu" and queries.dtype == torch.bfloat16 and queries.requires_grad
+    return queries.device.type == "cpu" and queries.dtype == torch.bfloat16
 
 
 class SelfAttention(nn.Module):

@@ -27,11 +27,16 @@ def seeded(seed: int, device: torch.device) -> Iterator[None]:
 
 def dropout(x: Tensor, rate: float) -> Tensor:
     """Zero a share `rate` (in steps of 1/256, at most 255/256) of the elements of x, scale up the others."""
-    if rate <= 0:
-        return x
+    return x * survival(x, rate) if rate > 0 else x
+
+
+def survival(x: Tensor, rate: float) -> Tensor:
+    """What dropout multiplies the elements of x with: zero, or what makes up for those that are zeroed."""
     threshold = min(255, max(1, round(rate * 256)))
-    kept = _random_bytes(x.shape, x.device) >= threshold
-    return x * kept.to(x.dtype).mul_(256 / (256 - threshold))
+    kept = _random_bytes(x.shape, x.device).ge_(
+        threshold
+    )  # as bytes: torch converts bools several times slower
+    return kept.to(x.dtype).mul_(256 / (256 - threshold))
 
 
 def _random_bytes(shape: torch.Size, device: torch.device) -> Tensor:

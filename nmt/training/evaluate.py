@@ -55,7 +55,6 @@ def dev_loss(
             batch,
             label_smoothing=0.0,
             reconstruction=0.0,
-            precision=model.config.training.precision,
         )
         nll += float(loss.nll)
         num_tokens += loss.num_tokens

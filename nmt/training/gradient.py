@@ -15,6 +15,7 @@ from nmt.model import Transformer
 from nmt.model.dropout import seeded
 from nmt.training.loss import batch_loss
 from nmt.training.workers import Workers
+from nmt.training.working import WorkingNetwork
 
 
 @dataclass(frozen=True)
@@ -27,7 +28,7 @@ class Gradient:
 
 
 def compute_gradient(
-    network: Transformer,
+    working: WorkingNetwork,
     batch: Batch,
     *,
     training: TrainingConfig,
@@ -35,15 +36,16 @@ def compute_gradient(
     step: int,
     num_parts: int = 1,
 ) -> Gradient:
-    """Put the gradient of the loss per target token into the parameters' `.grad`.
+    """Put the gradient of the loss per target token into `.grad` of the master's parameters.
 
     The batch is cut into `num_parts` parts for each worker, and into twice as many whenever memory runs out.
     Parts change the gradient by no more than what is dropped, which is a function of seed, step and number
     of the part. Raises ResourceError if not even one of the pairs fits.
     """
-    network.zero_grad()
+    working.master.zero_grad()
+    working.refresh()
     num_pairs = len(batch.src_tokens)
-    add_up = partial(_add_up, network, training=training, num_tokens=batch.num_tokens, step=step)
+    add_up = partial(_add_up, working.network, training=training, num_tokens=batch.num_tokens, step=step)
     while True:
         parts = list(enumerate(batch.split(num_parts * workers.num_workers)))
         shares = [parts[i :: workers.num_workers] for i in range(workers.num_workers)]
@@ -60,7 +62,7 @@ def compute_gradient(
             f"out of memory: not even one pair of {batch.src_tokens.size(1):,} source and "
             f"{batch.tgt_out.size(1):,} target pieces fits; try a smaller model, or a smaller data.max_length"
         )
-    for parameter, gradient in zip(network.parameters(), total.gradients, strict=True):
+    for parameter, gradient in zip(working.master.parameters(), total.gradients, strict=True):
         parameter.grad = gradient
     return Gradient(total.nll, num_parts, tuple(total.missing))
 
@@ -123,11 +125,11 @@ def _part_gradient(network: Transformer, part: Batch, *, training: TrainingConfi
         part,
         label_smoothing=training.label_smoothing,
         reconstruction=training.reconstruction,
-        precision=training.precision,
     )
     gradients = torch.autograd.grad(
         loss.objective / num_tokens,
         list(network.parameters()),
         materialize_grads=True,  # zeros for weights that only the reconstruction has a use for
     )
-    return _Sum(float(loss.nll), gradients)
+    exact = torch.promote_types(gradients[0].dtype, torch.float32)
+    return _Sum(float(loss.nll), tuple(gradient.to(exact) for gradient in gradients))

@@ -42,6 +42,7 @@ from nmt.training.report import EndReport, EvalReport, NoteReport, Report, Start
 from nmt.training.run import CARD, LOG, METRICS, Run, checkpoint_bytes, flat
 from nmt.training.state import Origin, Progress, TrainState
 from nmt.training.workers import make_workers
+from nmt.training.working import WorkingNetwork
 
 MOST_SKIPPED = 10  # updates in a row without a finite gradient before training gives up
 MOST_NAMED = 10  # lines in one note
@@ -139,6 +140,7 @@ class _Trainer:
         self.model = TranslationModel(
             config, self.data.src_tokenizer, self.data.tgt_tokenizer, network, manifest={}
         )
+        self.working = WorkingNetwork(network, self.training.precision)
         self.workers = make_workers(self.device, self.training)
         self.num_batches = self.data.num_batches(self.training)
         origin = Origin(self.model.tokenizer_hash, config_hashes, signature(self.model, self.data))
@@ -216,7 +218,7 @@ class _Trainer:
         state, progress, training = self.state, self.progress, self.training
         num_parts = max(training.accumulation, progress.num_parts)
         gradient = compute_gradient(
-            state.network,
+            self.working,
             batch,
             training=training,
             workers=self.workers,

@@ -4,11 +4,11 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from nmt.corpus.batching import Batch
 from nmt.model import EncoderOut, Transformer
 from nmt.tokenizer import BOS_ID, EOS_ID, PAD_ID
+from nmt.training.cross_entropy import cross_entropy
 
 # B pairs, S source and T target length, D d_model, V vocabulary, N and M real target and source positions
 
@@ -26,32 +26,26 @@ class BatchLoss:
 
 
 def batch_loss(
-    network: Transformer, batch: Batch, *, label_smoothing: float, reconstruction: float, precision: str
+    network: Transformer, batch: Batch, *, label_smoothing: float, reconstruction: float
 ) -> BatchLoss:
-    """Loss of one batch, summed over its tokens; matrix products run in `precision`.
-
-    Smoothing ε spreads the mass ε evenly over the whole vocabulary (Szegedy et al., 2016):
-    (1 - ε) · -log p(y) + ε · mean over v of -log p(v). `reconstruction` weighs the second part.
-    """
+    """Loss of one batch, summed over its tokens: `cross_entropy` and, weighed, `reconstruction_loss`."""
     layer = network.config.alignment_layer - 1
-    with _products_in(precision, batch.src_tokens.device):
-        source = network.encode(batch.src_tokens)
-        target = network.decode(batch.tgt_in, source, attention_layers=[layer] if reconstruction else ())
-        real = batch.tgt_out != PAD_ID  # (B, T)
-        logits = network.logits(target.states[real])  # (N, V): no product is spent on padding
-    log_probs = logits.log_softmax(-1, dtype=torch.float32)  # bf16 loses the tail of thousands of pieces
-    nll = functional.nll_loss(log_probs, batch.tgt_out[real], reduction="sum")
-    objective = (1 - label_smoothing) * nll - label_smoothing * log_probs.mean(-1).sum()
+    source = network.encode(batch.src_tokens)
+    target = network.decode(batch.tgt_in, source, attention_layers=[layer] if reconstruction else ())
+    real = batch.tgt_out != PAD_ID  # (B, T)
+    objective, nll = cross_entropy(
+        target.states[real],  # (N, D): no product is spent on padding
+        network.out_proj.weight,
+        batch.tgt_out[real],
+        label_smoothing=label_smoothing,
+    )
     if reconstruction:
-        objective = objective + reconstruction * reconstruction_loss(
-            network, batch, source, target.attention[layer].mean(1), precision=precision
-        )
-    return BatchLoss(objective, nll.detach(), batch.num_tokens)
+        attention = target.attention[layer].mean(1)  # (B, T, S)
+        objective = objective + reconstruction * reconstruction_loss(network, batch, source, attention)
+    return BatchLoss(objective, nll, batch.num_tokens)
 
 
-def reconstruction_loss(
-    network: Transformer, batch: Batch, source: EncoderOut, attention: Tensor, *, precision: str
-) -> Tensor:
+def reconstruction_loss(network: Transformer, batch: Batch, source: EncoderOut, attention: Tensor) -> Tensor:
     """How badly `attention` (B, T, S) tells which pieces belong together, summed over the target pieces.
 
     Row t is the attention of the position that has piece y_t as its input, heads averaged. Two things are
@@ -64,24 +58,16 @@ def reconstruction_loss(
     tgt_pieces = (batch.tgt_in != PAD_ID) & (batch.tgt_in != BOS_ID)  # (B, T)
     src_pieces = (batch.src_tokens != PAD_ID) & (batch.src_tokens != EOS_ID)  # (B, S)
     columns = attention * tgt_pieces[:, :, None]
-    tgt_told, src_told = _some(batch.tgt_in, tgt_pieces), _some(batch.src_tokens, src_pieces)
     columns = columns / columns.sum(1, keepdim=True).clamp_min(1e-6)  # (B, T, S)
+    tgt_told, src_told = _some(batch.tgt_in, tgt_pieces), _some(batch.src_tokens, src_pieces)
     dtype = source.states.dtype
-    with _products_in(precision, batch.tgt_in.device):
-        from_source = attention.to(dtype) @ source.states  # (B, T, D)
-        tgt_logits = network.logits(from_source[tgt_told])  # (N, V)
-        from_target = columns.transpose(1, 2).to(dtype) @ network.embed_target(batch.tgt_in)  # (B, S, D)
-        src_logits = network.source_logits(from_target[src_told])  # (M, V)
-    tgt_loss = functional.cross_entropy(tgt_logits.float(), batch.tgt_in[tgt_told], reduction="sum")
-    src_loss = functional.cross_entropy(src_logits.float(), batch.src_tokens[src_told], reduction="sum")
-    return TELL_EVERY * (tgt_loss + SOURCE_SHARE * src_loss)
-
-
-def _products_in(precision: str, device: torch.device) -> torch.autocast:
-    # without its cache, which all threads share and any of them empties when it is done
-    return torch.autocast(
-        device.type, dtype=torch.bfloat16, enabled=precision == "bfloat16", cache_enabled=False
+    from_source = attention.to(dtype) @ source.states  # (B, T, D)
+    from_target = columns.transpose(1, 2).to(dtype) @ network.embed_target(batch.tgt_in)  # (B, S, D)
+    tgt_loss, _ = cross_entropy(from_source[tgt_told], network.out_proj.weight, batch.tgt_in[tgt_told])
+    src_loss, _ = cross_entropy(
+        network.tgt_to_src(from_target[src_told]), network.src_embedding.weight, batch.src_tokens[src_told]
     )
+    return TELL_EVERY * (tgt_loss + SOURCE_SHARE * src_loss)
 
 
 def _some(tokens: Tensor, pieces: Tensor) -> Tensor:

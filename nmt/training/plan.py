@@ -18,6 +18,7 @@ from nmt.training.gradient import compute_gradient
 from nmt.training.optimizer import make_optimizer
 from nmt.training.state import Progress
 from nmt.training.workers import make_workers
+from nmt.training.working import WorkingNetwork
 
 MEASURED_BATCHES = 4
 WARM_UP_BATCHES = 2
@@ -89,12 +90,13 @@ def measure_step(network: Transformer, batches: list[Batch], training: TrainingC
     """Seconds of an optimiser step on a copy of the network, averaged over the batches."""
     network = copy.deepcopy(network).train()
     optimizer = make_optimizer(network, training)
+    working = WorkingNetwork(network, training.precision)
     workers = make_workers(network.tgt_embedding.weight.device, training)
 
     def run(batches: Iterable[Batch]) -> None:
         for batch in batches:
             compute_gradient(
-                network,
+                working,
                 batch,
                 training=training,
                 workers=workers,

@@ -16,6 +16,7 @@ from nmt.training import gradient
 from nmt.training.gradient import Gradient, compute_gradient
 from nmt.training.loss import batch_loss
 from nmt.training.workers import Workers
+from nmt.training.working import WorkingNetwork
 
 VOCAB_SIZE = 11
 PAIRS = [([5, 6], [7]), ([4, 8, 9], [5, 6, 7, 10]), ([10], [4, 4]), ([6, 7, 8, 4], [9, 5, 8])]
@@ -44,7 +45,12 @@ def gradient_of(
     """What is told of the gradient, and the gradient itself, computed by so many workers."""
     training = TrainingConfig(precision=precision)
     found = compute_gradient(
-        network, batch, training=training, workers=Workers(count), step=step, num_parts=num_parts
+        WorkingNetwork(network, precision),
+        batch,
+        training=training,
+        workers=Workers(count),
+        step=step,
+        num_parts=num_parts,
     )
     return found, [parameter.grad.clone() for parameter in network.parameters()]
 
@@ -67,7 +73,7 @@ def memory_for(num_tokens: int, monkeypatch: pytest.MonkeyPatch) -> Iterator[Non
 @pytest.mark.parametrize("num_parts", [1, 2, 4, 9])
 def test_the_gradient_in_parts_is_that_of_the_whole(count: int, num_parts: int) -> None:
     network, batch = make_network(), make_batch(PAIRS)
-    loss = batch_loss(network, batch, label_smoothing=0.1, reconstruction=0.5, precision="float32")
+    loss = batch_loss(network, batch, label_smoothing=0.1, reconstruction=0.5)
     expected = torch.autograd.grad(loss.objective / batch.num_tokens, list(network.parameters()))
     found, gradients = gradient_of(network, batch, count=count, num_parts=num_parts)
     assert found.nll == pytest.approx(float(loss.nll), rel=1e-6)
@@ -87,7 +93,6 @@ def test_what_is_dropped_is_a_function_of_step_and_part_only(count: int) -> None
 
 
 def test_in_bfloat16_too_the_same_comes_out_every_time() -> None:
-    """Although torch's cache of weights in bfloat16 is one for all threads."""
     network, batch = make_network(dropout=0.5).float(), make_batch(3 * PAIRS)
     _, first = gradient_of(network, batch, count=3, precision="bfloat16")
     for _ in range(20):
@@ -97,14 +102,18 @@ def test_in_bfloat16_too_the_same_comes_out_every_time() -> None:
 
 @pytest.mark.parametrize("tied_embeddings", ["all", "target", "none"])
 @pytest.mark.parametrize("reconstruction", [0.0, 0.5])
-def test_every_gradient_lies_in_memory_as_its_parameter(tied_embeddings: str, reconstruction: float) -> None:
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_every_gradient_lies_in_memory_as_its_parameter(
+    tied_embeddings: str, reconstruction: float, precision: str
+) -> None:
     """The fused optimiser takes them element by element as they lie there."""
     config = ModelConfig(
         encoder_layers=1, decoder_layers=1, d_model=8, d_ff=16, num_heads=2, tied_embeddings=tied_embeddings
     )
     network = Transformer(config, src_vocab_size=VOCAB_SIZE, tgt_vocab_size=VOCAB_SIZE).train()
-    training = TrainingConfig(reconstruction=reconstruction, precision="float32")
-    compute_gradient(network, make_batch(PAIRS), training=training, workers=Workers(2), step=1)
+    training = TrainingConfig(reconstruction=reconstruction)
+    working = WorkingNetwork(network, precision)
+    compute_gradient(working, make_batch(PAIRS), training=training, workers=Workers(2), step=1)
     for parameter in network.parameters():
         assert parameter.grad.stride() == parameter.stride()
         assert parameter.grad.dtype == parameter.dtype

@@ -35,9 +35,7 @@ def batch() -> Batch:
 def loss_of(
     network: Transformer, batch: Batch, smoothing: float, reconstruction: float = 0.0
 ) -> tuple[float, float]:
-    loss = batch_loss(
-        network, batch, label_smoothing=smoothing, reconstruction=reconstruction, precision="float32"
-    )
+    loss = batch_loss(network, batch, label_smoothing=smoothing, reconstruction=reconstruction)
     return float(loss.objective.detach()), float(loss.nll)
 
 
