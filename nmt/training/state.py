@@ -107,6 +107,12 @@ class TrainState:
         self.progress = progress
         self.origin = origin
 
+    @property
+    def learning_rate(self) -> float:
+        """That of the last step."""
+        rate: float = self.optimizer.param_groups[0]["lr"]
+        return rate
+
     def save(self, train_dir: Path, *, keep: int) -> None:
         """Write checkpoint `step-N` unless it is there, then remove the oldest beyond `keep`.
 
