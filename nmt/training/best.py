@@ -6,11 +6,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from torch import Tensor
+
 from nmt.checkpoint import TranslationModel, publish_model
 from nmt.errors import DivergedError
 from nmt.training.data import TrainingData
 from nmt.training.evaluate import averaged, dev_loss, translate_dev
-from nmt.training.optimizer import MovingAverage
 from nmt.training.report import Sample
 from nmt.training.state import Progress
 
@@ -35,7 +36,7 @@ def look(
     model: TranslationModel,
     data: TrainingData,
     *,
-    average: MovingAverage,
+    average: list[Tensor],
     progress: Progress,
     train_dir: Path,
     facts: Callable[[TranslationModel], dict[str, Any]],

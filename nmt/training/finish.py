@@ -64,6 +64,13 @@ def write_finished(
     return end
 
 
+def end_of(facts: dict[str, Any]) -> EndReport:
+    """The report with these facts, which may have gone through JSON."""
+    return EndReport(
+        **{**facts, "agreement": {int(layer): each for layer, each in facts["agreement"].items()}}
+    )
+
+
 def ended_before(manifest: dict[str, Any]) -> EndReport:
     """The end of a run that ended before, as the manifest of its model tells it."""
     training, bleu = manifest["training"], manifest["dev"]["bleu"]

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from nmt.files import append_text
+from nmt.training.distributed import Ranks
 from nmt.training.report import NoteReport, Report, StepReport, as_line
 from nmt.training.run import LOG, METRICS
 from nmt.training.state import Progress
@@ -16,20 +17,26 @@ Account = Literal["setup_seconds", "train_seconds", "other_seconds"]
 
 
 class Journal:
-    """Books the time that passes and keeps what is reported."""
+    """Books the time that passes and keeps what is reported; of several ranks the first one alone reports."""
 
-    def __init__(self, train_dir: Path, on_report: OnReport, *, started: float) -> None:
+    def __init__(self, train_dir: Path, on_report: OnReport, *, ranks: Ranks, started: float) -> None:
         self.train_dir = train_dir
-        self.tell = on_report
+        self.on_report = on_report
+        self.ranks = ranks
         self.booked = started  # the moment up to which time was booked
 
     def book(self, progress: Progress, account: Account) -> None:
-        """Book the time since the last booking."""
-        now = time.perf_counter()
+        """Book the time since the last booking, by the clock of the first rank: all decide alike by it."""
+        now = self.ranks.sum(time.perf_counter() if self.ranks.is_first else 0.0)
         spent, self.booked = now - self.booked, now
         setattr(progress, account, getattr(progress, account) + spent)
         if account == "train_seconds":
             progress.window_seconds += spent
+
+    def tell(self, report: Report) -> None:
+        """Tell the caller."""
+        if self.ranks.is_first:
+            self.on_report(report)
 
     def report(self, report: Report) -> None:
         """Write it into `train/`, and tell the caller."""
@@ -60,6 +67,8 @@ class Journal:
 
     def record(self, report: Report) -> None:
         """Write it into `train/`: numbers to metrics.jsonl, a line to log.txt."""
+        if not self.ranks.is_first:
+            return
         append_text(self.train_dir / LOG, as_line(report) + "\n")
         record = {"report": type(report).__name__.removesuffix("Report").lower()}
         record |= {key: value for key, value in vars(report).items() if key not in ("config", "sample")}

@@ -1,26 +1,34 @@
 """The training loop: a run is opened, trained step by step with looks and checkpoints, and finished."""
 
+import copy
 import math
 import time
 from collections.abc import Callable, Collection
 from contextlib import ExitStack
+from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn
 
-import torch
+from torch import Tensor
 
-from nmt.checkpoint import TranslationModel, build_network, newest
+from nmt.alignment.layer import LayerChoice
+from nmt.checkpoint import TranslationModel, newest
 from nmt.config import presets
 from nmt.config.schema import Config
-from nmt.errors import DivergedError, Interrupted, NmtError, OutputError, StorageError
-from nmt.hardware import describe, use_device
-from nmt.training.best import best_dir, look
-from nmt.training.data import TrainingData, data_hash, prepare
-from nmt.training.finish import choose, ended_before, write_finished
+from nmt.errors import DivergedError, Interrupted, NmtError, StorageError
+from nmt.hardware import describe
+from nmt.training.best import Look, best_dir, look
+from nmt.training.data import data_hash
+from nmt.training.distributed import Ranks, join
+from nmt.training.finish import choose, end_of, ended_before, write_finished
+from nmt.training.gradient import ComputeGradient, compute_gradient
 from nmt.training.journal import Journal, OnReport
 from nmt.training.lock import locked
 from nmt.training.manifest import facts_of_run, signature
-from nmt.training.plan import SHARE_AT_END, freeze, is_open, replan
+from nmt.training.opening import Opened, open_run
+from nmt.training.plan import SHARE_AT_END, replan
+from nmt.training.replicas import SharedGradient, needs_shards
 from nmt.training.report import EndReport, EvalReport, StartReport
 from nmt.training.run import Run, checkpoint_bytes, flat
 from nmt.training.state import Origin, Progress, TrainState
@@ -45,104 +53,104 @@ def train(
     Raises DataError, ConfigError, OutputError, DivergedError and StorageError; what was saved stays whole.
     """
     started = time.perf_counter()
-    run = Run(model_dir, flat(config), data_hash(config))
+    with join(config.training, stop_signal=stop_signal) as ranks, ExitStack() as until_then:
+        run = Run(model_dir, flat(config), data_hash(config) if ranks.is_first else "")
+        journal = Journal(run.train_dir, on_report, ranks=ranks, started=started)
+        manifest = ranks.from_first(lambda: _finished(run, restart=restart))
+        if manifest is not None:
+            end = ended_before(manifest)
+            journal.tell(end)
+            return end
+        opened = open_run(
+            config,
+            run,
+            ranks=ranks,
+            journal=journal,
+            restart=restart,
+            allowed_changes=allowed_changes,
+            until=until_then,
+        )
+        return _Trainer(opened, journal, ranks, stop_signal).run_to_end()
+
+
+def _finished(run: Run, *, restart: bool) -> dict[str, Any] | None:
+    """The manifest of the finished model, if that is what there is; OutputError if nothing may be written."""
     run.check_place()
-    if not restart and (manifest := run.finished_manifest()) is not None:
-        if run.has_debris:
-            with locked(run.train_dir):
-                run.clean_up()
-                run.forget_best()
-        end = ended_before(manifest)
-        on_report(end)
-        return end
-    with ExitStack() as stack:
-        is_new = not run.is_begun
-        if not is_new:
-            stack.enter_context(locked(run.train_dir))
-        frozen = run.resume(config, allowed_changes) if not is_new and not restart else None
-        options = frozen or config
-        device = use_device(options.training.device, threads=options.training.threads)
-        data = prepare(options, tokenizer_dir=run.train_dir if frozen else None)
-        if is_new:  # only now, so that bad text leaves no folder behind
-            stack.enter_context(locked(run.train_dir))
-            if run.is_begun:
-                raise OutputError(f"{model_dir}: another process began to train there meanwhile; try again")
-        run.clean_up()
-        journal = Journal(run.train_dir, on_report, started=started)
-        trainer = _Trainer(run, data, device, journal, stop_signal)
-        trainer.start(options, is_begun=frozen is not None)
-        return trainer.run_to_end()
+    manifest = None if restart else run.finished_manifest()
+    if manifest is not None and run.has_debris:
+        with locked(run.train_dir):
+            run.clean_up()
+            run.forget_best()
+    return manifest
 
 
 class _Trainer:
-    """One run at work: a model, its state, and when it looks, saves and stops."""
+    """One run at work: a model, its state, and when it looks, saves and stops.
 
-    model: TranslationModel
-    state: TrainState
+    Every rank does the same, and knows the same of progress and time; the first one alone looks at the
+    development set, writes and reports, while the others wait for what comes of it.
+    """
 
     def __init__(
-        self,
-        run: Run,
-        data: TrainingData,
-        device: torch.device,
-        journal: Journal,
-        stop_signal: Callable[[], int],
+        self, opened: Opened, journal: Journal, ranks: Ranks, stop_signal: Callable[[], int]
     ) -> None:
-        self.run = run
-        self.data = data
-        self.device = device
-        self.journal = journal
-        self.stop_signal = stop_signal
-        self.last_save = time.perf_counter()
-
-    def start(self, config: Config, *, is_begun: bool) -> None:
-        """Build the network; freeze what is measured, restore the newest checkpoint."""
-        self.journal.tell(self.data.report)
-        hashes = [self.data.src_tokenizer.hash, self.data.tgt_tokenizer.hash]
-        torch.manual_seed(config.training.seed)
-        network = build_network(config, self.data.src_tokenizer, self.data.tgt_tokenizer).to(self.device)
-        notes: list[str] = []
-        if not is_begun or is_open(config.training):
-            elapsed = time.perf_counter() - self.journal.booked
-            config, notes = freeze(config, network, self.data, elapsed=elapsed)
-        if is_begun:
-            self.run.check_tokenizers(hashes)
-        else:
-            self.run.discard()  # what there was, now that nothing speaks against a new run
-            self.data.save_tokenizers(self.run.train_dir)
-        self.journal.record(self.data.report)
-        config_hashes = self.run.begin(config, hashes)
-        self.config, self.training = config, config.training
-        self.model = TranslationModel(
-            config, self.data.src_tokenizer, self.data.tgt_tokenizer, network, manifest={}
-        )
-        self.workers = make_workers(self.device, self.training)
+        self.run = opened.run
+        self.data = opened.data
+        self.config, self.training = opened.config, opened.config.training
+        self.device = opened.device
         self.num_batches = self.data.num_batches(self.training)
-        origin = Origin(self.model.tokenizer_hash, config_hashes, signature(self.model, self.data))
-        self.state = TrainState(network, self.training, Progress(max_steps=self.training.max_steps), origin)
+        self.journal = journal
+        self.ranks = ranks
+        self.stop_signal = stop_signal
+        self.signal = 0  # the one that is heeded
+        self._make_state(opened)
         problems = self.state.load_newest(self.run.train_dir)
-        self.run.forget_after(
-            self.progress.step, is_evaluated=self.progress.evaluated_step == self.progress.step
-        )
-        if not best_dir(self.run.train_dir, self.progress).exists():
-            # somebody removed it: let the next evaluation find another one
-            self.progress.best_value, self.progress.evaluated_step = -math.inf, 0
-        self.journal.book(self.progress, "setup_seconds")
+        self._go_back()
+        journal.book(self.progress, "setup_seconds")
+        self.last_save = journal.booked
         self._plan()
-        num_parameters = sum(parameter.numel() for parameter in network.parameters())
-        self._check_space(num_parameters)
+        num_parameters = sum(parameter.numel() for parameter in self.model.network.parameters())
+        if ranks.is_first:
+            self._check_space(num_parameters)
         for problem in problems:
-            self.journal.note(f"{problem}; using step {self.progress.step:,}")
-        self.journal.report(
+            journal.note(f"{problem}; using step {self.progress.step:,}")
+        journal.report(
             StartReport(
-                config=config,
+                config=self.config,
                 num_parameters=num_parameters,
-                device=describe(self.device),
+                device=describe(self.device, count=ranks.world_size),
                 step=self.progress.step,
                 max_steps=self.progress.max_steps,
-                notes=tuple(notes),
+                notes=opened.notes,
             )
         )
+
+    def _make_state(self, opened: Opened) -> None:
+        """The model as it is evaluated, the state that is trained, and what computes the gradient."""
+        network, training, ranks = opened.network, self.training, self.ranks
+        num_parameters = sum(parameter.numel() for parameter in network.parameters())
+        in_shards = ranks.world_size > 1 and needs_shards(training, num_parameters, self.device)
+        whole_network = copy.deepcopy(network) if in_shards and ranks.is_first else network
+        tokenizers = self.data.src_tokenizer, self.data.tgt_tokenizer
+        self.model = TranslationModel(self.config, *tokenizers, whole_network, manifest={})
+        self.compute_gradient: ComputeGradient
+        if ranks.world_size > 1:
+            self.compute_gradient = SharedGradient(network, training, ranks, in_shards=in_shards)
+        else:
+            workers = make_workers(self.device, training)
+            self.compute_gradient = partial(compute_gradient, network, training=training, workers=workers)
+        run_signature = signature(self.model, self.data)
+        origin = Origin(self.model.tokenizer_hash, opened.config_hashes, run_signature)
+        self.state = TrainState(network, training, Progress(max_steps=training.max_steps), origin, ranks)
+
+    def _go_back(self) -> None:
+        """Remove what an earlier part of the run left of steps after the checkpoint."""
+        progress = self.progress
+        if self.ranks.is_first:
+            self.run.forget_after(progress.step, is_evaluated=progress.evaluated_step == progress.step)
+        if not self.ranks.from_first(best_dir(self.run.train_dir, progress).exists):
+            # somebody removed it: let the next evaluation find another one
+            progress.best_value, progress.evaluated_step = -math.inf, 0
 
     @property
     def progress(self) -> Progress:
@@ -151,15 +159,13 @@ class _Trainer:
 
     def run_to_end(self) -> EndReport:
         """Train until there is a reason to stop, then write the model."""
-        self.model.network.train()
+        self.state.network.train()
         try:
             if self.progress.step and self.progress.step % self.training.eval_steps == 0:
                 self._evaluate_once()  # the run was stopped before it was done
             while not (reason := self._reason_to_stop()):
                 self._train_epoch()
             self._evaluate_once()
-        except _EvaluationStopped:
-            self._interrupt()
         except (StorageError, DivergedError) as error:
             error.add_note(f"last good checkpoint: {self._last_checkpoint()}; {self._advice(error)}")
             raise
@@ -176,7 +182,7 @@ class _Trainer:
                 batch,
                 lines=lines,
                 training=training,
-                workers=self.workers,
+                compute_gradient=self.compute_gradient,
                 on_note=self.journal.note,
             )
             progress.batch += 1
@@ -188,9 +194,9 @@ class _Trainer:
                 self.journal.report_steps(progress, learning_rate=self.state.learning_rate)
             if progress.step % training.eval_steps == 0:
                 self._evaluate()
-            elif time.perf_counter() - self.last_save > training.save_seconds:
+            elif self.journal.booked - self.last_save > training.save_seconds:
                 self._save()
-            if self.stop_signal():
+            if self._is_stopped():
                 self._interrupt()
             if self._reason_to_stop():
                 return
@@ -202,45 +208,65 @@ class _Trainer:
             self._evaluate()
 
     def _evaluate(self) -> None:
-        """Look at the development set, and save everything."""
+        """Look at the development set, and save everything; a signal stops it, to be done anew."""
         progress = self.progress
-        found = look(
-            self.model,
-            self.data,
-            average=self.state.average,
-            progress=progress,
-            train_dir=self.run.train_dir,
-            facts=self._facts,
-            on_progress=self._heed_signal,
-        )
+        average = self.state.whole_average()
+        found = self._look(average) if self.ranks.is_first else None
+        self.signal = self.ranks.most(self.signal)
+        if self.signal:
+            self._interrupt()
+        vars(progress).update(self.ranks.from_first(lambda: asdict(progress)))
         self.journal.book(progress, "other_seconds")
         self._plan()
-        self.journal.report(
-            EvalReport(
-                step=progress.step,
-                max_steps=progress.max_steps,
-                epoch=progress.epoch,
-                loss=found.loss,
-                bleu=found.bleu,
-                signature=found.signature,
-                is_best=found.is_best,
-                seconds=progress.seconds,
-                sample=found.sample,
+        if found is not None:
+            self.journal.report(
+                EvalReport(
+                    step=progress.step,
+                    max_steps=progress.max_steps,
+                    epoch=progress.epoch,
+                    loss=found.loss,
+                    bleu=found.bleu,
+                    signature=found.signature,
+                    is_best=found.is_best,
+                    seconds=progress.seconds,
+                    sample=found.sample,
+                )
             )
-        )
         self._save()  # last: what is in a checkpoint was reported
+
+    def _look(self, average: list[Tensor]) -> Look | None:
+        """What there is to see on the development set; nothing if a signal came meanwhile."""
+        try:
+            return look(
+                self.model,
+                self.data,
+                average=average,
+                progress=self.progress,
+                train_dir=self.run.train_dir,
+                facts=self._facts,
+                on_progress=self._heed_signal,
+            )
+        except _EvaluationStopped:
+            return None
 
     def _save(self) -> None:
         self.journal.book(self.progress, "other_seconds")
         self.state.save(self.run.train_dir, keep=self.training.keep_checkpoints)
-        self.run.forget_superseded()
-        self.last_save = time.perf_counter()
+        if self.ranks.is_first:
+            self.run.forget_superseded()
         self.journal.book(self.progress, "other_seconds")
+        self.last_save = self.journal.booked
 
     def _heed_signal(self, _: int) -> None:
-        """While evaluating: stop at once; it is done anew after resuming."""
-        if self.stop_signal():
+        """While evaluating, stop at once."""
+        self.signal = self.stop_signal()
+        if self.signal:
             raise _EvaluationStopped
+
+    def _is_stopped(self) -> bool:
+        """Whether a signal has come to any of the ranks."""
+        self.signal = self.ranks.most(self.signal or self.stop_signal())
+        return self.signal > 0
 
     def _interrupt(self) -> NoReturn:
         """Save and leave."""
@@ -250,7 +276,7 @@ class _Trainer:
     def _leave(self) -> NoReturn:
         """Leave what is saved already."""
         raise Interrupted(
-            f"saved step {self.progress.step}; the same command goes on from there", self.stop_signal()
+            f"saved step {self.progress.step}; the same command goes on from there", self.signal
         )
 
     def _reason_to_stop(self) -> str:
@@ -280,12 +306,18 @@ class _Trainer:
 
         The last step is saved by now, so that a signal, heeded before and after the choice, loses nothing.
         """
-        if self.stop_signal():
+        if self._is_stopped():
             self._leave()
-        choice = choose(self.model, self.data, run=self.run, progress=self.progress)
-        if self.stop_signal():
+        choice = None
+        if self.ranks.is_first:
+            choice = choose(self.model, self.data, run=self.run, progress=self.progress)
+        if self._is_stopped():
             self._leave()
         self.journal.book(self.progress, "other_seconds")
+        return end_of(self.ranks.from_first(lambda: asdict(self._write(choice, reason))))
+
+    def _write(self, choice: LayerChoice | None, reason: str) -> EndReport:
+        assert choice is not None, "the first rank has chosen"
         end = write_finished(
             self.model,
             choice,

@@ -9,10 +9,10 @@ from torch import Tensor
 from nmt.config.schema import TrainingConfig
 from nmt.corpus.batching import Batch
 from nmt.errors import DivergedError
-from nmt.training.gradient import Gradient, compute_gradient
+from nmt.training.distributed import whole
+from nmt.training.gradient import ComputeGradient, Gradient
 from nmt.training.optimizer import learning_rate
 from nmt.training.state import Progress, TrainState
-from nmt.training.workers import Workers
 
 MOST_SKIPPED = 10  # updates in a row without a finite gradient before training gives up
 MOST_NAMED = 10  # lines in one note
@@ -26,7 +26,7 @@ def take_step(
     *,
     lines: Tensor,
     training: TrainingConfig,
-    workers: Workers,
+    compute_gradient: ComputeGradient,
     on_note: OnNote,
 ) -> None:
     """One update from one batch, whose pairs (B,) stand on these lines of the text.
@@ -35,9 +35,7 @@ def take_step(
     """
     progress = state.progress
     num_parts = max(training.accumulation, progress.num_parts)
-    gradient = compute_gradient(
-        state.network, batch, training=training, workers=workers, step=progress.step, num_parts=num_parts
-    )
+    gradient = compute_gradient(batch, step=progress.step, num_parts=num_parts)
     norm = torch.nn.utils.clip_grad_norm_(state.network.parameters(), training.clip_norm or math.inf)
     progress.step += 1
     progress.num_tokens += batch.num_tokens
@@ -48,9 +46,9 @@ def take_step(
         progress.num_parts = gradient.num_parts
         on_note(
             f"a batch of {batch.num_tokens:,} tokens does not fit into memory; "
-            f"batches are computed in {gradient.num_parts * workers.num_workers} parts from here on"
+            f"batches are computed in {gradient.num_parts * gradient.num_workers} parts from here on"
         )
-    if not math.isfinite(norm):
+    if not math.isfinite(whole(norm)):
         _skip_update(progress, on_note)
         return
     progress.num_skipped = 0
