@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from nmt import __version__
-from nmt.errors import Interrupted, NmtError
+from nmt.errors import Interrupted, NmtError, RankError
 
 from .aer import aer
 from .align import align
@@ -146,6 +146,8 @@ def _run(argv: Sequence[str] | None) -> int:
         return _stopped(interrupt, 130)
     except Interrupted as interrupted:
         return _fail(str(interrupted), interrupted.exit_status, level="info")
+    except RankError as error:
+        return _fail(str(error), error.exit_status) if str(error) else error.exit_status
     except NmtError as error:
         return _fail("; ".join([str(error), *_notes(error)]), error.exit_status)
     except OSError as error:

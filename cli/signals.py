@@ -5,24 +5,29 @@ import signal
 import socket
 import sys
 import threading
+import time
 from types import TracebackType
 from typing import Self
 
 from .console import say
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
+ECHO_SECONDS = 5.0
 SHOW_CURSOR = b"\x1b[?25h\n"
 
 
 class SignalWatch:
     """Remembers the first signal once there is something to save; before that a signal ends the program.
 
-    A thread of its own hears them, as the main one may be inside of a long computation.
+    A thread of its own hears them, as the main one may be inside of a long computation. Of several
+    processes that train together one speaks; the others leave when that does.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, speaks: bool = True) -> None:
         self.received = 0
-        self.has_begun = False
+        self.speaks = speaks
+        self.has_begun = not speaks
+        self._received_at = 0.0
 
     def begin(self) -> None:
         """From here on there is something to save."""
@@ -50,13 +55,21 @@ class SignalWatch:
             while number := int.from_bytes(ear.recv(1)):
                 if number not in SIGNALS:
                     continue
+                if self.received and self._is_echo():
+                    continue
                 if self.received:
                     _leave(number)
                 if not self.has_begun:
                     say("stopped before the first step; the same command begins again")
                     _leave(number)
-                say("stopping after this step, and saving; once more ends at once")
-                self.received = number
+                if self.speaks:
+                    say("stopping after this step, and saving; once more ends at once")
+                self.received, self._received_at = number, time.monotonic()
+
+    def _is_echo(self) -> bool:
+        """Whether it is the first signal again, passed on by a launcher to processes that had it too."""
+        is_launched = "TORCHELASTIC_RUN_ID" in os.environ
+        return is_launched and time.monotonic() - self._received_at < ECHO_SECONDS
 
 
 def _leave(number: int) -> None:

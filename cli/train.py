@@ -84,6 +84,7 @@ def train(
     Example:
         nmt train --src train.de --tgt train.en --out my-model --budget 20m
     """
+    from nmt.training.distributed import is_first, work_alone
     from nmt.training.options import nested, parse_duration, resolve
 
     flags = {
@@ -99,6 +100,8 @@ def train(
     }
     changed = override or []
     options = resolve(config, nested(flags), preset_name=preset, overrides=[*(set_options or []), *changed])
+    if (is_dry or is_verified) and not work_alone():
+        return
     if is_dry:
         show_dry_run(options, as_json=as_json)
         return
@@ -107,6 +110,8 @@ def train(
         return
     allowed = [text.partition("=")[0].strip() for text in changed]
     end = run_training(options, out_dir, quiet=quiet, restart=restart, allowed_changes=allowed)
+    if not is_first():
+        return
     if as_json:
         write_line(json.dumps(asdict(end) | {"model": str(out_dir)}))
     elif not quiet:

@@ -25,12 +25,13 @@ def run_training(
 ) -> "EndReport":
     """Train with the reports on stderr; the first Ctrl-C or SIGTERM saves, the second ends at once."""
     from nmt.training import train
+    from nmt.training.distributed import is_first
     from nmt.training.report import StartReport
 
     from .signals import SignalWatch
     from .training_view import watch
 
-    with SignalWatch() as signals, watch(quiet=quiet) as show:
+    with SignalWatch(speaks=is_first()) as signals, watch(quiet=quiet or not is_first()) as show:
 
         def on_report(report: "Report") -> None:
             if isinstance(report, StartReport):

@@ -275,16 +275,21 @@ def expected_shapes(
 
 
 def load_weights(network: Transformer, tensors: dict[str, Tensor], *, name: str) -> None:
-    """Put tensors into a network; ModelError tells the first five that are missing, extra or misshapen."""
+    """Put tensors into a network; ModelError if they do not fit."""
+    check_weights(network, tensors, name=name)
+    with torch.no_grad():
+        for key, parameter in network.named_parameters():
+            parameter.copy_(tensors[key])
+
+
+def check_weights(network: Transformer, tensors: dict[str, Tensor], *, name: str) -> None:
+    """ModelError telling the first five tensors that are missing, extra or misshapen for a network."""
     parameters = dict(network.named_parameters())
     expected = ((key, parameter.shape) for key, parameter in parameters.items())
     _refuse_misfits(expected, {key: tensor.shape for key, tensor in tensors.items()}, name)
     for key, tensor in tensors.items():
         if tensor.dtype != parameters[key].dtype:
             raise ModelError(f"{name}: {key} is of {tensor.dtype}, expected {parameters[key].dtype}")
-    with torch.no_grad():
-        for key, parameter in parameters.items():
-            parameter.copy_(tensors[key])
 
 
 def _refuse_misfits(

@@ -59,3 +59,11 @@ class Interrupted(NmtError):
     def __init__(self, message: str, signal_number: int) -> None:
         super().__init__(message)
         self.exit_status = 128 + signal_number
+
+
+class RankError(NmtError):
+    """Another of the processes that train together has ended all; without a message that one tells why."""
+
+    def __init__(self, message: str, exit_status: int) -> None:
+        super().__init__(message)
+        self.exit_status = exit_status

@@ -63,8 +63,10 @@ def peak_memory(device: torch.device) -> int:
     return unit * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
 
-def describe(device: torch.device) -> str:
-    """The device in words, for reports and manifests."""
+def describe(device: torch.device, *, count: int = 1) -> str:
+    """The device, or so many like it, in words, for reports and manifests."""
+    if count > 1:
+        return f"{count} x {describe(device)}"
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
     if device.type == "mps":

@@ -198,6 +198,12 @@ class TrainingConfig:
     """Save a checkpoint at least this often, besides after every evaluation."""
     keep_checkpoints: int = 2
     """Number of newest checkpoints kept while training."""
+    sharding: Literal["auto", "none", "full"] = "auto"
+    """On several devices: `none` keeps a replica of the network on each, `full` a share of every weight, its
+    gradient and its moments; `auto` shards what would take more than half of a GPU."""
+    wait_seconds: float = 3600.0
+    """How long one process waits for the others, as while the first reads the text, before it takes them for
+    lost; one that was killed is noticed at once."""
 
     def __post_init__(self) -> None:
         positive = (
@@ -217,6 +223,7 @@ class TrainingConfig:
                 0 <= getattr(self, name) < math.inf, f"training.{name}", getattr(self, name), "0 or more"
             )
         _require(0 <= self.seed < 2**63, "training.seed", self.seed, "0 to 2**63 - 1")
+        _require(self.wait_seconds > 0, "training.wait_seconds", self.wait_seconds, "above 0")
         _require(self.adam_epsilon > 0, "training.adam_epsilon", self.adam_epsilon, "above 0")
         for name in ("adam_beta1", "adam_beta2", "label_smoothing", "ema_decay"):
             _require(

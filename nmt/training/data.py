@@ -88,11 +88,16 @@ class TrainingData:
         stride = math.ceil(len(numbers) / MODEL1_PAIRS)
         return list(self.text.select(_flags(numbers[::stride], len(self.text))))
 
+    def tokenizer_files(self) -> dict[str, bytes]:
+        """The tokenizers by the names of their files."""
+        if self.is_joint:
+            return {TOKENIZER: self.src_tokenizer.data}
+        return {SRC_TOKENIZER: self.src_tokenizer.data, TGT_TOKENIZER: self.tgt_tokenizer.data}
+
     def save_tokenizers(self, folder: Path) -> None:
         """Write the tokenizers, to be found again when the run is resumed."""
-        names = (TOKENIZER,) if self.is_joint else (SRC_TOKENIZER, TGT_TOKENIZER)
-        for name, tokenizer in zip(names, (self.src_tokenizer, self.tgt_tokenizer), strict=False):
-            write_bytes(folder / name, tokenizer.data)
+        for name, data in self.tokenizer_files().items():
+            write_bytes(folder / name, data)
 
     def _sampled(self, seed: int, epoch: int) -> EncodedCorpus:
         """The corpus cut anew at random (subword regularisation; Kudo, 2018), the same for seed and epoch."""

@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 import torch
+from torch import Tensor
 
 from nmt.alignment import align_pairs
 from nmt.checkpoint import TranslationModel
@@ -13,7 +14,6 @@ from nmt.evaluation import score
 from nmt.model import Transformer
 from nmt.training.data import TrainingData
 from nmt.training.loss import batch_loss
-from nmt.training.optimizer import MovingAverage
 from nmt.training.report import Sample
 
 SAMPLE_STRIDE = 97  # prime: successive evaluations show sentences from all over the development set
@@ -63,12 +63,12 @@ def dev_loss(
 
 
 @contextmanager
-def averaged(network: Transformer, average: MovingAverage) -> Iterator[None]:
-    """Let the network work with the averaged weights for a while, without dropout."""
+def averaged(network: Transformer, average: list[Tensor]) -> Iterator[None]:
+    """Let the network work with averages of its weights for a while, without dropout."""
     parameters = [parameter.data for parameter in network.parameters()]
     kept = [parameter.clone() for parameter in parameters]
     was_training = network.training
-    torch._foreach_copy_(parameters, average.tensors)
+    torch._foreach_copy_(parameters, average)
     network.eval()
     try:
         yield

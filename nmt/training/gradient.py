@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import partial
+from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -23,8 +24,16 @@ class Gradient:
     """What there is to tell about a gradient; itself it stands in the parameters."""
 
     nll: float  # of the batch, in nats
-    num_parts: int  # that a worker computes one after the other, at most
+    num_parts: int  # that a worker or a rank computes one after the other, at most
     left_out: tuple[int, ...] = ()  # rows whose pairs do not fit into memory, not even alone
+    num_workers: int = 1
+
+
+class ComputeGradient(Protocol):
+    """Puts the gradient of the loss per target token into the parameters' `.grad`."""
+
+    def __call__(self, batch: Batch, *, step: int, num_parts: int) -> Gradient:
+        """The batch is cut into so many parts for each worker."""
 
 
 def compute_gradient(
@@ -64,7 +73,7 @@ def compute_gradient(
         )
     for parameter, gradient in zip(working.master.parameters(), total.gradients, strict=True):
         parameter.grad = gradient
-    return Gradient(total.nll, num_parts, tuple(total.missing))
+    return Gradient(total.nll, num_parts, tuple(total.missing), workers.num_workers)
 
 
 @dataclass

@@ -1,54 +1,40 @@
-"""The training loop: steps, looks at the development set, checkpoints, and the finished model."""
+"""The training loop: a run is opened, trained step by step with looks and checkpoints, and finished."""
 
-import json
+import copy
 import math
 import time
 from collections.abc import Callable, Collection
 from contextlib import ExitStack
-from dataclasses import replace
+from dataclasses import asdict
+from functools import partial
 from pathlib import Path
-from typing import Any, Literal, NoReturn
+from typing import Any, NoReturn
 
-import torch
 from torch import Tensor
 
-from nmt.alignment.layer import choose_layer
-from nmt.checkpoint import (
-    WEIGHTS,
-    TranslationModel,
-    build_network,
-    load_tensors,
-    load_weights,
-    newest,
-    publish_model,
-    save_model,
-    with_alignment_layer,
-)
+from nmt.alignment.layer import LayerChoice
+from nmt.checkpoint import TranslationModel, newest
 from nmt.config import presets
 from nmt.config.schema import Config
-from nmt.corpus.batching import Batch
-from nmt.errors import DivergedError, Interrupted, NmtError, OutputError, StorageError
-from nmt.files import append_text, write_text
-from nmt.hardware import describe, peak_memory, use_device
-from nmt.training.card import model_card
-from nmt.training.data import TrainingData, data_hash, prepare
-from nmt.training.evaluate import averaged, dev_loss, translate_dev
-from nmt.training.gradient import Gradient, compute_gradient
+from nmt.errors import DivergedError, Interrupted, NmtError, StorageError
+from nmt.hardware import describe
+from nmt.training.best import Look, best_dir, look
+from nmt.training.data import data_hash
+from nmt.training.distributed import Ranks, join
+from nmt.training.finish import choose, end_of, ended_before, write_finished
+from nmt.training.gradient import ComputeGradient, compute_gradient
+from nmt.training.journal import Journal, OnReport
 from nmt.training.lock import locked
 from nmt.training.manifest import facts_of_run, signature
-from nmt.training.optimizer import learning_rate
-from nmt.training.plan import SHARE_AT_END, freeze, is_open, replan
-from nmt.training.report import EndReport, EvalReport, NoteReport, Report, StartReport, StepReport, as_line
-from nmt.training.run import CARD, LOG, METRICS, Run, checkpoint_bytes, flat
+from nmt.training.opening import Opened, open_run
+from nmt.training.plan import SHARE_AT_END, replan
+from nmt.training.replicas import SharedGradient, needs_shards
+from nmt.training.report import EndReport, EvalReport, StartReport
+from nmt.training.run import Run, checkpoint_bytes, flat
 from nmt.training.state import Origin, Progress, TrainState
+from nmt.training.step import take_step
 from nmt.training.workers import make_workers
 from nmt.training.working import WorkingNetwork
-
-MOST_SKIPPED = 10  # updates in a row without a finite gradient before training gives up
-MOST_NAMED = 10  # lines in one note
-
-OnReport = Callable[[Report], None]
-Account = Literal["setup_seconds", "train_seconds", "other_seconds"]
 
 
 def train(
@@ -68,105 +54,107 @@ def train(
     Raises DataError, ConfigError, OutputError, DivergedError and StorageError; what was saved stays whole.
     """
     started = time.perf_counter()
-    run = Run(model_dir, flat(config), data_hash(config))
+    with join(config.training, stop_signal=stop_signal) as ranks, ExitStack() as until_then:
+        run = Run(model_dir, flat(config), data_hash(config) if ranks.is_first else "")
+        journal = Journal(run.train_dir, on_report, ranks=ranks, started=started)
+        manifest = ranks.from_first(lambda: _finished(run, restart=restart))
+        if manifest is not None:
+            end = ended_before(manifest)
+            journal.tell(end)
+            return end
+        opened = open_run(
+            config,
+            run,
+            ranks=ranks,
+            journal=journal,
+            restart=restart,
+            allowed_changes=allowed_changes,
+            until=until_then,
+        )
+        return _Trainer(opened, journal, ranks, stop_signal).run_to_end()
+
+
+def _finished(run: Run, *, restart: bool) -> dict[str, Any] | None:
+    """The manifest of the finished model, if that is what there is; OutputError if nothing may be written."""
     run.check_place()
-    if not restart and (manifest := run.finished_manifest()) is not None:
-        if run.has_debris:
-            with locked(run.train_dir):
-                run.clean_up()
-                run.forget_best()
-        end = _nothing_to_do(manifest)
-        on_report(end)
-        return end
-    with ExitStack() as stack:
-        is_new = not run.is_begun
-        if not is_new:
-            stack.enter_context(locked(run.train_dir))
-        frozen = run.resume(config, allowed_changes) if not is_new and not restart else None
-        options = frozen or config
-        device = use_device(options.training.device, threads=options.training.threads)
-        data = prepare(options, tokenizer_dir=run.train_dir if frozen else None)
-        if is_new:  # only now, so that bad text leaves no folder behind
-            stack.enter_context(locked(run.train_dir))
-            if run.is_begun:
-                raise OutputError(f"{model_dir}: another process began to train there meanwhile; try again")
-        run.clean_up()
-        trainer = _Trainer(run, data, device, started, on_report=on_report, stop_signal=stop_signal)
-        trainer.start(options, is_begun=frozen is not None)
-        return trainer.run_to_end()
+    manifest = None if restart else run.finished_manifest()
+    if manifest is not None and run.has_debris:
+        with locked(run.train_dir):
+            run.clean_up()
+            run.forget_best()
+    return manifest
 
 
 class _Trainer:
-    """One run at work: a model, its state, and the places where it reports and saves."""
+    """One run at work: a model, its state, and when it looks, saves and stops.
 
-    model: TranslationModel
-    state: TrainState
+    Every rank does the same, and knows the same of progress and time; the first one alone looks at the
+    development set, writes and reports, while the others wait for what comes of it.
+    """
 
     def __init__(
-        self,
-        run: Run,
-        data: TrainingData,
-        device: torch.device,
-        started: float,
-        *,
-        on_report: OnReport,
-        stop_signal: Callable[[], int],
+        self, opened: Opened, journal: Journal, ranks: Ranks, stop_signal: Callable[[], int]
     ) -> None:
-        self.run = run
-        self.data = data
-        self.device = device
-        self.on_report = on_report
-        self.stop_signal = stop_signal
-        self.booked = started  # the moment up to which time was booked
-        self.last_save = time.perf_counter()
-
-    def start(self, config: Config, *, is_begun: bool) -> None:
-        """Build the network; freeze what is measured, restore the newest checkpoint."""
-        self.on_report(self.data.report)
-        hashes = [self.data.src_tokenizer.hash, self.data.tgt_tokenizer.hash]
-        torch.manual_seed(config.training.seed)
-        network = build_network(config, self.data.src_tokenizer, self.data.tgt_tokenizer).to(self.device)
-        notes: list[str] = []
-        if not is_begun or is_open(config.training):
-            config, notes = freeze(config, network, self.data, elapsed=time.perf_counter() - self.booked)
-        if is_begun:
-            self.run.check_tokenizers(hashes)
-        else:
-            self.run.discard()  # what there was, now that nothing speaks against a new run
-            self.data.save_tokenizers(self.run.train_dir)
-        self._record(self.data.report)
-        config_hashes = self.run.begin(config, hashes)
-        self.config, self.training = config, config.training
-        self.model = TranslationModel(
-            config, self.data.src_tokenizer, self.data.tgt_tokenizer, network, manifest={}
-        )
-        self.working = WorkingNetwork(network, self.training.precision)
-        self.workers = make_workers(self.device, self.training)
+        self.run = opened.run
+        self.data = opened.data
+        self.config, self.training = opened.config, opened.config.training
+        self.device = opened.device
         self.num_batches = self.data.num_batches(self.training)
-        origin = Origin(self.model.tokenizer_hash, config_hashes, signature(self.model, self.data))
-        self.state = TrainState(network, self.training, Progress(max_steps=self.training.max_steps), origin)
+        self.journal = journal
+        self.ranks = ranks
+        self.stop_signal = stop_signal
+        self.signal = 0  # the one that is heeded
+        self._make_state(opened)
         problems = self.state.load_newest(self.run.train_dir)
-        self.run.forget_after(
-            self.progress.step, is_evaluated=self.progress.evaluated_step == self.progress.step
-        )
-        if not self._best_dir().exists():  # somebody removed it: let the next evaluation find another one
-            self.progress.best_value, self.progress.evaluated_step = -math.inf, 0
-        self._book("setup_seconds")
+        self._go_back()
+        journal.book(self.progress, "setup_seconds")
+        self.last_save = journal.booked
         self._plan()
-        num_parameters = sum(parameter.numel() for parameter in network.parameters())
-        self._check_space(num_parameters)
+        num_parameters = sum(parameter.numel() for parameter in self.model.network.parameters())
+        if ranks.is_first:
+            self._check_space(num_parameters)
         for problem in problems:
-            self._report(NoteReport(f"{problem}; using step {self.progress.step:,}"))
-        self._report(
+            journal.note(f"{problem}; using step {self.progress.step:,}")
+        journal.report(
             StartReport(
-                config=config,
+                config=self.config,
                 num_parameters=num_parameters,
-                device=describe(self.device),
+                device=describe(self.device, count=ranks.world_size),
                 step=self.progress.step,
                 max_steps=self.progress.max_steps,
-                notes=tuple(notes),
+                notes=opened.notes,
             )
         )
+
+    def _make_state(self, opened: Opened) -> None:
+        """The model as it is evaluated, the state that is trained, and what computes the gradient."""
+        network, training, ranks = opened.network, self.training, self.ranks
+        num_parameters = sum(parameter.numel() for parameter in network.parameters())
+        in_shards = ranks.world_size > 1 and needs_shards(training, num_parameters, self.device)
+        whole_network = copy.deepcopy(network) if in_shards and ranks.is_first else network
+        tokenizers = self.data.src_tokenizer, self.data.tgt_tokenizer
+        self.model = TranslationModel(self.config, *tokenizers, whole_network, manifest={})
+        self.compute_gradient: ComputeGradient
+        if ranks.world_size > 1:
+            self.compute_gradient = SharedGradient(network, training, ranks, in_shards=in_shards)
+        else:
+            working, workers = (
+                WorkingNetwork(network, training.precision),
+                make_workers(self.device, training),
+            )
+            self.compute_gradient = partial(compute_gradient, working, training=training, workers=workers)
+        run_signature = signature(self.model, self.data)
+        origin = Origin(self.model.tokenizer_hash, opened.config_hashes, run_signature)
+        self.state = TrainState(network, training, Progress(max_steps=training.max_steps), origin, ranks)
+
+    def _go_back(self) -> None:
+        """Remove what an earlier part of the run left of steps after the checkpoint."""
+        progress = self.progress
+        if self.ranks.is_first:
+            self.run.forget_after(progress.step, is_evaluated=progress.evaluated_step == progress.step)
+        if not self.ranks.from_first(best_dir(self.run.train_dir, progress).exists):
+            # somebody removed it: let the next evaluation find another one
+            progress.best_value, progress.evaluated_step = -math.inf, 0
 
     @property
     def progress(self) -> Progress:
@@ -175,15 +163,13 @@ class _Trainer:
 
     def run_to_end(self) -> EndReport:
         """Train until there is a reason to stop, then write the model."""
-        self.model.network.train()
+        self.state.network.train()
         try:
             if self.progress.step and self.progress.step % self.training.eval_steps == 0:
                 self._evaluate_once()  # the run was stopped before it was done
             while not (reason := self._reason_to_stop()):
                 self._train_epoch()
             self._evaluate_once()
-        except _EvaluationStopped:
-            self._interrupt()
         except (StorageError, DivergedError) as error:
             error.add_note(f"last good checkpoint: {self._last_checkpoint()}; {self._advice(error)}")
             raise
@@ -195,162 +181,96 @@ class _Trainer:
         for lines, batch in self.data.train_batches(
             training, epoch=progress.epoch, start=progress.batch, device=self.device
         ):
-            self._step(batch, lines)
+            take_step(
+                self.state,
+                batch,
+                lines=lines,
+                training=training,
+                compute_gradient=self.compute_gradient,
+                on_note=self.journal.note,
+            )
             progress.batch += 1
-            self._book("train_seconds")
+            self.journal.book(progress, "train_seconds")
 
             # once in a while: say where we are, look at the development set, save
             if progress.step % training.report_steps == 0:
-                self._report_steps()
+                self._plan()
+                self.journal.report_steps(progress, learning_rate=self.state.learning_rate)
             if progress.step % training.eval_steps == 0:
                 self._evaluate()
-            elif time.perf_counter() - self.last_save > training.save_seconds:
+            elif self.journal.booked - self.last_save > training.save_seconds:
                 self._save()
-            if self.stop_signal():
+            if self._is_stopped():
                 self._interrupt()
             if self._reason_to_stop():
                 return
         progress.epoch += 1
         progress.batch = 0
 
-    def _step(self, batch: Batch, lines: Tensor) -> None:
-        """One update from one batch, whose pairs (B,) stand on these lines of the text."""
-        state, progress, training = self.state, self.progress, self.training
-        num_parts = max(training.accumulation, progress.num_parts)
-        gradient = compute_gradient(
-            self.working,
-            batch,
-            training=training,
-            workers=self.workers,
-            step=progress.step,
-            num_parts=num_parts,
-        )
-        norm = torch.nn.utils.clip_grad_norm_(state.network.parameters(), training.clip_norm or math.inf)
-        progress.step += 1
-        progress.num_tokens += batch.num_tokens
-        if gradient.num_parts > num_parts or gradient.left_out:
-            self._say_what_did_not_fit(gradient, batch, lines)
-        if not math.isfinite(norm):
-            self._skip_update()
-            return
-        progress.num_skipped = 0
-        progress.first_loss = progress.first_loss or gradient.nll / batch.num_tokens
-        progress.window_nll += gradient.nll
-        progress.window_tokens += batch.num_tokens
-        rate = learning_rate(progress.step, training, max_steps=progress.max_steps)
-        for group in state.optimizer.param_groups:
-            group["lr"] = rate
-        state.optimizer.step()
-        state.average.update(progress.step)
-
-    def _skip_update(self) -> None:
-        progress = self.progress
-        progress.num_skipped += 1
-        self._report(
-            NoteReport(
-                f"the gradient of step {progress.step:,} is not finite; "
-                f"update skipped ({progress.num_skipped} in a row)"
-            )
-        )
-        if progress.num_skipped >= MOST_SKIPPED:
-            raise DivergedError(
-                f"training diverged: no finite gradient in {progress.num_skipped} steps "
-                f"up to step {progress.step:,}"
-            )
-
-    def _say_what_did_not_fit(self, gradient: Gradient, batch: Batch, lines: Tensor) -> None:
-        if gradient.left_out:
-            count = len(gradient.left_out)
-            self.progress.num_left_out += count
-            named = ", ".join(f"{line:,}" for line in lines[list(gradient.left_out[:MOST_NAMED])].tolist())
-            named += ", …" if count > MOST_NAMED else ""
-            text = (
-                f"{count:,} pair{'s' if count > 1 else ''} of up to {batch.src_tokens.size(1):,} source and "
-                f"{batch.tgt_out.size(1):,} target pieces left out, too large for memory even alone: "
-                f"line{'s' if count > 1 else ''} {named} of the training text"
-            )
-        else:
-            self.progress.num_parts = gradient.num_parts
-            text = (
-                f"a batch of {batch.num_tokens:,} tokens does not fit into memory; "
-                f"batches are computed in {gradient.num_parts * self.workers.num_workers} parts from here on"
-            )
-        self._report(NoteReport(text))
-
     def _evaluate_once(self) -> None:
         if self.progress.evaluated_step != self.progress.step:
             self._evaluate()
 
     def _evaluate(self) -> None:
-        """Score the averaged weights; keep them if they are the best so far; save everything."""
-        progress, training = self.progress, self.training
-        with averaged(self.model.network, self.state.average):
-            loss = dev_loss(self.model, self.data, on_progress=self._heed_signal)
-            self._refuse_divergence(loss)
-            number = progress.step // training.eval_steps
-            dev = translate_dev(self.model, self.data, number=number, on_progress=self._heed_signal)
-            is_best = self._is_best(dev.bleu, loss)
-            if is_best:
-                progress.best_value = dev.bleu if training.metric == "bleu" else -loss
-                progress.best_step = progress.step
-                progress.bleu, progress.loss, progress.signature = dev.bleu, loss, dev.signature
-                self._keep_best()
-        progress.num_stale = 0 if is_best else progress.num_stale + 1
-        progress.num_evaluations += 1
-        progress.evaluated_step = progress.step
-        self._book("other_seconds")
+        """Look at the development set, and save everything; a signal stops it, to be done anew."""
+        progress = self.progress
+        average = self.state.whole_average()
+        found = self._look(average) if self.ranks.is_first else None
+        self.signal = self.ranks.most(self.signal)
+        if self.signal:
+            self._interrupt()
+        vars(progress).update(self.ranks.from_first(lambda: asdict(progress)))
+        self.journal.book(progress, "other_seconds")
         self._plan()
-        self._report(
-            EvalReport(
-                step=progress.step,
-                max_steps=progress.max_steps,
-                epoch=progress.epoch,
-                loss=loss,
-                bleu=dev.bleu,
-                signature=dev.signature,
-                is_best=is_best,
-                seconds=progress.seconds,
-                sample=dev.sample,
+        if found is not None:
+            self.journal.report(
+                EvalReport(
+                    step=progress.step,
+                    max_steps=progress.max_steps,
+                    epoch=progress.epoch,
+                    loss=found.loss,
+                    bleu=found.bleu,
+                    signature=found.signature,
+                    is_best=found.is_best,
+                    seconds=progress.seconds,
+                    sample=found.sample,
+                )
             )
-        )
         self._save()  # last: what is in a checkpoint was reported
 
-    def _refuse_divergence(self, loss: float) -> None:
-        """DivergedError if the model is far worse than guessing, and than it was at the start."""
-        worst = math.log(2) + max(math.log(self.data.tgt_tokenizer.vocab_size), self.progress.first_loss)
-        if not loss <= worst:  # nor if it is not a number
-            raise DivergedError(
-                f"training diverged: dev loss {loss:.4g} at step {self.progress.step:,}; "
-                f"guessing gives {math.log(self.data.tgt_tokenizer.vocab_size):.4g}"
+    def _look(self, average: list[Tensor]) -> Look | None:
+        """What there is to see on the development set; nothing if a signal came meanwhile."""
+        try:
+            return look(
+                self.model,
+                self.data,
+                average=average,
+                progress=self.progress,
+                train_dir=self.run.train_dir,
+                facts=self._facts,
+                on_progress=self._heed_signal,
             )
-
-    def _is_best(self, bleu: float, loss: float) -> bool:
-        """Whether the dev scores are better than those before; of equal BLEU the smaller loss is."""
-        if self.training.metric == "loss":
-            return -loss > self.progress.best_value
-        return (bleu, -loss) > (self.progress.best_value, -self.progress.loss)
-
-    def _keep_best(self) -> None:
-        """Write the model as it is into `best-N`, whole."""
-        folder = self._best_dir()
-        model = replace(self.model, manifest=self._facts())
-        if not folder.exists():  # from before the run was killed
-            publish_model(model, folder)
-
-    def _best_dir(self) -> Path:
-        return self.run.train_dir / f"best-{self.progress.best_step}"
+        except _EvaluationStopped:
+            return None
 
     def _save(self) -> None:
-        self._book("other_seconds")
+        self.journal.book(self.progress, "other_seconds")
         self.state.save(self.run.train_dir, keep=self.training.keep_checkpoints)
-        self.run.forget_superseded()
-        self.last_save = time.perf_counter()
-        self._book("other_seconds")
+        if self.ranks.is_first:
+            self.run.forget_superseded()
+        self.journal.book(self.progress, "other_seconds")
+        self.last_save = self.journal.booked
 
     def _heed_signal(self, _: int) -> None:
-        """While evaluating: stop at once; it is done anew after resuming."""
-        if self.stop_signal():
+        """While evaluating, stop at once."""
+        self.signal = self.stop_signal()
+        if self.signal:
             raise _EvaluationStopped
+
+    def _is_stopped(self) -> bool:
+        """Whether a signal has come to any of the ranks."""
+        self.signal = self.ranks.most(self.signal or self.stop_signal())
+        return self.signal > 0
 
     def _interrupt(self) -> NoReturn:
         """Save and leave."""
@@ -360,7 +280,7 @@ class _Trainer:
     def _leave(self) -> NoReturn:
         """Leave what is saved already."""
         raise Interrupted(
-            f"saved step {self.progress.step}; the same command goes on from there", self.stop_signal()
+            f"saved step {self.progress.step}; the same command goes on from there", self.signal
         )
 
     def _reason_to_stop(self) -> str:
@@ -386,45 +306,37 @@ class _Trainer:
             progress.max_steps = replan(progress, training, most=most)
 
     def _finish(self, reason: str) -> EndReport:
-        """Choose the alignment layer and write the best weights as the finished model, manifest last.
+        """Choose the alignment layer and write the best weights as the finished model.
 
         The last step is saved by now, so that a signal, heeded before and after the choice, loses nothing.
         """
-        progress, run = self.progress, self.run
-        if self.stop_signal():
+        if self._is_stopped():
             self._leave()
-        weights_path = self._best_dir() / WEIGHTS
-        load_weights(self.model.network, load_tensors(weights_path), name=str(weights_path))
-        self.model.network.eval()
-        choice = choose_layer(self.model, self.data.sample_pairs())
-        if self.stop_signal():
+        choice = None
+        if self.ranks.is_first:
+            choice = choose(self.model, self.data, run=self.run, progress=self.progress)
+        if self._is_stopped():
             self._leave()
-        self.model = with_alignment_layer(self.model, self.config.alignment.layer or choice.layer)
-        self._book("other_seconds")
-        end = EndReport(
-            step=progress.step,
-            epochs=self._epochs(),
+        self.journal.book(self.progress, "other_seconds")
+        return end_of(self.ranks.from_first(lambda: asdict(self._write(choice, reason))))
+
+    def _write(self, choice: LayerChoice | None, reason: str) -> EndReport:
+        assert choice is not None, "the first rank has chosen"
+        end = write_finished(
+            self.model,
+            choice,
+            run=self.run,
+            progress=self.progress,
             stopped=reason,
-            best_step=progress.best_step,
-            bleu=progress.bleu,
-            signature=progress.signature,
-            loss=progress.loss,
-            tokens_per_second=progress.tokens_per_second,
-            seconds=progress.seconds,
-            peak_memory=peak_memory(self.device),
-            alignment_layer=self.model.config.alignment.layer,
-            agreement={layer: 1 - rate for layer, rate in enumerate(choice.error_rates, start=1)},
+            epochs=self._epochs(),
+            facts=self._facts,
         )
-        model = replace(self.model, manifest=self._facts(end))
-        write_text(run.model_dir / CARD, model_card(model.config, model.manifest))
-        save_model(model, run.model_dir)
-        run.forget_best()
-        self._report(end)
+        self.journal.report(end)
         return end
 
-    def _facts(self, end: EndReport | None = None) -> dict[str, Any]:
+    def _facts(self, model: TranslationModel, end: EndReport | None = None) -> dict[str, Any]:
         return facts_of_run(
-            self.model, self.data, self.progress, epochs=self._epochs(), requested=self.run.requested, end=end
+            model, self.data, self.progress, epochs=self._epochs(), requested=self.run.requested, end=end
         )
 
     def _epochs(self) -> float:
@@ -447,68 +359,6 @@ class _Trainer:
         rate = min(usual, self.training.learning_rate / 2)
         return f"try --restart with --set training.learning_rate={rate:.2g}"
 
-    # Time and reports
-
-    def _book(self, account: Account) -> None:
-        """Book the time since the last booking."""
-        now = time.perf_counter()
-        spent, self.booked = now - self.booked, now
-        setattr(self.progress, account, getattr(self.progress, account) + spent)
-        if account == "train_seconds":
-            self.progress.window_seconds += spent
-
-    def _report_steps(self) -> None:
-        """Report the steps since the last report; if all of them were skipped there is nothing to tell."""
-        progress = self.progress
-        self._plan()
-        if progress.window_tokens:
-            pace = (progress.train_seconds + progress.other_seconds) / progress.step
-            self._report(
-                StepReport(
-                    step=progress.step,
-                    max_steps=progress.max_steps,
-                    epoch=progress.epoch,
-                    loss=progress.window_nll / progress.window_tokens,
-                    learning_rate=self.state.optimizer.param_groups[0]["lr"],
-                    tokens_per_second=progress.window_tokens / progress.window_seconds,
-                    seconds=progress.seconds,
-                    seconds_left=pace * (progress.max_steps - progress.step),
-                )
-            )
-        progress.window_nll, progress.window_tokens, progress.window_seconds = 0.0, 0, 0.0
-
-    def _report(self, report: Report) -> None:
-        """Write it into `train/`, and tell the caller."""
-        self._record(report)
-        self.on_report(report)
-
-    def _record(self, report: Report) -> None:
-        """Write it into `train/`: numbers to metrics.jsonl, a line to log.txt."""
-        append_text(self.run.train_dir / LOG, as_line(report) + "\n")
-        record = {"report": type(report).__name__.removesuffix("Report").lower()}
-        record |= {key: value for key, value in vars(report).items() if key not in ("config", "sample")}
-        line = json.dumps(record, ensure_ascii=False, allow_nan=False)
-        append_text(self.run.train_dir / METRICS, line + "\n")
-
 
 class _EvaluationStopped(Exception):
     """A signal came during an evaluation."""
-
-
-def _nothing_to_do(manifest: dict[str, Any]) -> EndReport:
-    """The end of a run that ended before."""
-    training, bleu = manifest["training"], manifest["dev"]["bleu"]
-    return EndReport(
-        step=training["step"],
-        epochs=training["epoch"],
-        stopped=f"finished before at step {training['step']:,}, nothing to do",
-        best_step=training["best_step"],
-        bleu=bleu["score"],
-        signature=bleu["signature"],
-        loss=manifest["dev"]["loss"],
-        tokens_per_second=training["tokens_per_second"],
-        seconds=training["seconds"],
-        peak_memory=training.get("peak_memory", 0),  # which older versions did not note
-        alignment_layer=manifest["alignment"]["layer"],
-        agreement={int(layer): rate for layer, rate in manifest["alignment"]["agreement"].items()},
-    )

@@ -61,8 +61,3 @@ class MovingAverage:
     def state(self) -> dict[str, Tensor]:
         """The averages by parameter name."""
         return dict(zip(self.names, self.tensors, strict=True))
-
-    def load(self, tensors: dict[str, Tensor]) -> None:
-        """Take over saved averages."""
-        for name, own in self.state().items():
-            own.copy_(tensors[name])

@@ -35,7 +35,7 @@ def is_open(training: TrainingConfig) -> bool:
 
 
 def freeze(
-    config: Config, network: Transformer, data: TrainingData, *, elapsed: float
+    config: Config, network: Transformer, data: TrainingData, *, elapsed: float, num_ranks: int = 1
 ) -> tuple[Config, list[str]]:
     """Decide what was left open, `elapsed` seconds after the start: threads, vocabulary, precision, steps.
 
@@ -47,6 +47,7 @@ def freeze(
     device = network.tgt_embedding.weight.device
     training = replace(training, threads=training.threads or torch.get_num_threads())
     batches, step_seconds = some_batches(data, training, device), 0.0
+    batches = [batch.split(num_ranks)[0] for batch in batches]  # what each rank has to compute
     if training.precision == "auto":
         training, step_seconds, note = _choose_precision(training, network, batches)
         notes.append(note)

@@ -10,19 +10,19 @@ import torch
 from torch import Tensor
 
 from nmt.checkpoint import (
+    check_weights,
     load_tensors,
-    load_weights,
     newest,
     publish,
     read_manifest,
     serialize,
-    weights,
     write_manifest,
 )
 from nmt.config.schema import TrainingConfig
 from nmt.errors import DivergedError, ModelError
 from nmt.files import remove_dir, write_bytes, write_json
 from nmt.model import Transformer
+from nmt.training.distributed import Ranks, whole
 from nmt.training.optimizer import MovingAverage, make_optimizer
 
 PARTS = ("weights", "average", "moments")
@@ -96,16 +96,36 @@ class Origin:
 
 
 class TrainState:
-    """Network, moving average, optimiser and progress; nothing random, which is a function of the step."""
+    """Network, moving average, optimiser and progress; nothing random, which is a function of the step.
+
+    The tensors may lie in shards on several ranks: a checkpoint holds them whole, written and read by the
+    first rank, so that a run goes on with any number of ranks.
+    """
 
     def __init__(
-        self, network: Transformer, config: TrainingConfig, progress: Progress, origin: Origin
+        self,
+        network: Transformer,
+        config: TrainingConfig,
+        progress: Progress,
+        origin: Origin,
+        ranks: Ranks | None = None,
     ) -> None:
         self.network = network
         self.optimizer = make_optimizer(network, config)
         self.average = MovingAverage(network, config.ema_decay)
         self.progress = progress
         self.origin = origin
+        self.ranks = ranks or Ranks()
+
+    @property
+    def learning_rate(self) -> float:
+        """That of the last step."""
+        rate: float = self.optimizer.param_groups[0]["lr"]
+        return rate
+
+    def whole_average(self) -> list[Tensor]:
+        """The averaged weights, put together for the first rank; elsewhere there are none."""
+        return [full for each in self.average.tensors for full in [whole(each)] if self.ranks.is_first]
 
     def save(self, train_dir: Path, *, keep: int) -> None:
         """Write checkpoint `step-N` unless it is there, then remove the oldest beyond `keep`.
@@ -113,26 +133,15 @@ class TrainState:
         Raises DivergedError, and writes nothing, if a weight is not finite.
         """
         path = train_dir / f"step-{self.progress.step}"
-        if (
-            not path.exists()
-        ):  # it is after an evaluation that was stopped and done anew, and is never put at risk
-            self._refuse_infinite()
-            publish(path, self._write)
-        for old in newest(train_dir, "step")[:-keep]:
-            remove_dir(old)
-
-    def load(self, path: Path) -> None:
-        """Restore a checkpoint folder; ModelError if anything in it is damaged or of another run."""
-        self.origin.check(read_manifest(path), path)
-        parts = {part: load_tensors(path / f"{part}.safetensors") for part in PARTS}
-        facts = json.loads((path / "state.json").read_text(encoding="utf-8"))
-        load_weights(self.network, parts["weights"], name=str(path))
-        self.average.load(parts["average"])
-        self._load_moments(parts["moments"])
-        try:
-            self.progress = Progress(**facts | {"best_value": float(facts["best_value"])})
-        except (TypeError, KeyError) as error:
-            raise ModelError(f"{path}: written by another version of nmt: {error}") from error
+        # it is there after an evaluation that was stopped and done anew, and is never put at risk
+        if not self.ranks.from_first(path.exists):
+            parts = self._whole_parts()
+            if self.ranks.is_first:
+                self._refuse_infinite(parts)
+                publish(path, lambda folder: self._write(folder, parts))
+        if self.ranks.is_first:
+            for old in newest(train_dir, "step")[:-keep]:
+                remove_dir(old)
 
     def load_newest(self, train_dir: Path) -> list[str]:
         """Restore the newest checkpoint that can be used; returns what was wrong with newer ones.
@@ -140,36 +149,72 @@ class TrainState:
         Raises ModelError if there are checkpoints and none can be used.
         """
         problems: list[str] = []
-        for path in reversed(newest(train_dir, "step")):
-            try:
-                self.load(path)
-                return problems
-            except ModelError as error:
-                problems.append(f"checkpoint {path.name} can not be used ({str(error).partition('; ')[0]})")
-        if problems:
-            raise ModelError(f"{train_dir}: {'; '.join(problems)}; --restart begins anew")
+        parts: dict[str, dict[str, Tensor]] = {}
+
+        def read_newest() -> dict[str, Any] | None:
+            for path in reversed(newest(train_dir, "step")):
+                try:
+                    facts, found = self._read(path)
+                except ModelError as error:
+                    reason = str(error).partition("; ")[0]
+                    problems.append(f"checkpoint {path.name} can not be used ({reason})")
+                    continue
+                parts.update(found)
+                return facts | {"has_moments": bool(found["moments"])}
+            if problems:
+                raise ModelError(f"{train_dir}: {'; '.join(problems)}; --restart begins anew")
+            return None
+
+        facts = self.ranks.from_first(read_newest)
+        if facts is not None:
+            self._take_over(parts, has_moments=facts.pop("has_moments"))
+            self.progress = _progress(facts)
         return problems
 
-    def _write(self, folder: Path) -> None:
-        tensors = {
-            "weights": weights(self.network),
+    def _read(self, path: Path) -> tuple[dict[str, Any], dict[str, dict[str, Tensor]]]:
+        """Progress and tensors of a checkpoint; ModelError if anything is damaged or of another run."""
+        self.origin.check(read_manifest(path), path)
+        parts = {part: load_tensors(path / f"{part}.safetensors") for part in PARTS}
+        facts: dict[str, Any] = json.loads((path / "state.json").read_text(encoding="utf-8"))
+        for part in ("weights", "average"):
+            check_weights(self.network, parts[part], name=str(path))
+        try:
+            _progress(facts)
+        except (TypeError, KeyError) as error:
+            raise ModelError(f"{path}: written by another version of nmt: {error}") from error
+        return facts, parts
+
+    def _take_over(self, parts: Mapping[str, Mapping[str, Tensor]], *, has_moments: bool) -> None:
+        """Fill all tensors from those that the first rank has read."""
+        weights, average, moments = ({**parts.get(part, {})} for part in PARTS)
+        for name, own in self.average.state().items():
+            self.ranks.spread(own, average.get(name))
+        for name, parameter in self.network.named_parameters():
+            self.ranks.spread(parameter.detach(), weights.get(name))
+            for key in _MOMENTS if has_moments else ():
+                moment = torch.zeros_like(parameter.detach())
+                if key == "step":  # which AdamW counts on the CPU unless it is fused on a GPU
+                    device = parameter.device if parameter.is_cuda else "cpu"
+                    moment = torch.zeros((), dtype=torch.float32, device=device)
+                self.ranks.spread(moment, moments.get(f"{name}/{key}"))
+                self.optimizer.state[parameter][key] = moment
+
+    def _whole_parts(self) -> dict[str, dict[str, Tensor]]:
+        """All tensors put together, on the CPU of the first rank; elsewhere there are none."""
+        parts: dict[str, Mapping[str, Tensor]] = {
+            "weights": dict(self.network.named_parameters()),  # a shared parameter under one of its names
             "average": self.average.state(),
             "moments": self._moments(),
         }
-        for part, values in tensors.items():
-            on_cpu = {name: tensor.cpu().contiguous() for name, tensor in values.items()}
-            write_bytes(folder / f"{part}.safetensors", serialize(on_cpu))
-        facts: dict[str, Any] = asdict(self.progress)
-        facts["best_value"] = str(self.progress.best_value)  # JSON knows no infinity
-        write_json(folder / "state.json", facts)
-        names = (*(f"{part}.safetensors" for part in PARTS), "state.json")
-        write_manifest(folder, names, {"step": self.progress.step, **self.origin.facts()})
-
-    def _refuse_infinite(self) -> None:
-        tensors = {**self.average.state(), **dict(self.network.named_parameters())}
-        for name, tensor in tensors.items():
-            if not torch.isfinite(tensor).all():
-                raise DivergedError(f"training diverged: {name} is not finite at step {self.progress.step}")
+        return {
+            part: {
+                name: full.cpu().contiguous()
+                for name, tensor in tensors.items()
+                for full in [whole(tensor.detach())]
+                if self.ranks.is_first
+            }
+            for part, tensors in parts.items()
+        }
 
     def _moments(self) -> dict[str, Tensor]:
         """Both moments and the step count of every parameter, by its name; none before the first update."""
@@ -180,13 +225,27 @@ class TrainState:
             for key, value in state.get(parameter, {}).items()
         }
 
-    def _load_moments(self, tensors: dict[str, Tensor]) -> None:
-        for name, parameter in self.network.named_parameters():
-            kept = {key: tensors[f"{name}/{key}"] for key in _MOMENTS if f"{name}/{key}" in tensors}
-            for key, value in kept.items():
-                # AdamW counts steps on the CPU unless it is fused on a GPU
-                device = "cpu" if key == "step" and not parameter.is_cuda else parameter.device
-                self.optimizer.state[parameter][key] = value.to(device)
+    def _write(self, folder: Path, parts: Mapping[str, dict[str, Tensor]]) -> None:
+        for part, tensors in parts.items():
+            write_bytes(folder / f"{part}.safetensors", serialize(tensors))
+        facts: dict[str, Any] = asdict(self.progress)
+        facts["best_value"] = str(self.progress.best_value)  # JSON knows no infinity
+        write_json(folder / "state.json", facts)
+        names = (*(f"{part}.safetensors" for part in PARTS), "state.json")
+        write_manifest(folder, names, {"step": self.progress.step, **self.origin.facts()})
+
+    def _refuse_infinite(self, parts: Mapping[str, Mapping[str, Tensor]]) -> None:
+        for part in ("average", "weights"):
+            for name, tensor in parts[part].items():
+                if not torch.isfinite(tensor).all():
+                    raise DivergedError(
+                        f"training diverged: {name} is not finite at step {self.progress.step}"
+                    )
+
+
+def _progress(facts: Mapping[str, Any]) -> Progress:
+    """What stands in `state.json`."""
+    return Progress(**{**facts, "best_value": float(facts["best_value"])})
 
 
 _MOMENTS = ("step", "exp_avg", "exp_avg_sq")

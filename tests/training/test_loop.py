@@ -24,7 +24,7 @@ from nmt.errors import (
 )
 from nmt.files import planned_fault
 from nmt.tokenizer import Tokenizer
-from nmt.training import gradient, loop, plan, run
+from nmt.training import gradient, opening, plan, run
 from nmt.training.data import prepare
 from nmt.training.lock import locked
 from nmt.training.loss import BatchLoss, batch_loss
@@ -216,7 +216,7 @@ def test_a_run_that_is_stopped_in_and_after_its_last_evaluation_tells_of_that_on
 
 
 def test_resuming_says_from_where_and_keeps_what_was_measured(corpus, half_done, monkeypatch) -> None:
-    monkeypatch.setattr(loop, "freeze", None)
+    monkeypatch.setattr(opening, "freeze", None)
     resumed = corpus.train(half_done, *SHAKY)
     (start,) = resumed.of(StartReport)
     assert start.step == 6
@@ -366,7 +366,7 @@ def test_other_text_and_another_tokenizer_are_refused(make_corpus, pairs, tmp_pa
 
 def test_a_finished_model_is_not_read_for_again_nor_overwritten(corpus, whole, tmp_path, monkeypatch) -> None:
     model_dir = shutil.copytree(whole.model_dir, tmp_path / "model")
-    monkeypatch.setattr(loop, "prepare", None)
+    monkeypatch.setattr(opening, "prepare", None)
     (end,) = corpus.train(model_dir, *SHAKY).reports
     assert end.stopped == "finished before at step 12, nothing to do"
     assert (end.bleu, end.best_step) == (whole.reports[-1].bleu, whole.reports[-1].best_step)

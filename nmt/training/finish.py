@@ -1,0 +1,90 @@
+"""The end of a run: the best weights become the finished model, with the layer that links are read from."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from nmt.alignment.layer import LayerChoice, choose_layer
+from nmt.checkpoint import (
+    WEIGHTS,
+    TranslationModel,
+    load_tensors,
+    load_weights,
+    save_model,
+    with_alignment_layer,
+)
+from nmt.files import write_text
+from nmt.hardware import peak_memory
+from nmt.training.best import best_dir
+from nmt.training.card import model_card
+from nmt.training.data import TrainingData
+from nmt.training.report import EndReport
+from nmt.training.run import CARD, Run
+from nmt.training.state import Progress
+
+
+def choose(model: TranslationModel, data: TrainingData, *, run: Run, progress: Progress) -> LayerChoice:
+    """Load the best weights into the network, and choose the layer that links are read from with them."""
+    path = best_dir(run.train_dir, progress) / WEIGHTS
+    load_weights(model.network, load_tensors(path), name=str(path))
+    model.network.eval()
+    return choose_layer(model, data.sample_pairs())
+
+
+def write_finished(
+    model: TranslationModel,
+    choice: LayerChoice,
+    *,
+    run: Run,
+    progress: Progress,
+    stopped: str,
+    epochs: float,
+    facts: Callable[[TranslationModel, EndReport], dict[str, Any]],
+) -> EndReport:
+    """Write the finished model, its manifest last; returns what came out."""
+    model = with_alignment_layer(model, model.config.alignment.layer or choice.layer)
+    end = EndReport(
+        step=progress.step,
+        epochs=epochs,
+        stopped=stopped,
+        best_step=progress.best_step,
+        bleu=progress.bleu,
+        signature=progress.signature,
+        loss=progress.loss,
+        tokens_per_second=progress.tokens_per_second,
+        seconds=progress.seconds,
+        peak_memory=peak_memory(model.device),
+        alignment_layer=model.config.alignment.layer,
+        agreement={layer: 1 - rate for layer, rate in enumerate(choice.error_rates, start=1)},
+    )
+    model = replace(model, manifest=facts(model, end))
+    write_text(run.model_dir / CARD, model_card(model.config, model.manifest))
+    save_model(model, run.model_dir)
+    run.forget_best()
+    return end
+
+
+def end_of(facts: dict[str, Any]) -> EndReport:
+    """The report with these facts, which may have gone through JSON."""
+    return EndReport(
+        **{**facts, "agreement": {int(layer): each for layer, each in facts["agreement"].items()}}
+    )
+
+
+def ended_before(manifest: dict[str, Any]) -> EndReport:
+    """The end of a run that ended before, as the manifest of its model tells it."""
+    training, bleu = manifest["training"], manifest["dev"]["bleu"]
+    return EndReport(
+        step=training["step"],
+        epochs=training["epoch"],
+        stopped=f"finished before at step {training['step']:,}, nothing to do",
+        best_step=training["best_step"],
+        bleu=bleu["score"],
+        signature=bleu["signature"],
+        loss=manifest["dev"]["loss"],
+        tokens_per_second=training["tokens_per_second"],
+        seconds=training["seconds"],
+        peak_memory=training.get("peak_memory", 0),  # which older versions did not note
+        alignment_layer=manifest["alignment"]["layer"],
+        agreement={int(layer): rate for layer, rate in manifest["alignment"]["agreement"].items()},
+    )

@@ -1,0 +1,128 @@
+"""How a run is opened: begun, resumed or refused by the first rank, and taken over from it by the others."""
+
+import tempfile
+import time
+from collections.abc import Collection
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from nmt.checkpoint import build_network
+from nmt.config.schema import Config
+from nmt.config.toml import load_config, to_toml
+from nmt.errors import DataError, OutputError
+from nmt.files import write_text
+from nmt.hardware import use_device
+from nmt.model import Transformer
+from nmt.training.data import TrainingData, prepare
+from nmt.training.distributed import Ranks
+from nmt.training.journal import Journal
+from nmt.training.lock import locked
+from nmt.training.plan import freeze, is_open
+from nmt.training.run import Run
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A run with all that it is made of, the same on every rank."""
+
+    run: Run
+    config: Config  # with everything that was measured
+    data: TrainingData
+    network: Transformer  # with fresh weights
+    device: torch.device
+    config_hashes: tuple[str, ...]  # of every configuration that the run has had, that of now the last
+    notes: tuple[str, ...] = ()  # what was measured, a sentence each
+
+
+def open_run(
+    config: Config,
+    run: Run,
+    *,
+    ranks: Ranks,
+    journal: Journal,
+    restart: bool,
+    allowed_changes: Collection[str],
+    until: ExitStack,
+) -> Opened:
+    """Begin or resume a run, whose folder is locked `until` then.
+
+    Raises DataError, ConfigError, ModelError and OutputError.
+    """
+    if not ranks.is_first:
+        return _follow(ranks.from_first(dict), run, ranks)
+    is_new = not run.is_begun
+    if not is_new:
+        until.enter_context(locked(run.train_dir))
+    frozen = run.resume(config, allowed_changes) if not is_new and not restart else None
+    options = frozen or config
+    threads = ranks.threads(config.training.threads, frozen.training.threads if frozen else 0)
+    device = ranks.place(use_device(options.training.device, threads=threads))
+    data = prepare(options, tokenizer_dir=run.train_dir if frozen else None)
+    if is_new:  # only now, so that bad text leaves no folder behind
+        until.enter_context(locked(run.train_dir))
+        if run.is_begun:
+            raise OutputError(f"{run.model_dir}: another process began to train there meanwhile; try again")
+    run.clean_up()
+    journal.tell(data.report)
+    network = _fresh_network(options, data, device)
+    notes: list[str] = []
+    if frozen is None or is_open(options.training):
+        elapsed = time.perf_counter() - journal.booked
+        options, notes = freeze(options, network, data, elapsed=elapsed, num_ranks=ranks.world_size)
+    config_hashes = _record(run, options, data, is_begun=frozen is not None)
+    journal.record(data.report)
+    opened = Opened(run, options, data, network, device, config_hashes, tuple(notes))
+    ranks.from_first(lambda: _told(opened))
+    return opened
+
+
+def _fresh_network(config: Config, data: TrainingData, device: torch.device) -> Transformer:
+    torch.manual_seed(config.training.seed)
+    return build_network(config, data.src_tokenizer, data.tgt_tokenizer).to(device)
+
+
+def _record(run: Run, config: Config, data: TrainingData, *, is_begun: bool) -> tuple[str, ...]:
+    """Write down what the run is, or check it; the hashes of all configurations it has had."""
+    hashes = [data.src_tokenizer.hash, data.tgt_tokenizer.hash]
+    if is_begun:
+        run.check_tokenizers(hashes)
+    else:
+        run.discard()  # what there was, now that nothing speaks against a new run
+        data.save_tokenizers(run.train_dir)
+    return run.begin(config, hashes)
+
+
+def _told(opened: Opened) -> dict[str, Any]:
+    """What the other ranks have to know of a run, as JSON."""
+    return {
+        "requested": opened.run.requested,
+        "data_hash": opened.run.data_hash,
+        "config": to_toml(opened.config),
+        "config_hashes": opened.config_hashes,
+        "tokenizers": {name: data.decode("latin-1") for name, data in opened.data.tokenizer_files().items()},
+    }
+
+
+def _follow(told: dict[str, Any], run: Run, ranks: Ranks) -> Opened:
+    """The run that the first rank has opened, on another one, which reads the text itself."""
+    with tempfile.TemporaryDirectory(prefix="nmt-rank-") as name:
+        folder = Path(name)
+        write_text(folder / "config.toml", told["config"])
+        config = load_config(folder / "config.toml")
+        for file_name, text in told["tokenizers"].items():
+            (folder / file_name).write_bytes(text.encode("latin-1"))
+        threads = ranks.threads(told["requested"]["training.threads"], config.training.threads)
+        device = ranks.place(use_device(config.training.device, threads=threads))
+        data = prepare(config, tokenizer_dir=folder)
+    if data.hash != told["data_hash"]:
+        raise DataError(
+            f"rank {ranks.rank}: the text is not that of rank 0 (hash {data.hash[:12]}, expected "
+            f"{told['data_hash'][:12]}); give every process the same files"
+        )
+    run = Run(run.model_dir, told["requested"], told["data_hash"])
+    network = _fresh_network(config, data, device)
+    return Opened(run, config, data, network, device, tuple(told["config_hashes"]))
