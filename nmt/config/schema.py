@@ -198,6 +198,8 @@ class TrainingConfig:
     """Save a checkpoint at least this often, besides after every evaluation."""
     keep_checkpoints: int = 2
     """Number of newest checkpoints kept while training."""
+    tensorboard: bool = False
+    """Write losses, scores, learning rate and pace for TensorBoard too, into `train/tensorboard/`."""
 
     def __post_init__(self) -> None:
         positive = (

@@ -41,6 +41,7 @@ from nmt.training.plan import SHARE_AT_END, freeze, is_open, replan
 from nmt.training.report import EndReport, EvalReport, NoteReport, Report, StartReport, StepReport, as_line
 from nmt.training.run import CARD, LOG, METRICS, Run, checkpoint_bytes, flat
 from nmt.training.state import Origin, Progress, TrainState
+from nmt.training.tensorboard import with_events
 from nmt.training.workers import make_workers
 
 MOST_SKIPPED = 10  # updates in a row without a finite gradient before training gives up
@@ -77,6 +78,8 @@ def train(
         end = _nothing_to_do(manifest)
         on_report(end)
         return end
+    if config.training.tensorboard:
+        on_report = with_events(on_report, model_dir)
     with ExitStack() as stack:
         is_new = not run.is_begun
         if not is_new:
