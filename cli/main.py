@@ -16,6 +16,7 @@ from nmt.errors import Interrupted, NmtError, RankError
 
 from .aer import aer
 from .align import align
+from .bench import bench
 from .console import Level, messages, say
 from .demo import demo
 from .evaluate import evaluate
@@ -82,7 +83,7 @@ def _show_examples_last(group: typer.Typer) -> None:
             command.epilog = f"\b\n{heading}{example.rstrip()}"
 
 
-for command in (demo, train, plot, translate, align, show, score, evaluate, aer, symmetrize, info):
+for command in (demo, train, plot, translate, align, show, score, evaluate, aer, symmetrize, info, bench):
     app.command()(command)
 app.add_typer(tokenizer_app, name="tokenizer")
 for group in (app, tokenizer_app):

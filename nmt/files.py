@@ -254,8 +254,13 @@ def write_json(path: Path, value: Any) -> None:
 
 def append_text(path: Path, text: str) -> None:
     """Add text to the end of a file in one write; for logs, not synced."""
+    append_bytes(path, text.encode())
+
+
+def append_bytes(path: Path, data: bytes) -> None:
+    """Add bytes to the end of a file in one write; for logs, not synced."""
     with _create(path, mode="a") as stream:
-        stream.write(text.encode())
+        stream.write(data)
 
 
 def make_dir(path: Path) -> None:

@@ -35,6 +35,11 @@ def preset(name: str, *, num_pairs: int) -> Options:
     }
 
 
+def typical_pairs(name: str) -> int:
+    """Sentence pairs of the largest corpus that a size is for; of the largest size, twice the one before."""
+    return LARGEST_CORPUS.get(name, 2 * max(LARGEST_CORPUS.values()))
+
+
 def vocab_size(num_pairs: int) -> int:
     """Pieces of a joint vocabulary for this many pairs (after Gowda & May, 2020: fewer for small data)."""
     return next((pieces for most, pieces in VOCAB_SIZES if num_pairs <= most), LARGEST_VOCAB)

@@ -198,6 +198,8 @@ class TrainingConfig:
     """Save a checkpoint at least this often, besides after every evaluation."""
     keep_checkpoints: int = 2
     """Number of newest checkpoints kept while training."""
+    tensorboard: bool = False
+    """Write losses, scores, learning rate and pace for TensorBoard too, into `train/tensorboard/`."""
     sharding: Literal["auto", "none", "full"] = "auto"
     """On several devices: `none` keeps a replica of the network on each, `full` a share of every weight, its
     gradient and its moments; `auto` shards what would take more than half of a GPU."""

@@ -41,7 +41,7 @@ def read_panels(model_dirs: Sequence[Path], *, axis: Axis = "step") -> list[Pane
 
     Raises UsageError if a folder is no run, DataError if its metrics are damaged or still empty.
     """
-    runs = {_name(path, model_dirs): read_metrics(path) for path in model_dirs}
+    runs = {_name(path, model_dirs): _some_metrics(path) for path in model_dirs}
     wanted: list[tuple[str, list[tuple[str, str, str]]]] = [
         ("loss, nats per target token", [("step", "loss", "train"), ("eval", "loss", "dev")]),
         ("dev BLEU", [("eval", "bleu", "")]),
@@ -90,7 +90,10 @@ def _name(path: Path, others: Sequence[Path]) -> str:
 
 
 def read_metrics(model_dir: Path) -> list[Mapping[str, Any]]:
-    """What the metrics of a run tell of steps and evaluations; raises as `read_panels` does."""
+    """What the metrics of a run tell of steps and evaluations, in the order in which it was reported.
+
+    Raises UsageError if the folder is no run, DataError if the metrics are damaged.
+    """
     path = model_dir / "train" / METRICS
     if not path.exists():
         raise UsageError(f"{model_dir}: has no train/{METRICS}; expected a folder that nmt train writes")
@@ -101,9 +104,14 @@ def read_metrics(model_dir: Path) -> list[Mapping[str, Any]]:
         kept = [record for record in records if record["report"] in ("step", "eval")]
     except (ValueError, KeyError, TypeError) as error:
         raise DataError(f"{path}: damaged ({error}); expected a JSON object in every line") from error
-    if not kept:
-        raise DataError(f"{path}: tells of no step yet; try again later")
     return kept
+
+
+def _some_metrics(model_dir: Path) -> list[Mapping[str, Any]]:
+    records = read_metrics(model_dir)
+    if not records:
+        raise DataError(f"{model_dir / 'train' / METRICS}: tells of no step yet; try again later")
+    return records
 
 
 def _curve(records: Iterable[Mapping[str, Any]], report: str, key: str, axis: Axis, *, label: str) -> Curve:

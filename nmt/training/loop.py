@@ -33,6 +33,7 @@ from nmt.training.report import EndReport, EvalReport, StartReport
 from nmt.training.run import Run, checkpoint_bytes, flat
 from nmt.training.state import Origin, Progress, TrainState
 from nmt.training.step import take_step
+from nmt.training.tensorboard import with_events
 from nmt.training.workers import make_workers
 from nmt.training.working import WorkingNetwork
 
@@ -62,6 +63,8 @@ def train(
             end = ended_before(manifest)
             journal.tell(end)
             return end
+        if config.training.tensorboard:
+            journal.on_report = with_events(on_report, model_dir)
         opened = open_run(
             config,
             run,

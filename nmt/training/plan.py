@@ -3,11 +3,11 @@
 import copy
 import math
 import time
-from collections.abc import Iterable
 from dataclasses import replace
 from itertools import cycle, islice
 
 import torch
+from torch.nn.utils import clip_grad_norm_
 
 from nmt.config.schema import Config, TrainingConfig
 from nmt.corpus.batching import Batch
@@ -15,9 +15,9 @@ from nmt.errors import ConfigError
 from nmt.model import Transformer
 from nmt.training.data import TrainingData
 from nmt.training.gradient import compute_gradient
-from nmt.training.optimizer import make_optimizer
+from nmt.training.optimizer import MovingAverage, make_optimizer
 from nmt.training.state import Progress
-from nmt.training.workers import make_workers
+from nmt.training.workers import Workers, make_workers
 from nmt.training.working import WorkingNetwork
 
 MEASURED_BATCHES = 4
@@ -87,30 +87,48 @@ def replan(progress: Progress, training: TrainingConfig, *, most: int) -> int:
     return min(most, progress.step + max(0, more_steps))
 
 
+class Rehearsal:
+    """Optimiser steps on a copy of a network, as training takes them, to be measured."""
+
+    def __init__(self, network: Transformer, training: TrainingConfig) -> None:
+        self.network = copy.deepcopy(network).train()
+        self.training = training
+        self.device = network.tgt_embedding.weight.device
+        self.workers = make_workers(self.device, training)
+        self._working = WorkingNetwork(self.network, training.precision)
+        self._optimizer = make_optimizer(self.network, training)
+        self._average = MovingAverage(self.network, training.ema_decay)
+
+    def step(self, batch: Batch, *, in_turn: bool = False) -> None:
+        """One update; with `in_turn` this thread computes the parts of all workers one after the other."""
+        compute_gradient(
+            self._working,
+            batch,
+            training=self.training,
+            workers=Workers() if in_turn else self.workers,
+            step=0,
+            num_parts=self.training.accumulation * (self.workers.num_workers if in_turn else 1),
+        )
+        clip_grad_norm_(self.network.parameters(), self.training.clip_norm or math.inf)
+        self._optimizer.step()
+        self._average.update(step=1)
+
+    def wait(self) -> None:
+        """Wait until the device has done what it was told."""
+        if self.device.type == "cuda":
+            torch.cuda.synchronize(self.device)
+
+
 def measure_step(network: Transformer, batches: list[Batch], training: TrainingConfig) -> float:
     """Seconds of an optimiser step on a copy of the network, averaged over the batches."""
-    network = copy.deepcopy(network).train()
-    optimizer = make_optimizer(network, training)
-    working = WorkingNetwork(network, training.precision)
-    workers = make_workers(network.tgt_embedding.weight.device, training)
-
-    def run(batches: Iterable[Batch]) -> None:
-        for batch in batches:
-            compute_gradient(
-                working,
-                batch,
-                training=training,
-                workers=workers,
-                step=0,
-                num_parts=training.accumulation,
-            )
-            optimizer.step()
-        if network.tgt_embedding.weight.is_cuda:
-            torch.cuda.synchronize()
-
-    run(islice(cycle(batches), WARM_UP_BATCHES))
+    rehearsal = Rehearsal(network, training)
+    for batch in islice(cycle(batches), WARM_UP_BATCHES):
+        rehearsal.step(batch)
+    rehearsal.wait()
     start = time.perf_counter()
-    run(batches)
+    for batch in batches:
+        rehearsal.step(batch)
+    rehearsal.wait()
     return (time.perf_counter() - start) / len(batches)
 
 

@@ -28,6 +28,7 @@ from nmt.training.manifest import config_hash
 RUN = "run.json"
 METRICS = "metrics.jsonl"
 LOG = "log.txt"
+EVENTS = "tensorboard"
 CARD = "README.md"
 MODEL_FILES = (MANIFEST, CONFIG, WEIGHTS, TOKENIZER, SRC_TOKENIZER, TGT_TOKENIZER, CARD)
 BYTES_PER_PARAMETER = 20  # of a checkpoint (weights, average, two moments) and of the best model
@@ -182,6 +183,8 @@ class Run:
         for kind in ("step", "best"):
             for folder in newest(self.train_dir, kind):
                 remove_dir(folder)
+        if (self.train_dir / EVENTS).exists():
+            remove_dir(self.train_dir / EVENTS)
         for name in (METRICS, LOG, RUN):
             remove_file(self.train_dir / name)
 

@@ -35,6 +35,7 @@ COMMANDS = (
     "score",
     "evaluate",
     "info",
+    "bench",
 )
 TOKENIZER_COMMANDS = ("train", "encode", "decode", "info")
 HELPS = (
