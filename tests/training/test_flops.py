@@ -30,9 +30,7 @@ def counted(config: ModelConfig, batch: Batch, *, reconstruction: float) -> floa
     """Operations of matrix products as torch sees them."""
     network = Transformer(config, src_vocab_size=VOCAB, tgt_vocab_size=VOCAB).train()
     with FlopCounterMode(display=False) as counter:
-        loss = batch_loss(
-            network, batch, label_smoothing=0.1, reconstruction=reconstruction, precision="float32"
-        )
+        loss = batch_loss(network, batch, label_smoothing=0.1, reconstruction=reconstruction)
         parameters = list(network.parameters())
         torch.autograd.grad(loss.objective, parameters, materialize_grads=True)
     return counter.get_total_flops()
