@@ -99,13 +99,13 @@ def train(
     }
     changed = override or []
     options = resolve(config, nested(flags), preset_name=preset, overrides=[*(set_options or []), *changed])
+    allowed = [text.partition("=")[0].strip() for text in changed]
     if is_dry:
-        show_dry_run(options, as_json=as_json)
+        show_dry_run(options, out_dir, as_json=as_json, restart=restart, allowed_changes=allowed)
         return
     if is_verified:
         show_resume_check(options, quiet=quiet, as_json=as_json)
         return
-    allowed = [text.partition("=")[0].strip() for text in changed]
     end = run_training(options, out_dir, quiet=quiet, restart=restart, allowed_changes=allowed)
     if as_json:
         write_line(json.dumps(asdict(end) | {"model": str(out_dir)}))

@@ -37,7 +37,7 @@ from nmt.training.gradient import Gradient, compute_gradient
 from nmt.training.lock import locked
 from nmt.training.manifest import facts_of_run, signature
 from nmt.training.optimizer import learning_rate
-from nmt.training.plan import SHARE_AT_END, freeze, is_open, replan
+from nmt.training.plan import SHARE_AT_END, Frozen, freeze, is_open, replan
 from nmt.training.report import EndReport, EvalReport, NoteReport, Report, StartReport, StepReport, as_line
 from nmt.training.run import CARD, LOG, METRICS, Run, checkpoint_bytes, flat
 from nmt.training.state import Origin, Progress, TrainState
@@ -128,9 +128,10 @@ class _Trainer:
         hashes = [self.data.src_tokenizer.hash, self.data.tgt_tokenizer.hash]
         torch.manual_seed(config.training.seed)
         network = build_network(config, self.data.src_tokenizer, self.data.tgt_tokenizer).to(self.device)
-        notes: list[str] = []
+        frozen = Frozen(config)
         if not is_begun or is_open(config.training):
-            config, notes = freeze(config, network, self.data, elapsed=time.perf_counter() - self.booked)
+            frozen = freeze(config, network, self.data, elapsed=time.perf_counter() - self.booked)
+        config = frozen.config
         if is_begun:
             self.run.check_tokenizers(hashes)
         else:
@@ -165,7 +166,7 @@ class _Trainer:
                 device=describe(self.device),
                 step=self.progress.step,
                 max_steps=self.progress.max_steps,
-                notes=tuple(notes),
+                notes=frozen.notes,
             )
         )
 

@@ -63,9 +63,7 @@ class Run:
 
     def check_place(self) -> None:
         """Refuse a folder that can not be written to, or in which files of somebody else would be lost."""
-        existing = next(
-            path for path in (self.train_dir, *self.train_dir.absolute().parents) if path.exists()
-        )
+        existing = self._existing_dir()
         if not existing.is_dir():
             raise OutputError(f"{existing}: is a file, expected a folder for the model")
         if not os.access(existing, os.W_OK):
@@ -78,6 +76,10 @@ class Run:
                 f"{self.model_dir}: holds {', '.join(foreign)}, which would be overwritten, but no model and "
                 "no run to resume; remove these files, or give another folder"
             )
+
+    def _existing_dir(self) -> Path:
+        """The folder of the run, or what there is of the path to it."""
+        return next(path for path in (self.train_dir, *self.train_dir.absolute().parents) if path.exists())
 
     def begin(self, config: Config, tokenizer_hashes: list[str]) -> tuple[str, ...]:
         """Record a run with its frozen configuration; the hashes of all it has had, this one the last."""
@@ -150,7 +152,7 @@ class Run:
 
     def check_space(self, num_bytes: int) -> None:
         """StorageError unless the disk has room for so much more."""
-        free = shutil.disk_usage(self.train_dir).free
+        free = shutil.disk_usage(self._existing_dir()).free
         if free < num_bytes:
             raise StorageError(
                 f"{self.train_dir}: no space left on device: checkpoints need about "
