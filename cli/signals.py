@@ -20,7 +20,8 @@ class SignalWatch:
     A thread of its own hears them, as the main one may be inside of a long computation.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, quiet: bool = False) -> None:
+        self.quiet = quiet
         self.received = 0
         self.has_begun = False
 
@@ -55,7 +56,8 @@ class SignalWatch:
                 if not self.has_begun:
                     say("stopped before the first step; the same command begins again")
                     _leave(number)
-                say("stopping after this step, and saving; once more ends at once")
+                if not self.quiet:
+                    say("stopping after this step, and saving; once more ends at once")
                 self.received = number
 
 

@@ -30,7 +30,7 @@ def run_training(
     from .signals import SignalWatch
     from .training_view import watch
 
-    with SignalWatch() as signals, watch(quiet=quiet) as show:
+    with SignalWatch(quiet=quiet) as signals, watch(quiet=quiet) as show:
 
         def on_report(report: "Report") -> None:
             if isinstance(report, StartReport):
