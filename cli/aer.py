@@ -149,8 +149,15 @@ def _check_inside(predicted: Sequence[Links], pairs: Sequence[WordPair], *, name
         if link:
             raise DataError(
                 f"{name}:{number}: link {link[0]}-{link[1]} points past the last of {len(pair[0])} source or "
-                f"{len(pair[1])} target words; is the target first (--reverse), or another --tokens meant?"
+                f"{len(pair[1])} target words; {_advice(predicted, pairs)}"
             )
+
+
+def _advice(predicted: Sequence[Links], pairs: Sequence[WordPair]) -> str:
+    exchanged = [(tgt_words, src_words) for src_words, tgt_words in pairs]
+    if all(_first_outside(links, pair) is None for links, pair in zip(predicted, exchanged, strict=True)):
+        return "all links fit once the sides are exchanged: exchange --src and --tgt, or give --reverse"
+    return "is another --tokens meant, or are these other sentences?"
 
 
 def _first_outside(links: Links | frozenset[Link], pair: WordPair) -> Link | None:

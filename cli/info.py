@@ -18,14 +18,19 @@ from .options import JsonOption
 
 TOKENIZER_ENDINGS = (".model", ".spm")
 
+SIZES = {"bytes", "files", "peak_memory"}
+UNITS = {"GB": 10**9, "MB": 10**6, "kB": 10**3}
+
 Facts = dict[str, Any]
 
 
 def info(
-    path: Annotated[Path, typer.Argument(metavar="PATH", help="A model folder, tokenizer or text file.")],
+    path: Annotated[
+        Path, typer.Argument(metavar="PATH", help="A model folder, or a file of it, or a text file.")
+    ],
     as_json: JsonOption = False,
 ) -> None:
-    """Say what a model folder, a tokenizer (.model) or a text file is.
+    """Say what a model folder, a tokenizer (.model), a file of weights (.safetensors) or a text file is.
 
     A model's files are compared with the hashes in its manifest; the exit status is 65 if one is damaged.
 
@@ -38,6 +43,8 @@ def info(
         facts = model_facts(path)
     elif path.suffix in TOKENIZER_ENDINGS:
         facts = tokenizer_facts(path)
+    elif path.suffix == ".safetensors":
+        facts = weights_facts(path)
     else:
         facts = text_facts(path)
     _show(facts, as_json=as_json)
@@ -56,12 +63,14 @@ def model_facts(path: Path) -> Facts:
     training = _training_facts(path)
     if not (folder / MANIFEST).exists():
         if not training:
-            raise ModelError(f"{path}: not a model folder: it has neither {MANIFEST} nor train/")
-        return {"kind": "model in training, none to use yet", "path": str(path), **training}
+            raise ModelError(
+                f"{path}: not a model folder: it has neither {MANIFEST} nor a training in train/"
+            )
+        return {"kind": f"{_state(path)}, none to use yet", "path": str(path), **training}
     manifest = trusted_manifest(folder)
     data = manifest.get("data", {})
     return {
-        "kind": "model" if folder == path else "model in training, the best so far",
+        "kind": "model" if folder == path else f"{_state(path)}, the best so far",
         "path": str(folder),
         **_config_facts(folder),
         "parameters": manifest.get("parameters"),
@@ -97,13 +106,23 @@ def _config_facts(folder: Path) -> Facts:
     }
 
 
-def _training_facts(path: Path) -> Facts:
-    """The newest checkpoint, if there is a training folder."""
-    from nmt.checkpoint import newest
+def _state(path: Path) -> str:
+    """What there is to know of a model that is not finished."""
+    from nmt.training.lock import is_locked
 
-    if not (path / "train").is_dir():
-        return {}
+    if is_locked(path / "train"):
+        return "model in training"
+    return "model whose training was stopped, and goes on with the same nmt train command"
+
+
+def _training_facts(path: Path) -> Facts:
+    """The newest checkpoint, if a training was begun."""
+    from nmt.checkpoint import newest
+    from nmt.training.run import RUN
+
     checkpoints = newest(path / "train", "step")
+    if not checkpoints and not (path / "train" / RUN).exists() and not newest(path / "train", "best"):
+        return {}
     return {"newest_checkpoint": checkpoints[-1].name if checkpoints else "none yet"}
 
 
@@ -116,6 +135,20 @@ def tokenizer_facts(path: Path) -> Facts:
         "path": str(path),
         "bytes": path.stat().st_size,
         **asdict(Tokenizer.load(path).info()),
+    }
+
+
+def weights_facts(path: Path) -> Facts:
+    """What a file of weights holds."""
+    from nmt.checkpoint import stored_shapes
+
+    shapes = stored_shapes(path)
+    return {
+        "kind": "weights; what they are the weights of, the folder tells",
+        "path": str(path),
+        "bytes": path.stat().st_size,
+        "tensors": len(shapes),
+        "numbers": sum(shape.numel() for shape in shapes.values()),
     }
 
 
@@ -151,7 +184,7 @@ def _show(facts: Facts, *, as_json: bool) -> None:
     if as_json:
         write_line(json.dumps(facts, ensure_ascii=False))
         return
-    rows = [(_name(key), _shown(value)) for key, value in facts.items()]
+    rows = [(_name(key), _shown(_with_unit(key, value))) for key, value in facts.items()]
     if not is_terminal():
         for name, value in rows:
             write_line(f"{name}: {value}")
@@ -160,6 +193,18 @@ def _show(facts: Facts, *, as_json: bool) -> None:
     for name, value in rows:
         table.add_row(Text(name, style="dim"), Text(value))
     out.print(table)
+
+
+def _with_unit(key: str, value: object) -> object:
+    """A fact with every number of bytes in it told as a size."""
+    if isinstance(value, Mapping):
+        return {name: _with_unit(key if key == "files" else name, item) for name, item in value.items()}
+    if isinstance(value, int) and key in SIZES:
+        return next(
+            (f"{value / size:,.1f} {unit}" for unit, size in UNITS.items() if value >= size),
+            f"{value:,} bytes",
+        )
+    return value
 
 
 def _shown(value: object) -> str:
@@ -179,6 +224,8 @@ def _shown(value: object) -> str:
 
 
 def _name(key: str) -> str:
+    if key == "bytes":
+        return "size"
     return f"{key}:" if key.isdigit() else key.replace("_", " ")
 
 

@@ -14,10 +14,12 @@ from .console import out
 from .lines import check_output
 
 if TYPE_CHECKING:
-    from nmt.training.curves import Axis, Panel
+    from nmt.training.curves import Axis, Curve, Panel
 
 ROWS, WIDE = 14, 110
-COLOURS = ("cyan", "orange", "green", "magenta", "red", "blue")
+COLOURS = ("cyan", "orange", "green", "magenta", "red", "blue")  # of runs, as plotext calls them
+_RICH_COLOURS = {"orange": "yellow"}  # what rich calls what plotext shows
+DEV_MARKER, MARKERS, DOTS = "x", ("x", "o", "+", "*", "#"), "⠒⠒⠒"
 
 
 def plot(
@@ -45,13 +47,14 @@ def plot(
     panels = read_panels(model_dirs, axis=axis)
     if output is None:
         out.print(Text.from_ansi(_drawn(panels, axis)), soft_wrap=True)
+        out.print(_legend(panels[0].curves))
     else:
         write_bytes(output, picture(panels, cast(PictureFormat, form), axis=axis))
 
 
 def _drawn(panels: "Sequence[Panel]", axis: "Axis") -> str:
     """The panels in characters, two beside each other where the terminal is wide."""
-    from nmt.training.curves import AXES
+    from nmt.training.curves import AXES, whole_ticks
 
     try:
         import plotext
@@ -69,14 +72,39 @@ def _drawn(panels: "Sequence[Panel]", axis: "Axis") -> str:
         place.plot_size(out.width // columns, ROWS)
         place.title(panel.title)
         drawable = [curve for curve in panel.curves if curve.x]
-        for curve, colour in zip(drawable, COLOURS * len(drawable), strict=False):
+        for curve in drawable:
             place.plot(
                 curve.x,
                 curve.y,
-                label=curve.label or None,
-                marker="braille",
-                color=colour if has_colour else None,
+                marker=_marker(curve, has_colour=has_colour),
+                color=_colour(curve) if has_colour else None,
             )
         place.xlabel(AXES[axis])
+        if drawable and axis == "step":
+            steps = [x for curve in drawable for x in curve.x]
+            place.xticks(whole_ticks(min(steps), max(steps)))
     drawn: str = plotext.build()
     return drawn
+
+
+def _marker(curve: "Curve", *, has_colour: bool) -> str:
+    """Fine dots, and a letter for development scores; without colours every curve has one of its own."""
+    if has_colour:
+        return DEV_MARKER if curve.part == "dev" else "braille"
+    number = 2 * curve.run + (curve.part == "dev")
+    return ("braille", *MARKERS)[number % (1 + len(MARKERS))]
+
+
+def _colour(curve: "Curve") -> str:
+    return COLOURS[curve.run % len(COLOURS)]
+
+
+def _legend(curves: "Sequence[Curve]") -> Text:
+    """What each curve is, below the panels, where it covers none of them."""
+    has_colour = out.color_system is not None and not out.no_color
+    legend = Text()
+    for curve in curves:
+        marker = _marker(curve, has_colour=has_colour)
+        style = _RICH_COLOURS.get(_colour(curve), _colour(curve)) if has_colour else ""
+        legend.append(DOTS if marker == "braille" else 3 * marker, style).append(f" {curve.label}   ")
+    return legend

@@ -23,7 +23,8 @@ class SignalWatch:
     processes that train together one speaks; the others leave when that does.
     """
 
-    def __init__(self, *, speaks: bool = True) -> None:
+    def __init__(self, *, speaks: bool = True, quiet: bool = False) -> None:
+        self.quiet = quiet
         self.received = 0
         self.speaks = speaks
         self.has_begun = not speaks
@@ -62,7 +63,7 @@ class SignalWatch:
                 if not self.has_begun:
                     say("stopped before the first step; the same command begins again")
                     _leave(number)
-                if self.speaks:
+                if self.speaks and not self.quiet:
                     say("stopping after this step, and saving; once more ends at once")
                 self.received, self._received_at = number, time.monotonic()
 

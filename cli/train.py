@@ -45,7 +45,7 @@ def train(
         PresetName, typer.Option(help="Size of the model; auto: by the number of pairs.")
     ] = "auto",
     budget: Annotated[
-        str | None, typer.Option(metavar="TIME", help="Plan to be done in, say, 20m or 1h30m.")
+        str | None, typer.Option(metavar="TIME", help="Plan to be done in 20m, 1h30m, or 90 seconds.")
     ] = None,
     set_options: SetOption = None,
     override: Annotated[
@@ -79,7 +79,8 @@ def train(
     """Train a translation model on parallel text.
 
     The same command again goes on where the last one was stopped, by Ctrl-C or by a power cut; on a finished
-    model it says so. Every option that has no flag here is set with --set, as in --set model.dropout=0.2.
+    model it says so. Every option that has no flag here is set with --set, as in --set model.dropout=0.2; all
+    of them stand, with defaults, in the config.toml of every model, and in nmt/config/schema.py.
 
     Example:
         nmt train --src train.de --tgt train.en --out my-model --budget 20m
@@ -102,13 +103,13 @@ def train(
     options = resolve(config, nested(flags), preset_name=preset, overrides=[*(set_options or []), *changed])
     if (is_dry or is_verified) and not work_alone():
         return
+    allowed = [text.partition("=")[0].strip() for text in changed]
     if is_dry:
-        show_dry_run(options, as_json=as_json)
+        show_dry_run(options, out_dir, as_json=as_json, restart=restart, allowed_changes=allowed)
         return
     if is_verified:
         show_resume_check(options, quiet=quiet, as_json=as_json)
         return
-    allowed = [text.partition("=")[0].strip() for text in changed]
     end = run_training(options, out_dir, quiet=quiet, restart=restart, allowed_changes=allowed)
     if not is_first():
         return

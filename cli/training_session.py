@@ -31,7 +31,8 @@ def run_training(
     from .signals import SignalWatch
     from .training_view import watch
 
-    with SignalWatch(speaks=is_first()) as signals, watch(quiet=quiet or not is_first()) as show:
+    quiet = quiet or not is_first()
+    with SignalWatch(speaks=is_first(), quiet=quiet) as signals, watch(quiet=quiet) as show:
 
         def on_report(report: "Report") -> None:
             if isinstance(report, StartReport):
@@ -48,12 +49,19 @@ def run_training(
         )
 
 
-def show_dry_run(config: "Config", *, as_json: bool) -> None:
+def show_dry_run(
+    config: "Config",
+    out_dir: Path,
+    *,
+    as_json: bool,
+    restart: bool = False,
+    allowed_changes: Collection[str] = (),
+) -> None:
     """Show what a training would be like."""
     from nmt.training.dry_run import dry_run
     from nmt.training.report import clock
 
-    found = dry_run(config)
+    found = dry_run(config, out_dir, restart=restart, allowed_changes=allowed_changes)
     if as_json:
         write_line(json.dumps(asdict(found), ensure_ascii=False))
         return
@@ -65,7 +73,7 @@ def show_dry_run(config: "Config", *, as_json: bool) -> None:
         "pace": f"{found.tokens_per_second:,.0f} tokens/s, {found.device}, {found.precision}",
         "plan": f"at most {found.max_steps:,} steps, {epochs:,.1f} epochs, "
         f"{clock(found.seconds)} without evaluations",
-        "memory": f"{found.memory_bytes / 1e9:.1f} GB while measuring",
+        "memory": f"about {found.memory_bytes / 1e9:.1f} GB",
         "disk": f"{found.disk_bytes / 1e6:,.0f} MB for checkpoints and model",
     }
     if not is_terminal():

@@ -146,12 +146,21 @@ def trusted_manifest(folder: Path) -> dict[str, Any]:
             for name, facts in manifest["files"].items()
         }
     except FileNotFoundError:
-        raise ModelError(f"{folder}: no {MANIFEST}; expected a model folder made by nmt train") from None
+        raise ModelError(f"{folder}: {_why_no_model(folder)}") from None
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise ModelError(f"{folder / MANIFEST}: damaged: {error}; copy the model folder again") from error
     if manifest.get(DIGEST, _digest(manifest)) != _digest(manifest):
         raise ModelError(f"{folder / MANIFEST}: damaged: not as it was written; copy the model folder again")
     return {**manifest, "files": files}
+
+
+def _why_no_model(folder: Path) -> str:
+    if newest(folder / "train", "step"):
+        return (
+            "there is no model yet: its training is going on, or it was stopped, and then the same nmt train "
+            "command goes on with it"
+        )
+    return f"no {MANIFEST}; expected a model folder made by nmt train"
 
 
 def _refuse_other_format(manifest: Mapping[str, Any], folder: Path) -> None:

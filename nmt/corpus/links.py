@@ -48,7 +48,10 @@ def format_pharaoh(links: Links | frozenset[Link]) -> str:
 
 
 def parse_talp(line: str, *, where: str, base: Literal[0, 1] = 0) -> GoldLinks:
-    """Gold links of a line such as `0-0 1p2`: `-` is sure, `p` possible; in base 1, word 0 is NULL."""
+    """Gold links of a line such as `0-0 1p2`: `-` is sure, `p` possible; in base 1 there is no word 0.
+
+    Raises DataError for what is no link, and for a word 0 that there is not.
+    """
     sure: Links = set()
     possible: Links = set()
     for item in line.split():
@@ -56,8 +59,12 @@ def parse_talp(line: str, *, where: str, base: Literal[0, 1] = 0) -> GoldLinks:
         if not match:
             raise DataError(f"{where}: {item!r} is not a gold link; expected 0-3 (sure) or 0p3 (possible)")
         link = (int(match[1]) - base, int(match[3]) - base)
-        if min(link) >= 0:
-            (sure if match[2] == "-" else possible).add(link)
+        if min(link) < 0:
+            raise DataError(
+                f"{where}: {item!r} links a word 0; expected words counted from 1; give --gold-base 0 if "
+                "the first word is 0, or remove links to no word"
+            )
+        (sure if match[2] == "-" else possible).add(link)
     return GoldLinks(frozenset(sure), frozenset(possible))
 
 

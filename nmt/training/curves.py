@@ -2,6 +2,7 @@
 
 import io
 import json
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,9 +14,12 @@ from nmt.training.run import METRICS
 
 Axis = Literal["step", "time"]
 PictureFormat = Literal["png", "svg", "pdf"]
+Part = Literal["train", "dev", ""]
+"""What a curve tells of, where a panel has more than one for a run."""
 
 AXES: dict[Axis, str] = {"step": "step", "time": "hours"}
 SECONDS_PER_HOUR = 3600
+MOST_TICKS = 6
 INCHES = (11.0, 7.5)
 
 
@@ -23,6 +27,8 @@ INCHES = (11.0, 7.5)
 class Curve:
     """Points in the order they were measured."""
 
+    run: int  # from 0: which of the runs that are compared
+    part: Part
     label: str
     x: list[float]
     y: list[float]
@@ -42,7 +48,7 @@ def read_panels(model_dirs: Sequence[Path], *, axis: Axis = "step") -> list[Pane
     Raises UsageError if a folder is no run, DataError if its metrics are damaged or still empty.
     """
     runs = {_name(path, model_dirs): _some_metrics(path) for path in model_dirs}
-    wanted: list[tuple[str, list[tuple[str, str, str]]]] = [
+    wanted: list[tuple[str, list[tuple[str, str, Part]]]] = [
         ("loss, nats per target token", [("step", "loss", "train"), ("eval", "loss", "dev")]),
         ("dev BLEU", [("eval", "bleu", "")]),
         ("learning rate", [("step", "learning_rate", "")]),
@@ -52,8 +58,10 @@ def read_panels(model_dirs: Sequence[Path], *, axis: Axis = "step") -> list[Pane
         Panel(
             title,
             [
-                _curve(records, report, key, axis, label=", ".join(filter(None, (name, part))))
-                for name, records in runs.items()
+                Curve(
+                    number, part, ", ".join(filter(None, (name, part))), *_points(records, report, key, axis)
+                )
+                for number, (name, records) in enumerate(runs.items())
                 for report, key, part in parts
             ],
         )
@@ -62,17 +70,28 @@ def read_panels(model_dirs: Sequence[Path], *, axis: Axis = "step") -> list[Pane
 
 
 def picture(panels: Sequence[Panel], form: PictureFormat, *, axis: Axis = "step") -> bytes:
-    """The panels as a picture file; UsageError if matplotlib is not installed."""
+    """The panels as a picture file, each run in a colour of its own; UsageError without matplotlib."""
     try:
         from matplotlib.figure import Figure
+        from matplotlib.ticker import MaxNLocator
     except ImportError as error:
         raise UsageError("a picture needs matplotlib: pip install 'nmt[plot]'") from error
     figure = Figure(figsize=INCHES, layout="constrained")
     for axes, panel in zip(figure.subplots(2, 2).flat, panels, strict=True):
         for curve in panel.curves:
-            axes.plot(curve.x, curve.y, label=curve.label, linewidth=1.2)
+            axes.plot(
+                curve.x,
+                curve.y,
+                label=curve.label,
+                linewidth=1.2,
+                color=f"C{curve.run}",  # matplotlib goes through ten of them
+                linestyle="--" if curve.part == "dev" else "-",
+                marker="o" if len(curve.x) == 1 else None,
+                markersize=4,
+            )
         axes.set_title(panel.title, loc="left", fontsize=10)
         axes.set_xlabel(AXES[axis])
+        axes.xaxis.set_major_locator(MaxNLocator(integer=axis == "step"))
         axes.grid(alpha=0.3)
         if len(panel.curves) > 1:
             axes.legend(fontsize=8)
@@ -114,9 +133,19 @@ def _some_metrics(model_dir: Path) -> list[Mapping[str, Any]]:
     return records
 
 
-def _curve(records: Iterable[Mapping[str, Any]], report: str, key: str, axis: Axis, *, label: str) -> Curve:
-    points = [(_place(record, axis), float(record[key])) for record in records if record["report"] == report]
-    return Curve(label, [x for x, _ in points], [y for _, y in points])
+def whole_ticks(low: float, high: float) -> list[int]:
+    """About five round whole numbers between two numbers, none if there is none."""
+    step = 1
+    while (high - low) / step > MOST_TICKS:
+        step = step * 5 // 2 if str(step).startswith("2") else step * 2  # 1, 2, 5, 10, 20, 50, …
+    return list(range(math.ceil(low / step) * step, math.floor(high) + 1, step))
+
+
+def _points(
+    records: Iterable[Mapping[str, Any]], report: str, key: str, axis: Axis
+) -> tuple[list[float], list[float]]:
+    kept = [record for record in records if record["report"] == report]
+    return [_place(record, axis) for record in kept], [float(record[key]) for record in kept]
 
 
 def _place(record: Mapping[str, Any], axis: Axis) -> float:

@@ -1,17 +1,24 @@
 """What a training would be like, measured without writing anything: size, pace, memory, disk."""
 
 import time
+from collections.abc import Collection
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 
-from nmt.checkpoint import build_network
-from nmt.config.schema import Config
+from nmt.checkpoint import build_network, serialize, weights
+from nmt.config.schema import Config, TrainingConfig
+from nmt.corpus.batching import Batch, collate, plan_batches
+from nmt.errors import OutputError
 from nmt.hardware import describe, peak_memory, use_device
-from nmt.training.data import prepare
-from nmt.training.plan import freeze, measure_step, some_batches
+from nmt.model import Transformer
+from nmt.training.data import TrainingData, data_hash, prepare
+from nmt.training.lock import is_locked
+from nmt.training.plan import Frozen, Rehearsal, freeze, is_open, measure_step, some_batches
 from nmt.training.report import DataReport
-from nmt.training.run import checkpoint_bytes
+from nmt.training.run import Run, checkpoint_bytes, flat
+from nmt.training.tensorboard import EventFile
 
 
 @dataclass(frozen=True)
@@ -27,25 +34,35 @@ class DryRun:
     max_steps: int
     tokens_per_second: float
     seconds: float  # for all the steps; evaluations come on top
-    memory_bytes: int  # most that was used while measuring, by the device or else by the process
+    memory_bytes: int  # about what training takes at most, of the device or else of the process
     disk_bytes: int  # for the checkpoints and the model
 
 
-def dry_run(config: Config) -> DryRun:
+def dry_run(
+    config: Config, model_dir: Path, *, restart: bool = False, allowed_changes: Collection[str] = ()
+) -> DryRun:
     """Do everything that comes before the first step of a training, and a few steps on a copy of the network.
 
-    Raises what `train` raises for bad text and bad options.
+    Raises what `train` raises for bad text, bad options, and a folder in which it would not train.
     """
     started = time.perf_counter()
-    device = use_device(config.training.device, threads=config.training.threads)
-    data = prepare(config)
-    torch.manual_seed(config.training.seed)
-    network = build_network(config, data.src_tokenizer, data.tgt_tokenizer).to(device)
-    config, _ = freeze(config, network, data, elapsed=time.perf_counter() - started)
-    training = config.training
+    run = Run(model_dir, flat(config), data_hash(config))
+    before = _run_to_resume(run, config, restart=restart, allowed_changes=allowed_changes)
+    options = before or config
+    device = use_device(options.training.device, threads=options.training.threads)
+    data = prepare(options, tokenizer_dir=run.train_dir if before else None)
+    torch.manual_seed(options.training.seed)
+    network = build_network(options, data.src_tokenizer, data.tgt_tokenizer).to(device)
+    frozen = Frozen(options)
+    if before is None or is_open(options.training):
+        frozen = freeze(options, network, data, elapsed=time.perf_counter() - started)
+    training = frozen.config.training
     batches = some_batches(data, training, device)
-    step_seconds = measure_step(network, batches, training)
+    step_seconds = frozen.step_seconds or measure_step(network, batches, training)
     num_parameters = sum(parameter.numel() for parameter in network.parameters())
+    disk_bytes = checkpoint_bytes(num_parameters, training.keep_checkpoints)
+    run.check_space(disk_bytes)
+    _use_memory(network, data, training, device)
     tokens_per_step = sum(batch.num_tokens for batch in batches) / len(batches)
     steps_per_epoch = data.num_batches(training)
     max_steps = min(training.max_steps, (training.max_epochs or training.max_steps) * steps_per_epoch)
@@ -60,5 +77,53 @@ def dry_run(config: Config) -> DryRun:
         tokens_per_second=tokens_per_step / step_seconds,
         seconds=max_steps * step_seconds,
         memory_bytes=peak_memory(device),
-        disk_bytes=checkpoint_bytes(num_parameters, training.keep_checkpoints),
+        disk_bytes=disk_bytes,
     )
+
+
+def _run_to_resume(
+    run: Run, config: Config, *, restart: bool, allowed_changes: Collection[str]
+) -> Config | None:
+    """The configuration of the run that training would go on with; refuses what training would refuse."""
+    if config.training.tensorboard:
+        EventFile(run.model_dir)
+    run.check_place()
+    if is_locked(run.train_dir):
+        raise OutputError(f"{run.model_dir}: another process is training there now; try again later")
+    if restart:
+        return None
+    run.finished_manifest()
+    return run.resume(config, allowed_changes) if run.is_begun else None
+
+
+def _use_memory(
+    network: Transformer, data: TrainingData, training: TrainingConfig, device: torch.device
+) -> None:
+    """Take once what training takes at its peaks: for the batches that need most, and for a checkpoint."""
+    rehearsal = Rehearsal(network, training)
+    for batch in _largest_batches(data, training):
+        rehearsal.step(batch.to(device))
+    rehearsal.wait()
+    tensors = weights(network)  # each moment is as large
+    serialize({f"{part}/{name}": tensor.clone() for part in (1, 2) for name, tensor in tensors.items()})
+
+
+def _largest_batches(data: TrainingData, training: TrainingConfig) -> list[Batch]:
+    """The batches of an epoch with most pieces, and with most pairs of pieces for attention to weigh."""
+    corpus = data.corpus
+    order = plan_batches(
+        corpus.src_lengths,
+        corpus.tgt_lengths,
+        batch_tokens=training.batch_tokens,
+        seed=training.seed,
+        epoch=1,
+    )
+
+    def num_pieces(indices: torch.Tensor) -> int:
+        return int(corpus.src_lengths[indices].sum() + corpus.tgt_lengths[indices].sum())
+
+    def num_weights(indices: torch.Tensor) -> int:
+        src_length, tgt_length = corpus.src_lengths[indices].max(), corpus.tgt_lengths[indices].max()
+        return len(indices) * int(torch.maximum(src_length, tgt_length)) ** 2
+
+    return [collate(corpus, max(order, key=size)) for size in (num_pieces, num_weights)]

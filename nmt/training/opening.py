@@ -21,7 +21,7 @@ from nmt.training.data import TrainingData, prepare
 from nmt.training.distributed import Ranks
 from nmt.training.journal import Journal
 from nmt.training.lock import locked
-from nmt.training.plan import freeze, is_open
+from nmt.training.plan import Frozen, freeze, is_open
 from nmt.training.run import Run
 
 
@@ -69,13 +69,13 @@ def open_run(
     run.clean_up()
     journal.tell(data.report)
     network = _fresh_network(options, data, device)
-    notes: list[str] = []
+    now = Frozen(options)
     if frozen is None or is_open(options.training):
         elapsed = time.perf_counter() - journal.booked
-        options, notes = freeze(options, network, data, elapsed=elapsed, num_ranks=ranks.world_size)
-    config_hashes = _record(run, options, data, is_begun=frozen is not None)
+        now = freeze(options, network, data, elapsed=elapsed, num_ranks=ranks.world_size)
+    config_hashes = _record(run, now.config, data, is_begun=frozen is not None)
     journal.record(data.report)
-    opened = Opened(run, options, data, network, device, config_hashes, tuple(notes))
+    opened = Opened(run, now.config, data, network, device, config_hashes, now.notes)
     ranks.from_first(lambda: _told(opened))
     return opened
 

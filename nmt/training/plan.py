@@ -3,7 +3,7 @@
 import copy
 import math
 import time
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import cycle, islice
 
 import torch
@@ -34,13 +34,21 @@ def is_open(training: TrainingConfig) -> bool:
     return training.precision == "auto" or not training.eval_steps
 
 
+@dataclass(frozen=True)
+class Frozen:
+    """A configuration in which nothing is open any more, and what was measured for it."""
+
+    config: Config
+    notes: tuple[str, ...] = ()  # what was measured, in words
+    step_seconds: float = 0.0  # of an optimiser step; 0 if there was no need to know
+
+
 def freeze(
     config: Config, network: Transformer, data: TrainingData, *, elapsed: float, num_ranks: int = 1
-) -> tuple[Config, list[str]]:
+) -> Frozen:
     """Decide what was left open, `elapsed` seconds after the start: threads, vocabulary, precision, steps.
 
-    Returns the configuration to keep and, in words, what was measured. Raises ConfigError if the budget is
-    too short to train anything.
+    Raises ConfigError if the budget is too short to train anything.
     """
     start = time.perf_counter()
     training, notes = config.training, []
@@ -61,7 +69,7 @@ def freeze(
     if not training.eval_steps:
         training = replace(training, eval_steps=_eval_steps(training, data))
     tokenizer = replace(config.tokenizer, vocab_size=data.src_tokenizer.vocab_size)
-    return replace(config, tokenizer=tokenizer, training=training), notes
+    return Frozen(replace(config, tokenizer=tokenizer, training=training), tuple(notes), step_seconds)
 
 
 def _steps_in_budget(training: TrainingConfig, elapsed: float, step_seconds: float) -> int:

@@ -18,6 +18,7 @@ from nmt.checkpoint import (
     newest,
     read_manifest,
 )
+from nmt.config.presets import SIZES
 from nmt.config.schema import Config
 from nmt.config.toml import load_config, to_toml
 from nmt.errors import ConfigError, DataError, ModelError, OutputError, StorageError
@@ -39,6 +40,13 @@ CHANGEABLE = {
     "tokenizer.model",  # compared by content
     "tokenizer.sampling_alpha",
 }  # of model and tokenizer; all else is part of the weights
+FLAGS = {
+    "training.budget": "--budget",
+    "training.device": "--device",
+    "training.threads": "--threads",
+    "training.seed": "--seed",
+    "data.invalid_utf8": "--invalid-utf8",
+}
 MOST_NAMED = 5  # options that differ, in one message
 PATHS = {"data.src", "data.tgt", "data.dev_src", "data.dev_tgt", "tokenizer.model"}  # compared by content
 
@@ -63,9 +71,7 @@ class Run:
 
     def check_place(self) -> None:
         """Refuse a folder that can not be written to, or in which files of somebody else would be lost."""
-        existing = next(
-            path for path in (self.train_dir, *self.train_dir.absolute().parents) if path.exists()
-        )
+        existing = self._existing_dir()
         if not existing.is_dir():
             raise OutputError(f"{existing}: is a file, expected a folder for the model")
         if not os.access(existing, os.W_OK):
@@ -78,6 +84,10 @@ class Run:
                 f"{self.model_dir}: holds {', '.join(foreign)}, which would be overwritten, but no model and "
                 "no run to resume; remove these files, or give another folder"
             )
+
+    def _existing_dir(self) -> Path:
+        """The folder of the run, or what there is of the path to it."""
+        return next(path for path in (self.train_dir, *self.train_dir.absolute().parents) if path.exists())
 
     def begin(self, config: Config, tokenizer_hashes: list[str]) -> tuple[str, ...]:
         """Record a run with its frozen configuration; the hashes of all it has had, this one the last."""
@@ -110,14 +120,15 @@ class Run:
             if line.split(":")[0] not in allowed
         ]
         if differing:
+            told = "; ".join(with_flags(differing, record["requested"], self.requested))
             raise ConfigError(
-                f"{self.model_dir} is being trained with other options: {'; '.join(differing)}; "
+                f"{self.model_dir} is being trained with other options: {told}; "
                 "give them as they were, --override KEY=VALUE to change one, or --restart"
             )
         if record["data_hash"] != self.data_hash:
             raise DataError(
                 f"the data hash differs (was {record['data_hash'][:12]}, now {self.data_hash[:12]}); "
-                f"{self.model_dir} was begun with other text; restore it, or --restart"
+                f"{self.model_dir} was begun with other text; give the --src and --tgt of then, or --restart"
             )
         return _with_options(load_config(self.model_dir / CONFIG), config, {*allowed, *PATHS})
 
@@ -150,7 +161,7 @@ class Run:
 
     def check_space(self, num_bytes: int) -> None:
         """StorageError unless the disk has room for so much more."""
-        free = shutil.disk_usage(self.train_dir).free
+        free = shutil.disk_usage(self._existing_dir()).free
         if free < num_bytes:
             raise StorageError(
                 f"{self.train_dir}: no space left on device: checkpoints need about "
@@ -196,7 +207,8 @@ class Run:
         if not (self.model_dir / MANIFEST).exists():
             return None
         manifest = read_manifest(self.model_dir)
-        differing = differences(manifest.get("requested", {}), self.requested)
+        before = manifest.get("requested", {})
+        differing = with_flags(differences(before, self.requested), before, self.requested)
         if manifest.get("data", {}).get("hash") != self.data_hash:
             differing.insert(0, "other text")
         if differing:
@@ -241,6 +253,28 @@ def differences(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
         for key in sorted({*before, *now})
         if before.get(key) != now.get(key)
     ]
+
+
+def with_flags(differing: list[str], before: dict[str, Any], now: dict[str, Any]) -> list[str]:
+    """What differs, with the flags of `nmt train`; for sizes that are those of presets, the presets alone."""
+    presets = _preset(before), _preset(now)
+    if all(presets) and presets[0] != presets[1]:
+        sizes = {f"model.{option}" for options in SIZES.values() for option in options}
+        others = (line for line in differing if line.split(":")[0] not in sizes)
+        differing = [f"--preset: {presets[0]} → {presets[1]}", *others]
+    return [f"{line} ({FLAGS[key]})" if (key := line.split(":")[0]) in FLAGS else line for line in differing]
+
+
+def _preset(requested: dict[str, Any]) -> str:
+    """The preset whose sizes were asked for, if there is one."""
+    return next(
+        (
+            name
+            for name, sizes in SIZES.items()
+            if all(requested.get(f"model.{option}") == value for option, value in sizes.items())
+        ),
+        "",
+    )
 
 
 def number(folder: Path) -> int:

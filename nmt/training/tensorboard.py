@@ -44,7 +44,7 @@ def with_events(on_report: Callable[[Report], None], model_dir: Path) -> Callabl
 
 
 class EventFile:
-    """One event file, begun anew at every start with all that the metrics tell: nothing is there twice."""
+    """An event file, begun anew at every start with all that the metrics tell: nothing stands there twice."""
 
     def __init__(self, model_dir: Path) -> None:
         try:

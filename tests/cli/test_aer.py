@@ -89,6 +89,24 @@ def test_links_past_the_words_hint_at_the_direction(run_nmt, files, tmp_path) ->
     assert "--reverse" in result.stderr
 
 
+def test_links_that_fit_exchanged_sides_hint_at_that(run_nmt, files, tmp_path) -> None:
+    exchanged = run_nmt("aer", *files, "--src", tmp_path / "tgt", "--tgt", tmp_path / "src")
+    assert exchanged.exit_status == 65
+    assert "fit once the sides are exchanged: exchange --src and --tgt, or give --reverse" in exchanged.stderr
+    files[0].write_text("9-9\n")
+    neither = run_nmt("aer", *files, "--src", tmp_path / "src", "--tgt", tmp_path / "tgt")
+    assert "is another --tokens meant" in neither.stderr
+
+
+def test_gold_that_counts_from_zero_is_not_read_as_counting_from_one(run_nmt, files) -> None:
+    result = run_nmt("aer", *files, "--gold-base", "1")
+    assert result.exit_status == 65
+    assert (
+        "gold.talp:1: '0-0' links a word 0; expected words counted from 1; give --gold-base 0"
+        in result.stderr
+    )
+
+
 def test_different_line_counts_are_both_named(run_nmt, files) -> None:
     files[1].write_text("0-0\n0-0\n")
     result = run_nmt("aer", *files)

@@ -7,6 +7,7 @@ import pytest
 
 from nmt.config import AlignmentConfig, Config, DataConfig, TokenizerConfig, to_toml
 from nmt.files import sha256_file
+from nmt.training.lock import locked
 
 CONFIG = Config(
     data=DataConfig(src=("train.de",), tgt=("train.en",)),
@@ -96,16 +97,29 @@ def test_a_damaged_file_is_named_and_the_status_says_so(
 def test_a_model_in_training_tells_its_newest_checkpoint(run_nmt, tmp_path: Path) -> None:
     for name in ("step-500", "step-1000", "step-1500.tmp"):
         (tmp_path / "run" / "train" / name).mkdir(parents=True)
+    stopped = "model whose training was stopped, and goes on with the same nmt train command"
     result = run_nmt("info", tmp_path / "run")
-    assert result.lines[0] == "kind: model in training, none to use yet"
+    assert result.lines[0] == f"kind: {stopped}, none to use yet"
     assert "newest checkpoint: step-1000" in result.lines
+    with locked(tmp_path / "run" / "train"):
+        assert run_nmt("info", tmp_path / "run").lines[0] == "kind: model in training, none to use yet"
+    assert run_nmt("info", tmp_path / "run").lines[0] == f"kind: {stopped}, none to use yet"
+
+
+def test_what_a_training_that_was_refused_left_is_no_model(run_nmt, tmp_path: Path) -> None:
+    (tmp_path / "run" / "train").mkdir(parents=True)
+    (tmp_path / "run" / "train" / "lock").touch()
+    result = run_nmt("info", tmp_path / "run")
+    assert result.exit_status == 65
+    assert "neither manifest.json nor a training in train/" in result.stderr
 
 
 def test_of_a_model_in_training_the_best_one_so_far_is_described(run_nmt, model_dir: Path) -> None:
     run = model_dir.parent / "run"
     (run / "train").mkdir(parents=True)
     model_dir.rename(run / "train" / "best-500")
-    result = run_nmt("info", run)
+    with locked(run / "train"):
+        result = run_nmt("info", run)
     assert result.lines[0] == "kind: model in training, the best so far"
     assert "parameters: 2,600,000" in result.lines
     assert "newest checkpoint: none yet" in result.lines
@@ -118,6 +132,23 @@ def test_a_text_file_is_counted(run_nmt, tmp_path: Path) -> None:
     assert (facts["lines"], facts["blank_lines"], facts["words"]) == (5, 1, 6 + 3 + 1 + 3)
     assert facts["longest_line"] == {"number": 1, "characters": 18}
     assert facts["invalid_utf8_lines"] == {"count": 1, "first": [5]}
+
+
+def test_sizes_have_units_and_json_has_bytes(run_nmt, model_dir: Path, tmp_path: Path) -> None:
+    assert "model.safetensors 1.0 kB" in run_nmt("info", model_dir).stdout
+    (tmp_path / "text").write_bytes(b"ab\n" * 2_500_000)
+    assert "size: 7.5 MB" in run_nmt("info", tmp_path / "text").lines
+    assert json.loads(run_nmt("info", tmp_path / "text", "--json").stdout)["bytes"] == 7_500_000
+
+
+def test_weights_are_no_text(run_nmt, tiny_model_dir: Path) -> None:
+    result = run_nmt("info", tiny_model_dir / "model.safetensors")
+    assert result.exit_status == 0
+    assert result.lines[0].startswith("kind: weights")
+    facts = json.loads(run_nmt("info", tiny_model_dir / "model.safetensors", "--json").stdout)
+    manifest = json.loads((tiny_model_dir / "manifest.json").read_bytes())
+    assert facts["bytes"] == manifest["files"]["model.safetensors"]["bytes"]
+    assert 4 * facts["numbers"] < facts["bytes"]
 
 
 def test_an_empty_file_has_no_lines(run_nmt, tmp_path: Path) -> None:

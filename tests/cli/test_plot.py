@@ -1,10 +1,12 @@
 """`nmt plot` in the terminal and into a file."""
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
 from rich.console import Console
+from rich.text import Text
 
 
 @pytest.fixture
@@ -34,6 +36,23 @@ def test_curves_are_drawn_as_wide_as_the_terminal(
         assert title in drawn.stdout
     assert sum("┌" in line for line in drawn.lines) == 4 // beside
     assert "\x1b" not in drawn.stdout
+
+
+@pytest.mark.parametrize("colour", [True, False])
+def test_what_the_curves_are_stands_below_them(run_nmt, run_dir, tmp_path, monkeypatch, colour) -> None:
+    pytest.importorskip("plotext")
+    system = "truecolor" if colour else None
+    monkeypatch.setattr("nmt.cli.plot.out", Console(width=80, color_system=system, force_terminal=colour))
+    shutil.copytree(run_dir, tmp_path / "other")
+    drawn = run_nmt("plot", run_dir, tmp_path / "other")
+    plain = Text.from_ansi(drawn.stdout).plain.strip().splitlines()
+    legend = plain[-1]
+    names = ("model, train", "model, dev", "other, train", "other, dev")
+    assert [legend.index(name) for name in names] == sorted(legend.index(name) for name in names)
+    markers = [part.split()[0] for part in legend.split("   ")]
+    assert len(set(markers)) == (2 if colour else 4)
+    assert "model" not in "".join(plain[:-1])
+    assert not any("7.5" in line for line in plain if "┬" in line)
 
 
 def test_a_picture_is_written_whole(run_nmt, run_dir, tmp_path) -> None:

@@ -220,6 +220,33 @@ def test_an_option_is_changed_by_override_only_and_another_run_is_not_overwritte
     assert "training begins" in anew.stderr
 
 
+@pytest.mark.usefixtures("folder")
+def test_a_refusal_names_the_flags_that_were_others(run_nmt) -> None:
+    write("tiny.toml", TINY.partition("[training]")[1].encode() + TINY.partition("[training]")[2].encode())
+    once = (
+        "--set",
+        "training.max_steps=1",
+        "--set",
+        "training.eval_steps=1",
+        "--set",
+        "training.dev_sentences=1",
+    )
+    command = (*COMMAND, *once, "--set", "decoding.max_length_ratio=0.1")
+    assert run_nmt(*command, "--preset", "tiny").exit_status == 0
+    other = run_nmt(*command, "--preset", "small", "--seed", "2")
+    assert other.exit_status == 73
+    assert "--preset: tiny → small; " in other.stderr
+    assert "training.seed: 1 → 2 (--seed)" in other.stderr
+    assert "model.d_" not in other.stderr
+    Path("model/manifest.json").unlink()
+    other = run_nmt(*command, "--preset", "small", "--seed", "2")
+    assert other.exit_status == 2
+    assert "other options: --preset: tiny → small; " in other.stderr
+    write("a.de", Path("a.de").read_bytes().replace(b"ba", b"bo"))
+    other = run_nmt(*command, "--preset", "tiny")
+    assert "give the --src and --tgt of then" in other.stderr
+
+
 # Signals
 
 
@@ -278,11 +305,12 @@ def test_ctrl_c_before_the_first_step_ends_at_once_and_leaves_nothing(start_nmt,
     assert not (folder / "model").exists()
 
 
-def test_a_second_ctrl_c_ends_at_once() -> None:
+@pytest.mark.parametrize("quiet", [False, True])
+def test_a_second_ctrl_c_ends_at_once(quiet: bool) -> None:
     """Even where the first is not looked at, as in a long computation (torch lets other threads run)."""
     code = (
         "import time\nfrom nmt.cli.signals import SignalWatch\n"
-        "with SignalWatch() as signals:\n"
+        f"with SignalWatch(quiet={quiet}) as signals:\n"
         "    signals.begin(); print('ready', flush=True)\n"
         "    while not signals.received: time.sleep(0.01)\n"
         "    print(signals.received, flush=True); time.sleep(1000)"
@@ -293,7 +321,8 @@ def test_a_second_ctrl_c_ends_at_once() -> None:
             assert process.stdout.readline() == expected
             process.send_signal(signal.SIGINT)
         assert process.wait(WAIT) == 130
-        assert process.stderr.read() == b"stopping after this step, and saving; once more ends at once\n"
+        said = b"stopping after this step, and saving; once more ends at once\n"
+        assert process.stderr.read() == (b"" if quiet else said)
 
 
 # On a terminal

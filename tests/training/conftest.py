@@ -7,11 +7,11 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import pytest
 
-from nmt.config import Config, from_dict, override
+from nmt.config import Config, from_dict, override, to_toml
 from nmt.corpus.reading import Pair
 from nmt.training import Report, train
 
@@ -33,25 +33,29 @@ TINY: dict[str, dict[str, Any]] = {
 TIMES = {"seconds", "seconds_left", "tokens_per_second"}
 
 SERVER = """
-import json, os, sys
-from pathlib import Path
+import json, os, signal, sys, time
 import torch._dynamo  # by an optimiser at its first step; here it is done once for all children
-from nmt.config import from_dict
-from nmt.errors import NmtError
-from nmt.training import train
+import nmt.training
+from nmt.cli.main import main
 
 for line in sys.stdin:
     job = json.loads(line)
     child = os.fork()
     if not child:
+        sys.stdin, sys.stdout = open(os.devnull), open(os.devnull, "w")
         os.environ["NMT_FAULT"] = job["fault"]
         try:
-            train(from_dict(job["options"]), Path(job["model_dir"]))
-        except NmtError as error:
-            os._exit(error.exit_status)
-        os._exit(0)
+            main(job["args"])
+        except SystemExit as leaving:
+            os._exit(leaving.code)
+    killed_at = time.monotonic() + (job["kill_after"] or float("inf"))
+    while os.waitid(os.P_PID, child, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None:
+        if time.monotonic() >= killed_at:
+            os.kill(child, signal.SIGKILL)
+        time.sleep(0.002)
     print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
 """
+"""Runs the program in children of one process that has imported torch, which takes longer than training."""
 
 
 def reversed_pairs(num_pairs: int, *, seed: int = 1) -> list[Pair]:
@@ -141,6 +145,10 @@ class Corpus:
         """Train a tiny model to the end."""
         return run(self.config(*overrides), model_dir, **options)
 
+    def finished(self, model_dir: Path, *overrides: str) -> Trained:
+        """What a training in another process has left."""
+        return Trained(self.config(*overrides), model_dir)
+
 
 def _refuse(constant: str) -> None:
     raise ValueError(f"{constant} is not JSON")
@@ -183,18 +191,40 @@ def pairs() -> Callable[..., list[Pair]]:
     return reversed_pairs
 
 
+class Killable(Protocol):
+    """Runs `nmt train` in a process that a fault ends, or a kill after some time; gives its exit status."""
+
+    def __call__(
+        self,
+        options: dict[str, dict[str, Any]],
+        model_dir: Path,
+        *,
+        fault: str = "",
+        kill_after: float | None = None,
+    ) -> int: ...
+
+
 @pytest.fixture(scope="session")
-def killable() -> Iterator[Callable[..., int]]:
+def killable() -> Iterator[Killable]:
     """`killable(options, model_dir, fault="op=any,n=3,kill=9")` gives the exit status."""
     command = [sys.executable, "-c", SERVER]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as server:
         assert server.stdin is not None
         assert server.stdout is not None
 
-        def train_with_fault(options: dict[str, Any], model_dir: Path, *, fault: str) -> int:
-            job = {"options": options, "model_dir": str(model_dir), "fault": fault}
+        def train_to_its_end(
+            options: dict[str, dict[str, Any]],
+            model_dir: Path,
+            *,
+            fault: str = "",
+            kill_after: float | None = None,
+        ) -> int:
+            config_path = model_dir.with_name(f"{model_dir.name}.toml")
+            config_path.write_text(to_toml(from_dict(options)), encoding="utf-8")
+            args = ["train", str(config_path), "--out", str(model_dir), "--quiet"]
+            job = {"args": args, "fault": fault, "kill_after": kill_after}
             print(json.dumps(job), file=server.stdin, flush=True)
             return int(server.stdout.readline())
 
-        yield train_with_fault
+        yield train_to_its_end
         server.stdin.close()

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from nmt.errors import DataError, UsageError
-from nmt.training.curves import Panel, picture, read_panels
+from nmt.training.curves import Panel, picture, read_panels, whole_ticks
 from nmt.training.report import EvalReport
 
 RECORDS = [
@@ -58,6 +58,32 @@ def test_a_real_run_can_be_read(corpus, tmp_path) -> None:
     loss, bleu, *_ = read_panels([done.model_dir])
     assert points(loss)[0][1] == [(r["step"], r["loss"]) for r in done.metrics if r["report"] == "step"]
     assert points(bleu)[0][1] == [(report.step, report.bleu) for report in done.of(EvalReport)]
+
+
+def test_a_run_has_one_colour_and_a_single_point_is_seen(tmp_path, monkeypatch) -> None:
+    figure = pytest.importorskip("matplotlib.figure")
+    figures = []
+    save = figure.Figure.savefig
+
+    def keep(self, *args, **options) -> None:
+        figures.append(self)
+        save(self, *args, **options)
+
+    monkeypatch.setattr(figure.Figure, "savefig", keep)
+    picture(read_panels([write_run(tmp_path / "one"), write_run(tmp_path / "two")]), "svg")
+    loss, bleu, rate, _ = figures[0].axes
+    assert [line.get_color() for line in loss.lines] == ["C0", "C0", "C1", "C1"]
+    assert [line.get_color() for line in bleu.lines] == [line.get_color() for line in rate.lines]
+    assert {line.get_marker() for line in bleu.lines} == {"o"}
+    assert {line.get_marker() for line in rate.lines} == {"None"}
+    assert all(float(tick).is_integer() for tick in rate.get_xticks())
+
+
+def test_ticks_are_round_whole_numbers() -> None:
+    assert whole_ticks(5, 75) == [20, 40, 60]
+    assert whole_ticks(1, 3) == [1, 2, 3]
+    assert whole_ticks(50, 12_345) == [5000, 10_000]
+    assert whole_ticks(100, 100) == [100]
 
 
 @pytest.mark.parametrize(("form", "start"), [("png", b"\x89PNG"), ("svg", b"<?xml"), ("pdf", b"%PDF")])

@@ -26,7 +26,7 @@ from nmt.files import planned_fault
 from nmt.tokenizer import Tokenizer
 from nmt.training import gradient, opening, plan, run
 from nmt.training.data import prepare
-from nmt.training.lock import locked
+from nmt.training.lock import is_locked, locked
 from nmt.training.loss import BatchLoss, batch_loss
 from nmt.training.report import EvalReport, NoteReport, StartReport, StepReport, as_line
 from nmt.training.workers import make_workers
@@ -418,6 +418,21 @@ def test_only_one_trainer_works_in_a_folder(corpus, half_done) -> None:
         corpus.train(half_done, *SHAKY)
 
 
+def test_a_folder_that_was_made_for_nothing_is_removed_and_one_that_was_there_is_not(tmp_path) -> None:
+    (tmp_path / "there").mkdir()
+    for name in ("there", "new"):
+        with locked(tmp_path / name / "model" / "train"):
+            assert is_locked(tmp_path / name / "model" / "train")
+    assert [path.name for path in tmp_path.rglob("*")] == ["there"]
+
+
+def test_a_model_that_is_not_there_yet_is_told_from_a_folder_that_is_none(corpus, tmp_path) -> None:
+    with pytest.raises(Interrupted):
+        corpus.train(tmp_path / "model", stop_signal=stop_at(1))
+    with pytest.raises(ModelError, match=r"no model yet: .* the same nmt train command goes on with it$"):
+        load_model(tmp_path / "model", device="cpu", threads=1)
+
+
 @pytest.mark.parametrize("restart", [False, True])
 def test_files_of_somebody_else_are_not_overwritten(corpus, tmp_path, restart: bool) -> None:
     for name in ("README.md", "config.toml"):
@@ -587,7 +602,7 @@ def test_a_budget_too_short_to_learn_anything_is_refused_with_the_time_it_takes(
     with pytest.raises(ConfigError, match=r"budget: 0\.01 s have room for 0 steps of ") as error:
         corpus.train(tmp_path / "model", "training.budget=0.01", *asked)
     assert "at least 50" in str(error.value)
-    assert [path.name for path in (tmp_path / "model").rglob("*") if path.is_file()] == ["lock"]
+    assert not (tmp_path / "model").exists()
 
 
 def test_what_is_there_stays_until_nothing_speaks_against_a_new_run(corpus, whole, tmp_path) -> None:
