@@ -27,7 +27,7 @@ from nmt.checkpoint import (
 from nmt.config import presets
 from nmt.config.schema import Config
 from nmt.corpus.batching import Batch
-from nmt.errors import DivergedError, Interrupted, NmtError, OutputError, StorageError
+from nmt.errors import DivergedError, Interrupted, NmtError, StorageError
 from nmt.files import append_text, write_text
 from nmt.hardware import describe, peak_memory, use_device
 from nmt.training.card import model_card
@@ -73,23 +73,23 @@ def train(
         if run.has_debris:
             with locked(run.train_dir):
                 run.clean_up()
-                run.forget_best()
+                run.forget_what_made_it()
         end = _nothing_to_do(manifest)
         on_report(end)
         return end
     with ExitStack() as stack:
-        is_new = not run.is_begun
-        if not is_new:
-            stack.enter_context(locked(run.train_dir))
-        frozen = run.resume(config, allowed_changes) if not is_new and not restart else None
+        stack.enter_context(run.locked())
+        frozen = run.resume(config, allowed_changes) if run.is_begun and not restart else None
         options = frozen or config
         device = use_device(options.training.device, threads=options.training.threads)
-        data = prepare(options, tokenizer_dir=run.train_dir if frozen else None)
-        if is_new:  # only now, so that bad text leaves no folder behind
-            stack.enter_context(locked(run.train_dir))
-            if run.is_begun:
-                raise OutputError(f"{model_dir}: another process began to train there meanwhile; try again")
         run.clean_up()
+        data = prepare(
+            options,
+            store_dir=run.corpus_dir,
+            tokenizer_dir=run.train_dir if frozen else None,
+            hash=run.data_hash,
+        )
+        stack.callback(data.close)
         trainer = _Trainer(run, data, device, started, on_report=on_report, stop_signal=stop_signal)
         trainer.start(options, is_begun=frozen is not None)
         return trainer.run_to_end()
@@ -416,7 +416,7 @@ class _Trainer:
         model = replace(self.model, manifest=self._facts(end))
         write_text(run.model_dir / CARD, model_card(model.config, model.manifest))
         save_model(model, run.model_dir)
-        run.forget_best()
+        run.forget_what_made_it()
         self._report(end)
         return end
 

@@ -3,7 +3,8 @@
 import json
 import os
 import shutil
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -21,8 +22,8 @@ from nmt.checkpoint import (
 from nmt.config.schema import Config
 from nmt.config.toml import load_config, to_toml
 from nmt.errors import ConfigError, DataError, ModelError, OutputError, StorageError
-from nmt.files import remove_dir, remove_file, write_bytes, write_json, write_text
-from nmt.training.lock import LOCK
+from nmt.files import remove_dir, remove_empty_dir, remove_file, write_bytes, write_json, write_text
+from nmt.training.lock import LOCK, locked
 from nmt.training.manifest import config_hash
 
 RUN = "run.json"
@@ -56,6 +57,11 @@ class Run:
         return self.model_dir / "train"
 
     @property
+    def corpus_dir(self) -> Path:
+        """Where the prepared text lies as long as the run is not finished."""
+        return self.train_dir / "corpus"
+
+    @property
     def is_begun(self) -> bool:
         """Whether the run was begun before and can be resumed."""
         return (self.train_dir / RUN).exists()
@@ -77,6 +83,20 @@ class Run:
                 f"{self.model_dir}: holds {', '.join(foreign)}, which would be overwritten, but no model and "
                 "no run to resume; remove these files, or give another folder"
             )
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Hold the lock of the folder; folders made for it are removed again if the run never begins."""
+        missing = [path for path in (self.train_dir, *self.train_dir.parents) if not path.exists()]
+        try:
+            with locked(self.train_dir):
+                yield
+        except BaseException:
+            if missing and not self.is_begun and not self.corpus_dir.exists():
+                remove_file(self.train_dir / LOCK)
+                for path in missing:
+                    remove_empty_dir(path)
+            raise
 
     def begin(self, config: Config, tokenizer_hashes: list[str]) -> tuple[str, ...]:
         """Record a run with its frozen configuration; the hashes of all it has had, this one the last."""
@@ -133,7 +153,9 @@ class Run:
     @property
     def has_debris(self) -> bool:
         """Whether the run was ended in the middle of its last touches."""
-        return bool([*self.train_dir.glob("*.tmp"), *newest(self.train_dir, "best")])
+        return self.corpus_dir.exists() or bool(
+            [*self.train_dir.glob("*.tmp"), *newest(self.train_dir, "best")]
+        )
 
     def clean_up(self) -> None:
         """Remove what an earlier run left half written."""
@@ -142,10 +164,12 @@ class Run:
         for path in (*self.model_dir.glob("*.part"), *self.train_dir.glob("*.part")):
             remove_file(path)
 
-    def forget_best(self) -> None:
-        """Remove every `best-N`."""
+    def forget_what_made_it(self) -> None:
+        """Remove what a finished model needs no more: every `best-N`, and the prepared text."""
         for folder in newest(self.train_dir, "best"):
             remove_dir(folder)
+        if self.corpus_dir.exists():
+            remove_dir(self.corpus_dir)
 
     def check_space(self, num_bytes: int) -> None:
         """StorageError unless the disk has room for so much more."""

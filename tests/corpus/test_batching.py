@@ -95,7 +95,8 @@ def test_on_multi30k_at_most_eight_percent_are_padding() -> None:
     selection = select_pairs(fingerprint(text), remove_duplicates=True)
     tokenizer = train_tokenizer((line for pair in text for line in pair), TokenizerConfig(), vocab_size=8000)
     encode = tokenizer.encode_batch
-    corpus = clean_pairs(text, selection, DataConfig(), encode, encode).corpus
+    chunks = clean_pairs(text, selection, DataConfig(), encode, encode)
+    corpus = EncodedCorpus.from_pairs(pair for chunk in chunks for pair in chunk.pieces)
     batches = plan_batches(corpus.src_lengths, corpus.tgt_lengths, batch_tokens=4096, seed=1, epoch=1)
     assert padding_share([collate(corpus, batch) for batch in batches]) <= 0.08
 
