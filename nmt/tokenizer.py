@@ -5,6 +5,7 @@ import io
 import math
 import random
 import re
+from bisect import bisect
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
@@ -191,7 +192,8 @@ class Tokenizer:
     def _sample_best(self, word: str, alpha: float, generator: random.Random) -> list[int]:
         """One of the best segmentations of a word, each with a chance of p(segmentation) ** alpha."""
         rows, chances = self._best(word, alpha)
-        return generator.choices(rows, cum_weights=chances)[0]
+        place = bisect(chances, generator.random() * chances[-1], hi=len(rows) - 1)  # faster than choices
+        return rows[place]
 
     def _best_segmentations(self, word: str, alpha: float) -> tuple[list[list[int]], list[float]]:
         """The best segmentations of a word, and their chances, added up."""
