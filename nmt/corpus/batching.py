@@ -27,9 +27,10 @@ class Batch:
         """The same batch on a device."""
         if device.type == "cpu":
             return self
-        src_tokens, tgt_in, tgt_out = (
-            tensor.to(device, non_blocking=True) for tensor in (self.src_tokens, self.tgt_in, self.tgt_out)
-        )
+        tensors = [self.src_tokens, self.tgt_in, self.tgt_out]
+        if device.type == "cuda":  # from other memory a copy waits for what the GPU has still to do
+            tensors = [tensor.pin_memory() for tensor in tensors]
+        src_tokens, tgt_in, tgt_out = (tensor.to(device, non_blocking=True) for tensor in tensors)
         return Batch(src_tokens, tgt_in, tgt_out, self.num_tokens)
 
     def split(self, num_parts: int) -> "list[Batch]":

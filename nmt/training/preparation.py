@@ -28,7 +28,7 @@ from nmt.corpus.store import StoreWriter
 from nmt.errors import DataError
 from nmt.files import write_bytes
 from nmt.hardware import num_usable_cores
-from nmt.tokenizer import Tokenizer, train_tokenizer
+from nmt.tokenizer import MAX_LINES, Tokenizer, train_tokenizer
 from nmt.training.report import DataReport, DevOrigin
 
 
@@ -182,15 +182,25 @@ def _make_tokenizers(config: Config, text: ParallelText, selection: Selection) -
     if config.tokenizer.model:
         loaded = Tokenizer.load(Path(config.tokenizer.model))
         return Tokenizers(loaded, loaded, config.tokenizer.joint)
-    kept, num_pairs = text.select(selection.keep), selection.num_kept
-    if config.tokenizer.joint:
-        joint = _train(config, (line for pair in kept for line in pair), num_pairs)
-        return Tokenizers(joint, joint, is_joint=True)
+    is_joint, num_pairs = config.tokenizer.joint, selection.num_kept
+    keep = _some(selection.keep, MAX_LINES // 2 if is_joint else MAX_LINES, seed=config.training.seed)
+    if is_joint:
+        joint = _train(config, (line for pair in text.select(keep) for line in pair), num_pairs)
+        return Tokenizers(joint, joint, is_joint)
     return Tokenizers(
-        _train(config, (src for src, _ in kept), num_pairs),
-        _train(config, (tgt for _, tgt in text.select(selection.keep)), num_pairs),
-        is_joint=False,
+        _train(config, (src for src, _ in text.select(keep)), num_pairs),
+        _train(config, (tgt for _, tgt in text.select(keep)), num_pairs),
+        is_joint,
     )
+
+
+def _some(keep: Tensor, most: int, *, seed: int) -> Tensor:
+    """At most so many of the pairs, each with the same chance."""
+    numbers = keep.nonzero().squeeze(1)
+    if len(numbers) <= most:
+        return keep
+    order = torch.randperm(len(numbers), generator=torch.Generator().manual_seed(seed))
+    return flags(numbers[order[:most]], len(keep))
 
 
 def _train(config: Config, lines: Iterator[str], num_pairs: int) -> Tokenizer:

@@ -29,6 +29,7 @@ CPU = torch.device("cpu")
 COLUMNS = {
     "kept": "pairs kept",
     "prepare": "preparing, s",
+    "prepare_cpu": "of CPU time, s",
     "prepare_rate": "pairs/s",
     "prepare_peak": "peak RSS, GB",
     "disk": "disk, GB",
@@ -94,6 +95,7 @@ def measure_preparing(folder: Path) -> dict[str, float]:
     return {
         "kept": data.report.num_kept,
         "prepare": round(seconds, 1),
+        "prepare_cpu": round(time.process_time(), 1),
         "prepare_rate": round(pairs / seconds),
         "prepare_peak": peak_gb(),
         "disk": round(stored / 1e9, 3),

@@ -1,6 +1,7 @@
 """Text is prepared once; what was made of it is opened again, or made anew where it would be another."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import torch
 from nmt.config import TrainingConfig
 from nmt.errors import DataError
 from nmt.training import data as module
+from nmt.training import preparation
 from nmt.training.data import TrainingData, prepare
 
 CPU = torch.device("cpu")
@@ -107,3 +109,29 @@ def test_text_that_can_not_be_used_leaves_nothing(make_corpus, pairs, tmp_path) 
     with pytest.raises(DataError, match=r"no training pairs left after filtering: .*too long"):
         prepare(corpus.config("data.max_length=1"), store_dir=tmp_path / "store")
     assert [path.name for path in tmp_path.iterdir()] == ["corpus"]  # the text
+
+
+@pytest.mark.parametrize("joint", ["true", "false"])
+def test_a_tokenizer_is_trained_on_a_part_of_a_very_large_text(joint, corpus, monkeypatch) -> None:
+    options = (f"tokenizer.joint={joint}", "model.tied_embeddings=none")
+    lines = []
+    train = preparation.train_tokenizer
+
+    def note_and_train(given, *args, **kwargs):
+        lines.append(list(given))
+        return train(lines[-1], *args, **kwargs)
+
+    monkeypatch.setattr(preparation, "train_tokenizer", note_and_train)
+    whole = prepare(corpus.config(*options))
+    monkeypatch.setattr(preparation, "MAX_LINES", 40)
+    part = prepare(corpus.config(*options))
+    assert part.report == replace(
+        whole.report,
+        src_vocab_size=part.src_tokenizer.vocab_size,
+        tgt_vocab_size=part.tgt_tokenizer.vocab_size,
+    )
+    texts, parts = lines[: len(lines) // 2], lines[len(lines) // 2 :]
+    for text, some in zip(texts, parts, strict=True):
+        assert len(some) == 40 < len(text)
+        remaining = iter(text)
+        assert all(line in remaining for line in some)  # in their order
