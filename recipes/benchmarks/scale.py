@@ -38,6 +38,7 @@ COLUMNS = {
     "start_peak": "peak RSS of a start and batches, GB",
     "plain": "batches, pairs/s",
     "sampled": "sampled batches, pairs/s",
+    "sampled_cpu": "pairs per second of CPU time",
 }
 
 
@@ -107,15 +108,20 @@ def measure_start(folder: Path) -> dict[str, float]:
     data, seconds = timed(lambda: open_corpus(folder))
     training = TrainingConfig()
     _, plan_seconds = timed(lambda: data.num_batches(training))
-    plain = pace(data.plain_batches(training, CPU))
-    sampled = pace(batch for _, batch in data.train_batches(training, epoch=1, start=0, device=CPU))
+    plain, _ = pace(data.plain_batches(training, CPU))
+    before = cpu_seconds()
+    sampled, num_pairs = pace(
+        batch for _, batch in data.train_batches(training, epoch=1, start=0, device=CPU)
+    )
     data.close()
+    sampled_cpu = num_pairs / (cpu_seconds() - before)
     return {
         "start": round(seconds, 2),
         "plan": round(plan_seconds, 2),
         "start_peak": peak_gb(),
         "plain": round(plain),
         "sampled": round(sampled),
+        "sampled_cpu": round(sampled_cpu),
     }
 
 
@@ -129,14 +135,14 @@ def open_corpus(folder: Path) -> TrainingData:
     return prepare(config, store_dir=folder / "corpus", hash=data_hash(config))
 
 
-def pace(batches: Iterable[Batch]) -> float:
-    """Pairs a second, after the first batch."""
+def pace(batches: Iterable[Batch]) -> tuple[float, int]:
+    """Pairs a second after the first batch, and how many there were."""
     remaining = iter(batches)
     next(remaining)
     num_pairs, seconds = timed(
         lambda: sum(len(batch.src_tokens) for batch in islice(remaining, MEASURED_BATCHES))
     )
-    return float(num_pairs / seconds)
+    return num_pairs / seconds, num_pairs
 
 
 def timed(work: Any) -> tuple[Any, float]:
@@ -144,6 +150,12 @@ def timed(work: Any) -> tuple[Any, float]:
     start = time.perf_counter()
     result = work()
     return result, time.perf_counter() - start
+
+
+def cpu_seconds() -> float:
+    """Of this process and of those that it started and that have ended."""
+    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(each.ru_utime + each.ru_stime for each in used)
 
 
 def peak_gb() -> float:
