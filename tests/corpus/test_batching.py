@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from nmt.config.schema import DataConfig, TokenizerConfig
-from nmt.corpus.batching import Batch, collate, plan_batches
+from nmt.corpus.batching import Batch, _by_length, collate, plan_batches
 from nmt.corpus.cleaning import clean_pairs, fingerprint, select_pairs
 from nmt.corpus.encoded import EncodedCorpus
 from nmt.corpus.reading import read_pairs
@@ -70,6 +70,19 @@ def test_the_order_is_a_function_of_seed_and_epoch() -> None:
     assert all(orders[i] != orders[j] for i in range(4) for j in range(i))
     as_sets = [{frozenset(batch) for batch in batches} for batches in orders]
     assert len(as_sets[0] & as_sets[1]) < len(as_sets[0]) / 2  # not the same batches in another order
+
+
+@given(pairs=lengths, scale=st.sampled_from([1, 1_000_000]))
+def test_pairs_are_sorted_as_a_plain_sort_would(pairs: list[tuple[int, int]], scale: int) -> None:
+    """Up and down in turn; where it is all the same, in the order in which they were."""
+    pairs = [(scale * src, tgt) for src, tgt in pairs]
+    numbers = torch.randperm(len(pairs), generator=torch.Generator().manual_seed(1))
+
+    def key(number: int) -> tuple[int, int]:
+        src, tgt = pairs[number]
+        return tgt, -src if tgt % 2 else src
+
+    assert _by_length(*tensors(pairs), numbers).tolist() == sorted(numbers.tolist(), key=key)
 
 
 @given(pairs=lengths, world_size=st.integers(1, 5))
