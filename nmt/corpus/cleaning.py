@@ -18,6 +18,8 @@ from nmt.files import NOT_UTF8, InvalidUtf8
 
 BLANK = 0  # the number of a sentence with nothing in it
 UNREADABLE = 1  # of a line that is not UTF-8
+LENGTH_REASONS = ("empty side", "too long", "length ratio")
+"""Why pairs are dropped that are in pieces already, in this order."""
 RATIO_OFFSET = 5  # added to both lengths, so that short pairs are not judged by a word more or less
 
 
@@ -158,11 +160,10 @@ def _judge_lengths(pieces: list[EncodedPair], config: DataConfig) -> tuple[Tenso
     """Which of the pairs have good lengths, and how many have not, by reason."""
     lengths = torch.tensor([(len(src_ids), len(tgt_ids)) for src_ids, tgt_ids in pieces])
     shorter, longer = lengths.min(1).values, lengths.max(1).values
-    rules = [
-        ("empty side", shorter == 0),  # normalisation may leave nothing
-        ("too long", longer > config.max_length),
-        ("length ratio", longer + RATIO_OFFSET > config.max_ratio * (shorter + RATIO_OFFSET)),
-    ]
+    is_empty = shorter == 0  # normalisation may leave nothing
+    is_long = longer > config.max_length
+    is_unlike = longer + RATIO_OFFSET > config.max_ratio * (shorter + RATIO_OFFSET)
+    rules = zip(LENGTH_REASONS, (is_empty, is_long, is_unlike), strict=True)
     return _apply(rules, torch.ones(len(pieces), dtype=torch.bool))
 
 

@@ -14,6 +14,8 @@ from nmt.checkpoint import SRC_TOKENIZER, TGT_TOKENIZER, TOKENIZER
 from nmt.config.presets import vocab_size
 from nmt.config.schema import Config, DataConfig
 from nmt.corpus.cleaning import (
+    LENGTH_REASONS,
+    CleanPairs,
     Fingerprints,
     Selection,
     clean_pairs,
@@ -89,19 +91,15 @@ def make_corpus(
     encode = tokenizers.encoders(config.training.threads or num_usable_cores())
     with_lines = config.tokenizer.sampling_alpha > 0
     writer = StoreWriter(folder, vocab_sizes=tokenizers.vocab_sizes, with_lines=with_lines)
-    first_pairs: list[Pair] = []
-    num_kept, dropped = 0, selection.dropped.copy()
-    for chunk in writer.write(clean_pairs(text, selection, data, *encode)):
-        first_pairs += chunk.lines[: config.training.dev_sentences - len(first_pairs)]
-        num_kept += len(chunk.numbers)
-        dropped += chunk.dropped
-    _refuse_empty(num_kept, dropped)
+    written = _write(writer, clean_pairs(text, selection, data, *encode), config.training.dev_sentences)
+    dropped = selection.dropped + written.dropped
+    _refuse_empty(written.num_kept, dropped)
     if not dev.pairs:  # better than nothing to look at where there are too few to hold any out
-        dev = _Dev(first_pairs, "training", overlap=len(first_pairs))
+        dev = _Dev(written.first_pairs, "training", overlap=len(written.first_pairs))
     encode_dev(data, tokenizers, dev.pairs)  # raises the error if it can not be used
     report = DataReport(
         num_pairs=len(text),
-        num_kept=num_kept,
+        num_kept=written.num_kept,
         num_dev=len(dev.pairs),
         num_dev_dropped=dev.num_dropped,
         num_mended=text.num_invalid if data.invalid_utf8 == "replace" else 0,
@@ -134,6 +132,25 @@ def encode_dev(data: DataConfig, tokenizers: Tokenizers, pairs: Iterable[Pair]) 
 def paths(data: DataConfig) -> tuple[list[Path], list[Path]]:
     """The files of both sides of the training text."""
     return [Path(path) for path in data.src], [Path(path) for path in data.tgt]
+
+
+@dataclass(frozen=True)
+class _Written:
+    """What passed on its way into the store."""
+
+    num_kept: int
+    dropped: Counter[str]
+    first_pairs: list[Pair]
+
+
+def _write(writer: StoreWriter, chunks: Iterable[CleanPairs], num_first: int) -> _Written:
+    """Store all pairs; keep the first so many."""
+    num_kept, dropped, first_pairs = 0, Counter(dict.fromkeys(LENGTH_REASONS, 0)), list[Pair]()
+    for chunk in writer.write(chunks):
+        num_kept += len(chunk.numbers)
+        dropped.update(chunk.dropped)
+        first_pairs += chunk.lines[: num_first - len(first_pairs)]
+    return _Written(num_kept, +dropped, first_pairs)
 
 
 @dataclass(frozen=True)
