@@ -77,12 +77,19 @@ def _open_zst(path: Path) -> BinaryIO:
 
 
 def read_lines(
-    path: Path, *, on_invalid: InvalidUtf8 = "error", on_mended: Callable[[int], None] | None = None
+    path: Path,
+    *,
+    on_invalid: InvalidUtf8 = "error",
+    on_mended: Callable[[int], None] | None = None,
+    keep: Iterator[bool] | None = None,
 ) -> Iterator[str]:
-    """Lines of a UTF-8 file without their ends; only `\\n` ends a line, one `\\r` before it is dropped."""
+    """Lines of a UTF-8 file without their ends; only `\\n` ends a line, one `\\r` before it is dropped.
+
+    With `keep`, which has an element for each line, those for which it is false are passed over undecoded.
+    """
     with open_for_reading(path) as stream:
         try:
-            yield from decode_lines(stream, str(path), on_invalid=on_invalid, on_mended=on_mended)
+            yield from decode_lines(stream, str(path), on_invalid=on_invalid, on_mended=on_mended, keep=keep)
         except _NotUtf8Error as error:
             num_more = sum(not _is_utf8(line) for line in _raw_lines(stream, str(path)))
             raise DataError(
@@ -97,9 +104,12 @@ def decode_lines(
     *,
     on_invalid: InvalidUtf8 = "error",
     on_mended: Callable[[int], None] | None = None,
+    keep: Iterator[bool] | None = None,
 ) -> Iterator[str]:
     """Lines of an open stream as they arrive; `on_mended` hears the number of each that was not UTF-8."""
     for number, raw in enumerate(_raw_lines(stream, name), start=1):
+        if keep is not None and not next(keep, False):
+            continue
         line = raw.removesuffix(b"\n").removesuffix(b"\r")
         if number == 1:
             _refuse_binary(raw, name)
@@ -229,6 +239,11 @@ def atomic_file(path: Path) -> Iterator[BinaryIO]:
         num_lines = _keep_whole_lines(stream, part)
         error.add_note(f"{part.name} keeps {num_lines:,} whole lines")
         raise
+
+
+def plain_file(path: Path) -> BinaryIO:
+    """Open a new file in a folder that is yet to be published, which puts it on disk."""
+    return _create(path)
 
 
 def write_bytes(path: Path, data: bytes) -> None:

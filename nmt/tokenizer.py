@@ -5,10 +5,12 @@ import io
 import math
 import random
 import re
+from array import array
+from bisect import bisect
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
-from itertools import accumulate, islice, pairwise, takewhile
+from itertools import accumulate, chain, islice, pairwise, takewhile
 from pathlib import Path
 from typing import Self
 
@@ -29,7 +31,7 @@ MAX_LINES = 2_000_000  # a tokenizer learns nothing more from more lines, but ne
 MAX_CHARACTERS = 1000  # SentencePiece leaves out lines of more than 4,192 bytes
 TRAINING_THREADS = 4  # fixed: sums over another number of parts round differently, which changes pieces
 BEST_SEGMENTATIONS = 64  # of a word, of which one is sampled
-CACHED_WORDS = 20_000
+CACHED_WORDS = 100_000  # of 2 kilobytes each
 # In training, SentencePiece reads the first as a space and leaves out lines with one of the next two.
 RESERVED = str.maketrans(dict.fromkeys((SPACE, "▅", "\0", STAND_IN), " "))
 
@@ -56,6 +58,15 @@ class TokenizerInfo:
     normalization: str
     byte_fallback: bool
     hash: str
+
+
+@dataclass(frozen=True)
+class _Segmentations:
+    """The best ones of a word, as arrays, of which many fit into memory."""
+
+    ids: "array[int]"  # one after the other
+    ends: "array[int]"  # in `ids`, beginning with 0
+    chances: "array[float]"  # added up
 
 
 class Tokenizer:
@@ -190,14 +201,19 @@ class Tokenizer:
 
     def _sample_best(self, word: str, alpha: float, generator: random.Random) -> list[int]:
         """One of the best segmentations of a word, each with a chance of p(segmentation) ** alpha."""
-        rows, chances = self._best(word, alpha)
-        return generator.choices(rows, cum_weights=chances)[0]
+        best = self._best(word, alpha)
+        place = bisect(best.chances, generator.random() * best.chances[-1], hi=len(best.chances) - 1)
+        return best.ids[best.ends[place] : best.ends[place + 1]].tolist()
 
-    def _best_segmentations(self, word: str, alpha: float) -> tuple[list[list[int]], list[float]]:
-        """The best segmentations of a word, and their chances, added up."""
+    def _best_segmentations(self, word: str, alpha: float) -> "_Segmentations":
         rows: list[list[int]] = self._processor.nbest_encode(word, nbest_size=BEST_SEGMENTATIONS)
-        scores = [sum(self._scores[id] for id in row) for row in rows]
-        return rows, list(accumulate(math.exp(alpha * (score - max(scores))) for score in scores))
+        scores = [sum(map(self._scores.__getitem__, row)) for row in rows]
+        best = max(scores)
+        return _Segmentations(
+            ids=array("i", list(chain.from_iterable(rows))),
+            ends=array("i", list(accumulate(map(len, rows), initial=0))),
+            chances=array("d", list(accumulate(math.exp(alpha * (score - best)) for score in scores))),
+        )
 
     def _sample_merges(self, word: str, alpha: float, generator: random.Random) -> list[int]:
         """Byte-pair encoding that overlooks each possible merge with a chance of alpha, at every step."""

@@ -66,7 +66,7 @@ class TokenizerConfig:
     """Spell unknown characters as UTF-8 bytes instead of `<unk>`."""
     sampling_alpha: float = 0.0
     """Subword regularisation in training: unigram smoothing (Kudo, 2018) or BPE-dropout probability
-    (Provilkov et al., 2020); 0 switches it off."""
+    (Provilkov et al., 2020); 0 switches it off. Batches have as many pairs as without, and more pieces."""
 
     def __post_init__(self) -> None:
         _require(self.vocab_size >= 0, "tokenizer.vocab_size", self.vocab_size, "0 or more")

@@ -2,20 +2,24 @@
 
 from array import array
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
+from itertools import compress, islice
+from pathlib import Path
 
 import torch
 from torch import Tensor
 
 from nmt.config.schema import DataConfig
-from nmt.corpus.encoded import Encode, EncodedCorpus, encode_pairs
-from nmt.corpus.reading import Pair, ParallelText
-from nmt.files import NOT_UTF8
+from nmt.corpus.encoded import CHUNK_PAIRS, Encode, EncodedPair
+from nmt.corpus.reading import Pair, ParallelText, read_pairs
+from nmt.files import NOT_UTF8, InvalidUtf8
 
 BLANK = 0  # the number of a sentence with nothing in it
 UNREADABLE = 1  # of a line that is not UTF-8
+LENGTH_REASONS = ("empty side", "too long", "length ratio")
+"""Why pairs are dropped that are in pieces already, in this order."""
 RATIO_OFFSET = 5  # added to both lengths, so that short pairs are not judged by a word more or less
 
 
@@ -76,11 +80,35 @@ class Selection:
 
 
 @dataclass(frozen=True)
-class CleanCorpus:
-    """The pairs to train on, in pieces."""
+class CleanPairs:
+    """Pairs to train on, of one stretch of the text, and how many others were dropped there, by reason."""
 
-    corpus: EncodedCorpus
-    selection: Selection
+    numbers: list[int]  # in the text, from 0
+    lines: list[Pair]
+    pieces: list[EncodedPair]
+    dropped: Counter[str]
+
+
+def survey(
+    src_paths: Sequence[Path], tgt_paths: Sequence[Path], *, on_invalid: InvalidUtf8
+) -> tuple[ParallelText, Fingerprints]:
+    """Read a corpus once: count and check its lines, and keep a number of each sentence.
+
+    Raises DataError if counts differ, and then if a line is not UTF-8 and that is to be an error.
+    """
+    src, tgt = array("q"), array("q")
+    text = read_pairs(
+        src_paths,
+        tgt_paths,
+        on_invalid=on_invalid,
+        on_src=lambda line: src.append(_sentence_number(line)),
+        on_tgt=lambda line: tgt.append(_sentence_number(line)),
+    )
+    if on_invalid == "error" and text.num_invalid:
+        for _ in text:  # raises the error that names the place
+            pass
+    src_numbers, tgt_numbers = (torch.frombuffer(side, dtype=torch.int64) for side in (src, tgt))
+    return text, Fingerprints(src_numbers, tgt_numbers)
 
 
 def fingerprint(pairs: Iterable[Pair]) -> Fingerprints:
@@ -112,21 +140,31 @@ def select_pairs(
 
 def clean_pairs(
     text: ParallelText, selection: Selection, config: DataConfig, encode_src: Encode, encode_tgt: Encode
-) -> CleanCorpus:
+) -> Iterator[CleanPairs]:
     """Encode the selected pairs and drop those too long or too unlike in length, both measured in pieces."""
-    corpus = EncodedCorpus.from_pairs(encode_pairs(text.select(selection.keep), encode_src, encode_tgt))
-    shorter = torch.minimum(corpus.src_lengths, corpus.tgt_lengths)
-    longer = torch.maximum(corpus.src_lengths, corpus.tgt_lengths)
-    rules = [
-        ("empty side", shorter == 0),  # normalisation may leave nothing
-        ("too long", longer > config.max_length),
-        ("length ratio", longer + RATIO_OFFSET > config.max_ratio * (shorter + RATIO_OFFSET)),
-    ]
-    keep = selection.keep.clone()
-    dropped = selection.dropped.copy()
-    is_good, dropped_now = _apply(rules, torch.ones(len(corpus), dtype=torch.bool))
-    keep[selection.keep] = is_good
-    return CleanCorpus(corpus.select(is_good), Selection(keep, dropped + dropped_now))
+    remaining = text.select(selection.keep)
+    all_numbers = selection.keep.nonzero().squeeze(1)
+    for start in range(0, len(all_numbers), CHUNK_PAIRS):
+        numbers = all_numbers[start : start + CHUNK_PAIRS]
+        pairs = list(islice(remaining, len(numbers)))
+        src_lines, tgt_lines = zip(*pairs, strict=True)
+        pieces = list(zip(encode_src(src_lines), encode_tgt(tgt_lines), strict=True))
+        is_good, dropped = _judge_lengths(pieces, config)
+        kept = is_good.tolist()
+        yield CleanPairs(
+            numbers[is_good].tolist(), list(compress(pairs, kept)), list(compress(pieces, kept)), dropped
+        )
+
+
+def _judge_lengths(pieces: list[EncodedPair], config: DataConfig) -> tuple[Tensor, Counter[str]]:
+    """Which of the pairs have good lengths, and how many have not, by reason."""
+    lengths = torch.tensor([(len(src_ids), len(tgt_ids)) for src_ids, tgt_ids in pieces])
+    shorter, longer = lengths.min(1).values, lengths.max(1).values
+    is_empty = shorter == 0  # normalisation may leave nothing
+    is_long = longer > config.max_length
+    is_unlike = longer + RATIO_OFFSET > config.max_ratio * (shorter + RATIO_OFFSET)
+    rules = zip(LENGTH_REASONS, (is_empty, is_long, is_unlike), strict=True)
+    return _apply(rules, torch.ones(len(pieces), dtype=torch.bool))
 
 
 def num_overlapping(train: Fingerprints, dev: Fingerprints) -> int:

@@ -4,8 +4,8 @@ from array import array
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import islice
-from typing import Self
+from itertools import accumulate, chain, islice
+from typing import BinaryIO, Self
 
 import torch
 from torch import Tensor
@@ -20,9 +20,12 @@ CHUNK_PAIRS = 4096
 
 @dataclass(frozen=True)
 class EncodedCorpus:
-    """Pairs in pieces, without BOS and EOS; those of pair i are `tokens[offsets[i] : offsets[i + 1]]`."""
+    """Pairs in pieces, without BOS and EOS; those of pair i are `tokens[offsets[i] : offsets[i + 1]]`.
 
-    src_tokens: Tensor  # (source pieces,) int32
+    With int16, ids of 32,768 and more are the negative numbers of the same bits: see `as_ids`.
+    """
+
+    src_tokens: Tensor  # (source pieces,) int32, or int16
     src_offsets: Tensor  # (pairs + 1,) int64
     tgt_tokens: Tensor
     tgt_offsets: Tensor
@@ -41,11 +44,11 @@ class EncodedCorpus:
 
     def src(self, index: int) -> Tensor:
         """The source pieces of a pair."""
-        return self.src_tokens[self.src_offsets[index] : self.src_offsets[index + 1]]
+        return as_ids(self.src_tokens[self.src_offsets[index] : self.src_offsets[index + 1]])
 
     def tgt(self, index: int) -> Tensor:
         """The target pieces of a pair."""
-        return self.tgt_tokens[self.tgt_offsets[index] : self.tgt_offsets[index + 1]]
+        return as_ids(self.tgt_tokens[self.tgt_offsets[index] : self.tgt_offsets[index + 1]])
 
     def select(self, keep: Tensor) -> Self:
         """The pairs for which `keep` (pairs,) is true, in the same order."""
@@ -55,13 +58,13 @@ class EncodedCorpus:
 
     @cached_property
     def src_lengths(self) -> Tensor:
-        """Source pieces of each pair."""
-        return self.src_offsets.diff()
+        """Source pieces of each pair, int32."""
+        return self.src_offsets.diff().int()
 
     @cached_property
     def tgt_lengths(self) -> Tensor:
-        """Target pieces of each pair."""
-        return self.tgt_offsets.diff()
+        """Target pieces of each pair, int32."""
+        return self.tgt_offsets.diff().int()
 
 
 def encode_pairs(pairs: Iterable[Pair], encode_src: Encode, encode_tgt: Encode) -> Iterator[EncodedPair]:
@@ -70,6 +73,26 @@ def encode_pairs(pairs: Iterable[Pair], encode_src: Encode, encode_tgt: Encode) 
     while chunk := list(islice(remaining, CHUNK_PAIRS)):
         src_lines, tgt_lines = zip(*chunk, strict=True)
         yield from zip(encode_src(src_lines), encode_tgt(tgt_lines), strict=True)
+
+
+def as_ids(tokens: Tensor) -> Tensor:
+    """Stored pieces as the int64 that they stand for."""
+    return tokens.long() & 0xFFFF if tokens.dtype == torch.int16 else tokens.long()
+
+
+class RowWriter:
+    """Writes rows of pieces end to end into a file, 16 bits a piece where that is enough, else 32."""
+
+    def __init__(self, stream: BinaryIO, *, vocab_size: int) -> None:
+        self.offsets = array("q", [0])
+        self.bytes_per_piece = 2 if vocab_size <= 1 << 16 else 4
+        self._stream = stream
+
+    def extend(self, rows: Sequence[list[int]]) -> None:
+        """Write more rows."""
+        pieces = array("H" if self.bytes_per_piece == 2 else "i", list(chain.from_iterable(rows)))
+        self._stream.write(pieces)
+        self.offsets.extend(list(accumulate(map(len, rows), initial=self.offsets.pop())))
 
 
 class _Side:

@@ -1,8 +1,7 @@
 """Two sides of parallel text, read line by line from one or several pairs of files."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import compress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -12,6 +11,9 @@ from nmt.errors import DataError, UsageError
 from nmt.files import InvalidUtf8, check_counts, read_lines
 
 Pair = tuple[str, str]
+OnLine = Callable[[str], None]
+
+FLAGS_AT_A_TIME = 1 << 16
 
 
 @dataclass(frozen=True)
@@ -29,24 +31,33 @@ class ParallelText:
         return self.num_pairs
 
     def __iter__(self) -> Iterator[Pair]:
-        for src_path, tgt_path in zip(self.src_paths, self.tgt_paths, strict=True):
-            src_lines, tgt_lines = (
-                read_lines(path, on_invalid=self.on_invalid) for path in (src_path, tgt_path)
-            )
-            yield from zip(src_lines, tgt_lines, strict=True)
+        return self._read(None, None)
 
     def select(self, keep: Tensor) -> Iterator[Pair]:
         """The pairs whose number is true in `keep`, a bool tensor with one element for each pair."""
         assert len(keep) == self.num_pairs, f"{len(keep)} flags for {self.num_pairs} pairs"
-        return compress(self, keep.tolist())
+        return self._read(_flags(keep), _flags(keep))
+
+    def _read(self, keep_src: Iterator[bool] | None, keep_tgt: Iterator[bool] | None) -> Iterator[Pair]:
+        for src_path, tgt_path in zip(self.src_paths, self.tgt_paths, strict=True):
+            src_lines = read_lines(src_path, on_invalid=self.on_invalid, keep=keep_src)
+            tgt_lines = read_lines(tgt_path, on_invalid=self.on_invalid, keep=keep_tgt)
+            yield from zip(src_lines, tgt_lines, strict=True)
 
 
 def read_pairs(
-    src_paths: Sequence[Path], tgt_paths: Sequence[Path], *, on_invalid: InvalidUtf8 = "error"
+    src_paths: Sequence[Path],
+    tgt_paths: Sequence[Path],
+    *,
+    on_invalid: InvalidUtf8 = "error",
+    on_src: OnLine | None = None,
+    on_tgt: OnLine | None = None,
 ) -> ParallelText:
     """Parallel text in these files, the first of one side with the first of the other, and so on.
 
-    Raises DataError if two files that belong together differ in their number of lines, or if all are empty.
+    While they are counted, `on_src` and `on_tgt` are given every line of their side, read like with `skip`
+    instead of an error. Raises DataError if two files that belong together differ in their number of lines,
+    or if all are empty.
     """
     if len(src_paths) != len(tgt_paths) or not src_paths:
         raise UsageError(
@@ -55,7 +66,8 @@ def read_pairs(
         )
     num_pairs = num_invalid = 0
     for src_path, tgt_path in zip(src_paths, tgt_paths, strict=True):
-        src, tgt = count_lines(src_path), count_lines(tgt_path)
+        src = count_lines(src_path, on_invalid=on_invalid, on_line=on_src)
+        tgt = count_lines(tgt_path, on_invalid=on_invalid, on_line=on_tgt)
         check_counts([(str(src_path), src.num_lines), (str(tgt_path), tgt.num_lines)])
         num_pairs += src.num_lines
         num_invalid += src.num_invalid + tgt.num_invalid
@@ -71,8 +83,19 @@ class LineCounts(NamedTuple):
     num_invalid: int
 
 
-def count_lines(path: Path) -> LineCounts:
-    """Count the lines of a file, whatever they hold; a last line need not end."""
+def count_lines(path: Path, *, on_invalid: InvalidUtf8 = "skip", on_line: OnLine | None = None) -> LineCounts:
+    """Count the lines of a file, whatever they hold, and show each to `on_line`; a last line need not end."""
     invalid: list[int] = []
-    num_lines = sum(1 for _ in read_lines(path, on_invalid="skip", on_mended=invalid.append))
+    mend: InvalidUtf8 = "replace" if on_invalid == "replace" else "skip"
+    num_lines = 0
+    for line in read_lines(path, on_invalid=mend, on_mended=invalid.append):
+        num_lines += 1
+        if on_line:
+            on_line(line)
     return LineCounts(num_lines, len(invalid))
+
+
+def _flags(keep: Tensor) -> Iterator[bool]:
+    """The elements one by one, without a list of all."""
+    for start in range(0, len(keep), FLAGS_AT_A_TIME):
+        yield from keep[start : start + FLAGS_AT_A_TIME].tolist()

@@ -1,37 +1,34 @@
-"""From files to batches: read, held out, cleaned, tokenised, in the order of seed and epoch."""
+"""From the stored corpus of a run to batches, in the order of seed and epoch."""
 
 import hashlib
 import math
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from functools import partial
-from itertools import islice
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from nmt.alignment.layer import MODEL1_PAIRS
-from nmt.checkpoint import SRC_TOKENIZER, TGT_TOKENIZER, TOKENIZER
-from nmt.config.presets import vocab_size
+from nmt.checkpoint import publish
 from nmt.config.schema import Config, DataConfig, TrainingConfig
 from nmt.corpus.batching import Batch, collate, plan_batches
-from nmt.corpus.cleaning import (
-    Fingerprints,
-    Selection,
-    clean_pairs,
-    fingerprint,
-    num_overlapping,
-    select_pairs,
-)
-from nmt.corpus.encoded import EncodedCorpus, EncodedPair, encode_pairs
-from nmt.corpus.heldout import hold_out
+from nmt.corpus.encoded import EncodedCorpus
 from nmt.corpus.reading import Pair, ParallelText, read_pairs
-from nmt.errors import DataError
-from nmt.files import sha256_file, write_bytes
+from nmt.corpus.sampling import Cutter, SamplingWorkers
+from nmt.corpus.store import StoredCorpus, open_store
+from nmt.errors import NmtError
+from nmt.files import remove_dir, sha256_file
 from nmt.hardware import num_usable_cores
-from nmt.tokenizer import Tokenizer, train_tokenizer
-from nmt.training.report import DataReport, DevOrigin
+from nmt.tokenizer import Tokenizer
+from nmt.training.preparation import Tokenizers, encode_dev, flags, make_corpus, paths
+from nmt.training.report import DataReport
+
+FEWEST_SHARED = 10_000  # pairs; for fewer, starting workers takes longer than they save
+MOST_WORKERS = 8  # on a GPU, each of which cuts some 10,000 pairs a second
 
 
 @dataclass(frozen=True)
@@ -39,39 +36,50 @@ class TrainingData:
     """Everything a run learns from, ready for batches."""
 
     text: ParallelText
-    selection: Selection
+    numbers: Tensor
+    """Of the pairs to train on in the text, from 0 (pairs,) int64."""
     corpus: EncodedCorpus
     dev_pairs: list[Pair]
     dev_corpus: EncodedCorpus
-    src_tokenizer: Tokenizer
-    tgt_tokenizer: Tokenizer
-    is_joint: bool  # one tokenizer for both sides
-    sampling_alpha: float
-    max_length: int  # in pieces
+    tokenizers: Tokenizers
+    sampling: SamplingWorkers | None
     report: DataReport
     held_out_lines: list[int]  # line numbers from 1, counted through all files
     hash: str
+    _plans: dict[tuple[int, int, int], list[Tensor]] = field(default_factory=dict)  # the last one
+
+    @property
+    def src_tokenizer(self) -> Tokenizer:
+        """The tokenizer of the source side."""
+        return self.tokenizers.src
+
+    @property
+    def tgt_tokenizer(self) -> Tokenizer:
+        """The tokenizer of the target side."""
+        return self.tokenizers.tgt
 
     def train_batches(
         self, training: TrainingConfig, *, epoch: int, start: int, device: torch.device
     ) -> Iterator[tuple[Tensor, Batch]]:
         """Batches of an epoch (1, 2, …) from number `start` on, a function of seed and epoch.
 
-        Each comes with the line numbers of its pairs (B,), from 1, counted through all files.
+        Each comes with the line numbers of its pairs (B,), from 1, counted through all files. Sampled pieces
+        come in the batches that were planned for the plain ones, so that a batch may be some percent larger
+        than `training.batch_tokens`. Raises ResourceError if a worker dies.
         """
-        line_numbers = 1 + self.selection.keep.nonzero().squeeze(1)
-        corpus = self._sampled(training.seed, epoch) if self.sampling_alpha else self.corpus
-        for indices in _order(corpus, training, epoch)[start:]:
-            yield line_numbers[indices], collate(corpus, indices).to(device)
+        order = self._order(training, epoch)[start:]
+        batches = self._sampled(order, training.seed, epoch) if self.sampling else self._plain(order)
+        for indices, batch in zip(order, batches, strict=True):
+            yield 1 + self.numbers[indices], batch.to(device)
 
     def plain_batches(self, training: TrainingConfig, device: torch.device) -> Iterator[Batch]:
         """Batches of an epoch without sampling, to measure with."""
-        for indices in _order(self.corpus, training, epoch=1):
-            yield collate(self.corpus, indices).to(device)
+        for batch in self._plain(self._order(training, epoch=1)):
+            yield batch.to(device)
 
     def num_batches(self, training: TrainingConfig) -> int:
-        """Batches of an epoch; a few more if it is sampled."""
-        return len(_order(self.corpus, training, epoch=1))
+        """Batches of an epoch, about; in another order they may be some more or fewer."""
+        return len(self._order(training, epoch=1))
 
     def dev_batches(self, device: torch.device, batch_tokens: int) -> Iterator[Batch]:
         """The development set once, without what is too long to train on."""
@@ -84,89 +92,59 @@ class TrainingData:
 
     def sample_pairs(self) -> list[Pair]:
         """Up to 30,000 pairs of the training text as it was given, spread evenly over it."""
-        numbers = self.selection.keep.nonzero().squeeze(1)
-        stride = math.ceil(len(numbers) / MODEL1_PAIRS)
-        return list(self.text.select(_flags(numbers[::stride], len(self.text))))
+        stride = math.ceil(len(self.numbers) / MODEL1_PAIRS)
+        return list(self.text.select(flags(self.numbers[::stride], len(self.text))))
 
-    def tokenizer_files(self) -> dict[str, bytes]:
-        """The tokenizers by the names of their files."""
-        if self.is_joint:
-            return {TOKENIZER: self.src_tokenizer.data}
-        return {SRC_TOKENIZER: self.src_tokenizer.data, TGT_TOKENIZER: self.tgt_tokenizer.data}
+    def close(self) -> None:
+        """End the processes that cut text, if there are any."""
+        if self.sampling:
+            self.sampling.close()
 
-    def save_tokenizers(self, folder: Path) -> None:
-        """Write the tokenizers, to be found again when the run is resumed."""
-        for name, data in self.tokenizer_files().items():
-            write_bytes(folder / name, data)
+    def _plain(self, order: list[Tensor]) -> Iterator[Batch]:
+        return (collate(self.corpus, indices) for indices in order)
 
-    def _sampled(self, seed: int, epoch: int) -> EncodedCorpus:
-        """The corpus cut anew at random (subword regularisation; Kudo, 2018), the same for seed and epoch."""
+    def _sampled(self, order: list[Tensor], seed: int, epoch: int) -> Iterator[Batch]:
+        """Batches cut anew at random (subword regularisation; Kudo, 2018)."""
+        assert self.sampling is not None
+        for rows in self.sampling.cut((indices.tolist() for indices in order), seed=seed, epoch=epoch):
+            yield collate(EncodedCorpus.from_pairs(rows), torch.arange(len(rows)))
 
-        def sample(tokenizer: Tokenizer, side: str, lines: Sequence[str]) -> list[list[int]]:
-            digest = hashlib.blake2b(f"{seed} {epoch} {side} {lines[0]}".encode(), digest_size=4).digest()
-            rows = tokenizer.sample_batch(lines, alpha=self.sampling_alpha, seed=int.from_bytes(digest))
-            return [
-                ids if len(ids) <= self.max_length else tokenizer.encode(line)
-                for ids, line in zip(rows, lines, strict=True)
-            ]
+    def _order(self, training: TrainingConfig, epoch: int) -> list[Tensor]:
+        """The batches of an epoch; planned once, as that takes seconds for millions of pairs."""
+        key = (training.batch_tokens, training.seed, epoch)
+        if key not in self._plans:
+            self._plans.clear()
+            self._plans[key] = plan_batches(
+                self.corpus.src_lengths,
+                self.corpus.tgt_lengths,
+                batch_tokens=training.batch_tokens,
+                seed=training.seed,
+                epoch=epoch,
+            )
+        return self._plans[key]
 
-        encode_src = partial(sample, self.src_tokenizer, "src")
-        encode_tgt = partial(sample, self.tgt_tokenizer, "tgt")
-        pairs = self.text.select(self.selection.keep)
-        return EncodedCorpus.from_pairs(encode_pairs(pairs, encode_src, encode_tgt))
 
+def prepare(
+    config: Config, *, store_dir: Path | None = None, tokenizer_dir: Path | None = None, hash: str = ""
+) -> TrainingData:
+    """What a run learns from, out of its stored corpus, which is made first unless it is there.
 
-def prepare(config: Config, *, tokenizer_dir: Path | None = None) -> TrainingData:
-    """Read, check and encode the training text; tokenizers are trained unless there are some to use.
-
-    Raises DataError if counts differ, if text is not UTF-8, or if no pair is left.
+    Without `store_dir` it lies in a temporary folder. `tokenizer_dir` holds tokenizers to use; `hash` is
+    the `data_hash` of the text if it is known already. Raises DataError if the text can not be used.
     """
-    text = read_paths(config.data)
-    prints = fingerprint(text)
-    dev = _given_dev(config, prints) if config.data.dev_src else _held_out_dev(config, text, prints)
-    selection = select_pairs(prints, remove_duplicates=config.data.remove_duplicates, held_out=dev.held_out)
-    _refuse_empty(selection)
-
-    src_tokenizer, tgt_tokenizer = _tokenizers(config, text, selection, tokenizer_dir)
-    threads = config.training.threads or num_usable_cores()
-    encode_src = partial(src_tokenizer.encode_batch, threads=threads)
-    encode_tgt = partial(tgt_tokenizer.encode_batch, threads=threads)
-    clean = clean_pairs(text, selection, config.data, encode_src, encode_tgt)
-    _refuse_empty(clean.selection)
-    if not dev.pairs:
-        dev = _training_as_dev(text, clean.selection, config.training.dev_sentences)
-    report = DataReport(
-        num_pairs=len(text),
-        num_kept=clean.selection.num_kept,
-        num_dev=len(dev.pairs),
-        num_dev_dropped=dev.num_dropped,
-        num_mended=text.num_invalid if config.data.invalid_utf8 == "replace" else 0,
-        dropped=dict(clean.selection.dropped),
-        overlap=dev.overlap,
-        dev_from=dev.origin,
-        src_vocab_size=src_tokenizer.vocab_size,
-        tgt_vocab_size=tgt_tokenizer.vocab_size,
-    )
-    return TrainingData(
-        text=text,
-        selection=clean.selection,
-        corpus=clean.corpus,
-        dev_pairs=dev.pairs,
-        dev_corpus=_dev_corpus(config.data, encode_pairs(dev.pairs, encode_src, encode_tgt)),
-        src_tokenizer=src_tokenizer,
-        tgt_tokenizer=tgt_tokenizer,
-        is_joint=config.tokenizer.joint,
-        sampling_alpha=config.tokenizer.sampling_alpha,
-        max_length=config.data.max_length,
-        report=report,
-        held_out_lines=[] if dev.held_out is None else [number + 1 for number in dev.held_out.tolist()],
-        hash=data_hash(config),
-    )
+    hash = hash or data_hash(config)
+    given = Tokenizers.load(tokenizer_dir, is_joint=config.tokenizer.joint) if tokenizer_dir else None
+    if store_dir is not None:
+        num_workers = _num_sampling_workers(config)
+        return _open_or_make(config, store_dir, given, hash, num_workers=num_workers)
+    with TemporaryDirectory(prefix="nmt-corpus-", ignore_cleanup_errors=True) as name:
+        # what is mapped by this process stays readable when the file has gone; workers would come too late
+        return _open_or_make(config, Path(name) / "corpus", given, hash, num_workers=0)
 
 
 def read_paths(data: DataConfig) -> ParallelText:
     """The training text; DataError if the files of a pair differ in their number of lines."""
-    src_paths, tgt_paths = ([Path(path) for path in paths] for paths in (data.src, data.tgt))
+    src_paths, tgt_paths = paths(data)
     return read_pairs(src_paths, tgt_paths, on_invalid=data.invalid_utf8)
 
 
@@ -178,105 +156,73 @@ def data_hash(config: Config) -> str:
     return hashlib.sha256("\n".join(digests).encode()).hexdigest()
 
 
-@dataclass(frozen=True)
-class _Dev:
-    """A development set and where it comes from."""
-
-    pairs: list[Pair]
-    origin: DevOrigin
-    overlap: int = 0
-    num_dropped: int = 0  # for want of text on a side
-    held_out: Tensor | None = None  # numbers of training pairs
-
-
-def _given_dev(config: Config, prints: Fingerprints) -> _Dev:
-    dev_src, dev_tgt = Path(config.data.dev_src), Path(config.data.dev_tgt)
-    text = read_pairs([dev_src], [dev_tgt], on_invalid=config.data.invalid_utf8)
-    dev_prints = fingerprint(text)
-    pairs = list(text.select(dev_prints.is_usable))
-    if not pairs:
-        raise DataError(f"{config.data.dev_src}: no pair with text on both sides; expected a development set")
-    overlap = num_overlapping(prints, dev_prints)
-    return _Dev(pairs, "given", overlap=overlap, num_dropped=len(text) - len(pairs))
-
-
-def _held_out_dev(config: Config, text: ParallelText, prints: Fingerprints) -> _Dev:
-    """Pairs held out from the training text; none if nothing would be left of it."""
-    held_out = hold_out(prints, seed=config.training.seed)
-    if not select_pairs(prints, remove_duplicates=True, held_out=held_out).num_kept:
-        held_out = held_out[:0]
-    return _Dev(list(text.select(_flags(held_out, len(text)))), "held out", held_out=held_out)
-
-
-def _training_as_dev(text: ParallelText, selection: Selection, most: int) -> _Dev:
-    """The first pairs to train on: better than nothing to look at where there are too few to hold any out."""
-    pairs = list(islice(text.select(selection.keep), most))
-    return _Dev(pairs, "training", overlap=len(pairs))
-
-
-def _dev_corpus(config: DataConfig, pairs: Iterable[EncodedPair]) -> EncodedCorpus:
-    """The development set in pieces, without what would be too long to train on."""
-    corpus = EncodedCorpus.from_pairs(pairs)
-    is_short = torch.maximum(corpus.src_lengths, corpus.tgt_lengths) <= config.max_length
-    if not is_short.any():
-        raise DataError(
-            f"no development pair of at most {config.max_length} pieces (data.max_length) on both sides"
-        )
-    return corpus.select(is_short)
-
-
-def _order(corpus: EncodedCorpus, training: TrainingConfig, epoch: int) -> list[Tensor]:
-    return plan_batches(
-        corpus.src_lengths,
-        corpus.tgt_lengths,
-        batch_tokens=training.batch_tokens,
-        seed=training.seed,
-        epoch=epoch,
+def _open_or_make(
+    config: Config, folder: Path, given: Tokenizers | None, hash: str, *, num_workers: int
+) -> TrainingData:
+    stored = _open_or_make_store(config, folder, given, hash)
+    tokenizers = given or Tokenizers.load(folder, is_joint=config.tokenizer.joint)
+    report = DataReport(**stored.facts["report"])
+    alpha = config.tokenizer.sampling_alpha
+    cutter = Cutter(folder, tokenizers.src.data, tokenizers.tgt.data, alpha, config.data.max_length)
+    if len(stored.numbers) < FEWEST_SHARED:
+        num_workers = 0
+    dev_pairs = [(src, tgt) for src, tgt in stored.facts["dev_pairs"]]
+    src_paths, tgt_paths = (tuple(each) for each in paths(config.data))
+    on_invalid, num_invalid = config.data.invalid_utf8, stored.facts["num_invalid"]
+    return TrainingData(
+        text=ParallelText(src_paths, tgt_paths, report.num_pairs, on_invalid, num_invalid),
+        numbers=stored.numbers,
+        corpus=stored.corpus,
+        dev_pairs=dev_pairs,
+        dev_corpus=encode_dev(config.data, tokenizers, dev_pairs),
+        tokenizers=tokenizers,
+        sampling=SamplingWorkers(cutter, num_workers=num_workers) if alpha else None,
+        report=report,
+        held_out_lines=stored.facts["held_out_lines"],
+        hash=hash,
     )
 
 
-def _flags(numbers: Tensor, size: int) -> Tensor:
-    flags = torch.zeros(size, dtype=torch.bool)
-    flags[numbers] = True
-    return flags
+def _open_or_make_store(config: Config, folder: Path, given: Tokenizers | None, hash: str) -> StoredCorpus:
+    """The stored corpus in a folder; what is there and damaged, or made of something else, is replaced."""
+    made_of = _made_of(config, hash)
+    wanted = {**made_of, "tokenizers": given.hashes} if given else made_of
+    if given:
+        del wanted["tokenizer"]  # how they were made is of no interest then
+    stored = open_store(folder, wanted)
+    if stored and (stored.has_lines or not config.tokenizer.sampling_alpha):
+        return stored
+    if folder.exists():
+        remove_dir(folder)
+    try:
+        publish(folder, lambda new_dir: make_corpus(new_dir, config, given, made_of))
+    except BaseException:
+        with suppress(NmtError, OSError):
+            remove_dir(folder.with_name(folder.name + ".tmp"))
+        raise
+    stored = open_store(folder, wanted)
+    assert stored is not None, f"{folder}: not readable though it was just written"
+    return stored
 
 
-def _refuse_empty(selection: Selection) -> None:
-    if not selection.num_kept:
-        reasons = ", ".join(f"{reason} {count:,}" for reason, count in selection.dropped.items())
-        raise DataError(f"no training pairs left after filtering: {reasons}")
+def _made_of(config: Config, hash: str) -> dict[str, Any]:
+    """All that a stored corpus depends on."""
+    data, tokenizer = asdict(config.data), asdict(config.tokenizer)
+    for name in ("src", "tgt", "dev_src", "dev_tgt"):
+        del data[name]  # their content is in the hash
+    for name in ("model", "sampling_alpha"):
+        del tokenizer[name]
+    return {
+        "hash": hash,
+        "data": data,
+        "tokenizer": tokenizer,
+        "seed": config.training.seed,
+        "dev_sentences": config.training.dev_sentences,
+    }
 
 
-def _tokenizers(
-    config: Config, text: ParallelText, selection: Selection, folder: Path | None
-) -> tuple[Tokenizer, Tokenizer]:
-    """Source and target tokenizer: those of the run, the one that was given, or newly trained ones."""
-    tokenizer = config.tokenizer
-    if folder is not None and tokenizer.joint:
-        loaded = Tokenizer.load(folder / TOKENIZER)
-        return loaded, loaded
-    if folder is not None:
-        return Tokenizer.load(folder / SRC_TOKENIZER), Tokenizer.load(folder / TGT_TOKENIZER)
-    if tokenizer.model:
-        loaded = Tokenizer.load(Path(tokenizer.model))
-        return loaded, loaded
-    kept, num_pairs = text.select(selection.keep), selection.num_kept
-    if tokenizer.joint:
-        joint = _train(config, (line for pair in kept for line in pair), num_pairs)
-        return joint, joint
-    return (
-        _train(config, (src for src, _ in kept), num_pairs),
-        _train(config, (tgt for _, tgt in text.select(selection.keep)), num_pairs),
-    )
-
-
-def _train(config: Config, lines: Iterator[str], num_pairs: int) -> Tokenizer:
-    """A size that was asked for must fit the text; one chosen by the number of pairs gives way to it."""
-    asked = config.tokenizer.vocab_size
-    return train_tokenizer(
-        lines,
-        config.tokenizer,
-        vocab_size=asked or vocab_size(num_pairs),
-        exact=bool(asked),
-        seed=config.training.seed,
-    )
+def _num_sampling_workers(config: Config) -> int:
+    """One is enough for what CPUs train in a second; a GPU is given those cores that it leaves idle."""
+    if config.training.device == "cpu" or not torch.cuda.is_available():
+        return 1
+    return max(1, min(MOST_WORKERS, num_usable_cores() - 1))

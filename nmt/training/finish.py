@@ -60,7 +60,7 @@ def write_finished(
     model = replace(model, manifest=facts(model, end))
     write_text(run.model_dir / CARD, model_card(model.config, model.manifest))
     save_model(model, run.model_dir)
-    run.forget_best()
+    run.forget_what_made_it()
     return end
 
 

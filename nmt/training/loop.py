@@ -84,7 +84,7 @@ def _finished(run: Run, *, restart: bool) -> dict[str, Any] | None:
     if manifest is not None and run.has_debris:
         with locked(run.train_dir):
             run.clean_up()
-            run.forget_best()
+            run.forget_what_made_it()
     return manifest
 
 

@@ -13,11 +13,11 @@ import torch
 from nmt.checkpoint import build_network
 from nmt.config.schema import Config
 from nmt.config.toml import load_config, to_toml
-from nmt.errors import DataError, OutputError
-from nmt.files import write_text
+from nmt.errors import DataError
+from nmt.files import write_bytes, write_text
 from nmt.hardware import use_device
 from nmt.model import Transformer
-from nmt.training.data import TrainingData, prepare
+from nmt.training.data import TrainingData, data_hash, prepare
 from nmt.training.distributed import Ranks
 from nmt.training.journal import Journal
 from nmt.training.lock import locked
@@ -53,20 +53,21 @@ def open_run(
     Raises DataError, ConfigError, ModelError and OutputError.
     """
     if not ranks.is_first:
-        return _follow(ranks.from_first(dict), run, ranks)
-    is_new = not run.is_begun
-    if not is_new:
-        until.enter_context(locked(run.train_dir))
-    frozen = run.resume(config, allowed_changes) if not is_new and not restart else None
+        return _follow(ranks.from_first(dict), run, ranks, until)
+    until.enter_context(locked(run.train_dir))
+    until.callback(run.forget_unless_begun)  # so that bad text leaves no folder behind
+    frozen = run.resume(config, allowed_changes) if run.is_begun and not restart else None
     options = frozen or config
     threads = ranks.threads(config.training.threads, frozen.training.threads if frozen else 0)
     device = ranks.place(use_device(options.training.device, threads=threads))
-    data = prepare(options, tokenizer_dir=run.train_dir if frozen else None)
-    if is_new:  # only now, so that bad text leaves no folder behind
-        until.enter_context(locked(run.train_dir))
-        if run.is_begun:
-            raise OutputError(f"{run.model_dir}: another process began to train there meanwhile; try again")
     run.clean_up()
+    data = prepare(
+        options,
+        store_dir=run.corpus_dir,
+        tokenizer_dir=run.train_dir if frozen else None,
+        hash=run.data_hash,
+    )
+    until.callback(data.close)
     journal.tell(data.report)
     network = _fresh_network(options, data, device)
     now = Frozen(options)
@@ -92,7 +93,7 @@ def _record(run: Run, config: Config, data: TrainingData, *, is_begun: bool) -> 
         run.check_tokenizers(hashes)
     else:
         run.discard()  # what there was, now that nothing speaks against a new run
-        data.save_tokenizers(run.train_dir)
+        data.tokenizers.save(run.train_dir)
     return run.begin(config, hashes)
 
 
@@ -103,26 +104,29 @@ def _told(opened: Opened) -> dict[str, Any]:
         "data_hash": opened.run.data_hash,
         "config": to_toml(opened.config),
         "config_hashes": opened.config_hashes,
-        "tokenizers": {name: data.decode("latin-1") for name, data in opened.data.tokenizer_files().items()},
+        "tokenizers": {name: data.decode("latin-1") for name, data in opened.data.tokenizers.files.items()},
     }
 
 
-def _follow(told: dict[str, Any], run: Run, ranks: Ranks) -> Opened:
-    """The run that the first rank has opened, on another one, which reads the text itself."""
+def _follow(told: dict[str, Any], run: Run, ranks: Ranks, until: ExitStack) -> Opened:
+    """The run that the first rank has opened, on another rank: the text is found prepared, or made so."""
     with tempfile.TemporaryDirectory(prefix="nmt-rank-") as name:
         folder = Path(name)
         write_text(folder / "config.toml", told["config"])
         config = load_config(folder / "config.toml")
         for file_name, text in told["tokenizers"].items():
-            (folder / file_name).write_bytes(text.encode("latin-1"))
+            write_bytes(folder / file_name, text.encode("latin-1"))
         threads = ranks.threads(told["requested"]["training.threads"], config.training.threads)
         device = ranks.place(use_device(config.training.device, threads=threads))
-        data = prepare(config, tokenizer_dir=folder)
-    if data.hash != told["data_hash"]:
-        raise DataError(
-            f"rank {ranks.rank}: the text is not that of rank 0 (hash {data.hash[:12]}, expected "
-            f"{told['data_hash'][:12]}); give every process the same files"
-        )
+        found = data_hash(config)
+        if found != told["data_hash"]:
+            raise DataError(
+                f"rank {ranks.rank}: the text is not that of rank 0 (hash {found[:12]}, expected "
+                f"{told['data_hash'][:12]}); give every process the same files"
+            )
+        store_dir = run.corpus_dir if run.corpus_dir.exists() else None  # on another machine it may not be
+        data = prepare(config, store_dir=store_dir, tokenizer_dir=folder, hash=found)
+    until.callback(data.close)
     run = Run(run.model_dir, told["requested"], told["data_hash"])
     network = _fresh_network(config, data, device)
     return Opened(run, config, data, network, device, tuple(told["config_hashes"]))

@@ -65,6 +65,11 @@ class Run:
         return self.model_dir / "train"
 
     @property
+    def corpus_dir(self) -> Path:
+        """Where the prepared text lies as long as the run is not finished."""
+        return self.train_dir / "corpus"
+
+    @property
     def is_begun(self) -> bool:
         """Whether the run was begun before and can be resumed."""
         return (self.train_dir / RUN).exists()
@@ -145,7 +150,9 @@ class Run:
     @property
     def has_debris(self) -> bool:
         """Whether the run was ended in the middle of its last touches."""
-        return bool([*self.train_dir.glob("*.tmp"), *newest(self.train_dir, "best")])
+        return self.corpus_dir.exists() or bool(
+            [*self.train_dir.glob("*.tmp"), *newest(self.train_dir, "best")]
+        )
 
     def clean_up(self) -> None:
         """Remove what an earlier run left half written."""
@@ -154,10 +161,17 @@ class Run:
         for path in (*self.model_dir.glob("*.part"), *self.train_dir.glob("*.part")):
             remove_file(path)
 
-    def forget_best(self) -> None:
-        """Remove every `best-N`."""
+    def forget_what_made_it(self) -> None:
+        """Remove what a finished model needs no more: every `best-N`, and the prepared text."""
         for folder in newest(self.train_dir, "best"):
             remove_dir(folder)
+        if self.corpus_dir.exists():
+            remove_dir(self.corpus_dir)
+
+    def forget_unless_begun(self) -> None:
+        """Remove the prepared text of a run that was refused before its first step."""
+        if not self.is_begun and self.corpus_dir.exists():
+            remove_dir(self.corpus_dir)
 
     def check_space(self, num_bytes: int) -> None:
         """StorageError unless the disk has room for so much more."""

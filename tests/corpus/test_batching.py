@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from nmt.config.schema import DataConfig, TokenizerConfig
-from nmt.corpus.batching import Batch, collate, plan_batches
+from nmt.corpus.batching import Batch, _by_length, collate, plan_batches
 from nmt.corpus.cleaning import clean_pairs, fingerprint, select_pairs
 from nmt.corpus.encoded import EncodedCorpus
 from nmt.corpus.reading import read_pairs
@@ -72,6 +72,19 @@ def test_the_order_is_a_function_of_seed_and_epoch() -> None:
     assert len(as_sets[0] & as_sets[1]) < len(as_sets[0]) / 2  # not the same batches in another order
 
 
+@given(pairs=lengths, scale=st.sampled_from([1, 1_000_000]))
+def test_pairs_are_sorted_as_a_plain_sort_would(pairs: list[tuple[int, int]], scale: int) -> None:
+    """Up and down in turn; where it is all the same, in the order in which they were."""
+    pairs = [(scale * src, tgt) for src, tgt in pairs]
+    numbers = torch.randperm(len(pairs), generator=torch.Generator().manual_seed(1))
+
+    def key(number: int) -> tuple[int, int]:
+        src, tgt = pairs[number]
+        return tgt, -src if tgt % 2 else src
+
+    assert _by_length(*tensors(pairs), numbers).tolist() == sorted(numbers.tolist(), key=key)
+
+
 @given(pairs=lengths, world_size=st.integers(1, 5))
 def test_ranks_share_an_epoch_evenly(pairs: list[tuple[int, int]], world_size: int) -> None:
     plan = partial(plan_batches, *tensors(pairs), batch_tokens=80, seed=1, epoch=1)
@@ -95,7 +108,8 @@ def test_on_multi30k_at_most_eight_percent_are_padding() -> None:
     selection = select_pairs(fingerprint(text), remove_duplicates=True)
     tokenizer = train_tokenizer((line for pair in text for line in pair), TokenizerConfig(), vocab_size=8000)
     encode = tokenizer.encode_batch
-    corpus = clean_pairs(text, selection, DataConfig(), encode, encode).corpus
+    chunks = clean_pairs(text, selection, DataConfig(), encode, encode)
+    corpus = EncodedCorpus.from_pairs(pair for chunk in chunks for pair in chunk.pieces)
     batches = plan_batches(corpus.src_lengths, corpus.tgt_lengths, batch_tokens=4096, seed=1, epoch=1)
     assert padding_share([collate(corpus, batch) for batch in batches]) <= 0.08
 

@@ -9,14 +9,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nmt.config.schema import DataConfig
+from nmt.corpus import cleaning
 from nmt.corpus.cleaning import (
-    CleanCorpus,
+    CleanPairs,
     Fingerprints,
     clean_pairs,
     fingerprint,
     num_overlapping,
     select_pairs,
 )
+from nmt.corpus.encoded import Encode
 from nmt.corpus.reading import Pair, ParallelText, read_pairs
 
 BLANKS = ["", " ", "\t", "\u3000 \u00a0"]
@@ -34,9 +36,16 @@ def letters(lines: Sequence[str]) -> list[list[int]]:
     return [[ord(letter) for letter in line] for line in lines]
 
 
-def clean(text: ParallelText, config: DataConfig) -> CleanCorpus:
+def clean(text: ParallelText, config: DataConfig, encode_src: Encode = letters) -> CleanPairs:
+    """All stretches of the text as one."""
     selection = select_pairs(fingerprint(text), remove_duplicates=config.remove_duplicates)
-    return clean_pairs(text, selection, config, letters, letters)
+    whole = CleanPairs([], [], [], selection.dropped.copy())
+    for chunk in clean_pairs(text, selection, config, encode_src, letters):
+        whole.numbers.extend(chunk.numbers)
+        whole.lines.extend(chunk.lines)
+        whole.pieces.extend(chunk.pieces)
+        whole.dropped.update(chunk.dropped)
+    return whole
 
 
 def test_every_pair_is_kept_or_counted_under_one_reason(tmp_path: Path) -> None:
@@ -53,19 +62,26 @@ def test_every_pair_is_kept_or_counted_under_one_reason(tmp_path: Path) -> None:
         ("schlecht", "bad"),
     ]
     result = clean(written(pairs, tmp_path), DataConfig(max_length=10, max_ratio=2.0))
-    assert result.selection.dropped == {"empty side": 2, "duplicate": 2, "too long": 2, "length ratio": 1}
-    assert result.selection.keep.nonzero().squeeze(1).tolist() == [0, 7, 9]
-    assert result.selection.num_kept == len(result.corpus) == 3
-    kept = [pairs[number] for number in (0, 7, 9)]
-    assert [(result.corpus.src(i).tolist(), result.corpus.tgt(i).tolist()) for i in range(3)] == [
-        (letters([src])[0], letters([tgt])[0]) for src, tgt in kept
-    ]
+    assert result.dropped == {"empty side": 2, "duplicate": 2, "too long": 2, "length ratio": 1}
+    assert result.numbers == [0, 7, 9]
+    assert result.lines == [pairs[number] for number in (0, 7, 9)]
+    assert result.pieces == [(letters([src])[0], letters([tgt])[0]) for src, tgt in result.lines]
+
+
+def test_a_text_is_cleaned_alike_in_stretches_of_any_size(tmp_path: Path, monkeypatch) -> None:
+    sides = ["", "a", "b" * 9, "c" * 12, "gut", "schlecht"]
+    text = written([(src, tgt) for src in sides for tgt in sides], tmp_path)
+    config = DataConfig(max_length=10, max_ratio=1.5)
+    whole = clean(text, config)
+    for size in (1, 2, 7):
+        monkeypatch.setattr(cleaning, "CHUNK_PAIRS", size)
+        assert clean(text, config) == whole
 
 
 def test_duplicates_may_stay(tmp_path: Path) -> None:
     text = written([("gut", "good")] * 3, tmp_path)
-    assert clean(text, DataConfig(remove_duplicates=False)).selection.num_kept == 3
-    assert clean(text, DataConfig()).selection.dropped == {"duplicate": 2}
+    assert clean(text, DataConfig(remove_duplicates=False)).numbers == [0, 1, 2]
+    assert clean(text, DataConfig()).dropped == {"duplicate": 2}
 
 
 @pytest.mark.parametrize("blank", BLANKS)
@@ -75,18 +91,14 @@ def test_white_space_alone_is_an_empty_side(blank: str) -> None:
 
 def test_a_side_that_the_tokenizer_leaves_empty_is_counted(tmp_path: Path) -> None:
     text = written([("gut", "good"), ("\u200b", "good")], tmp_path)
-    selection = select_pairs(fingerprint(text), remove_duplicates=True)
-    result = clean_pairs(
-        text, selection, DataConfig(), lambda lines: [[4]] * (len(lines) - 1) + [[]], letters
-    )
-    assert result.selection.dropped == {"empty side": 1}
-    assert len(result.corpus) == 1
+    result = clean(text, DataConfig(), lambda lines: [[4]] * (len(lines) - 1) + [[]])
+    assert result.dropped == {"empty side": 1}
+    assert result.numbers == [0]
 
 
 def test_nothing_may_be_left(tmp_path: Path) -> None:
     result = clean(written([("", "good"), ("gut", "")], tmp_path), DataConfig())
-    assert (result.selection.num_kept, len(result.corpus)) == (0, 0)
-    assert result.selection.dropped == {"empty side": 2}
+    assert (result.numbers, result.dropped) == ([], {"empty side": 2})
 
 
 words = st.sampled_from(["", " ", "a", "b", "c d", "c  d"])

@@ -27,6 +27,25 @@ def test_pairs_come_line_by_line_from_all_files_and_again(tmp_path: Path) -> Non
     assert list(text.select(torch.tensor([False, True, False, True]))) == [pairs[1], pairs[3]]
 
 
+def test_lines_that_are_not_selected_are_not_decoded(tmp_path: Path) -> None:
+    path = tmp_path / "a"
+    path.write_bytes(b"\xef\xbb\xbfeins\n\xff\ndrei\n")
+    text = read_pairs([path, path], [path, path])
+    assert [src for src, _ in text.select(torch.tensor([True, False, True] * 2))] == ["eins", "drei"] * 2
+    with pytest.raises(DataError, match="a:2: byte 0xFF"):
+        list(text.select(torch.ones(6, dtype=torch.bool)))
+
+
+def test_every_line_is_shown_while_they_are_counted(tmp_path: Path) -> None:
+    path = tmp_path / "a"
+    path.write_bytes(b"eins\n\xff\n")
+    for on_invalid, second in (("error", NOT_UTF8), ("skip", NOT_UTF8), ("replace", "\ufffd")):
+        src: list[str] = []
+        tgt: list[str] = []
+        read_pairs([path], [path], on_invalid=on_invalid, on_src=src.append, on_tgt=tgt.append)
+        assert src == tgt == ["eins", second]
+
+
 @pytest.mark.parametrize(("text", "number"), [("", 0), ("\n", 1), ("a", 1), ("a\r\nb\x0b\n\n", 3)])
 def test_lines_are_counted_as_they_are_read(tmp_path: Path, text: str, number: int) -> None:
     assert count_lines(write(tmp_path / "text", text)) == (number, 0)

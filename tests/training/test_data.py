@@ -7,10 +7,12 @@ import torch
 
 from nmt.checkpoint import load_model
 from nmt.config import DecodingConfig, TrainingConfig
+from nmt.corpus.reading import Pair
 from nmt.decoding import Translator
 from nmt.errors import DataError
 from nmt.training import data as module
 from nmt.training.data import prepare
+from nmt.training.preparation import flags
 from nmt.training.report import as_line
 
 CPU = torch.device("cpu")
@@ -21,6 +23,11 @@ def sentences(pairs) -> tuple[set[str], set[str]]:
     """The source and the target lines of pairs."""
     src_lines, tgt_lines = zip(*pairs, strict=True)
     return set(src_lines), set(tgt_lines)
+
+
+def kept(prepared) -> list[Pair]:
+    """The pairs to train on, as they were given."""
+    return list(prepared.text.select(flags(prepared.numbers, len(prepared.text))))
 
 
 def epoch(prepared, number: int, *, start: int = 0) -> list[list[list[int]]]:
@@ -56,9 +63,7 @@ def test_a_line_that_is_not_utf8_is_an_error_or_skipped_or_mended(make_corpus, p
             prepare(config)
         return
     prepared = prepare(config)
-    texts = [src for src, _ in prepared.text.select(prepared.selection.keep)] + [
-        src for src, _ in prepared.dev_pairs
-    ]
+    texts = [src for src, _ in [*kept(prepared), *prepared.dev_pairs]]
     if choice == "skip":
         assert prepared.report.dropped["not UTF-8"] == 2
         assert all(text.isascii() for text in texts)
@@ -75,8 +80,7 @@ def test_without_a_development_set_two_percent_are_held_out_by_the_seed(make_cor
     lines = list(zip(corpus.lines("train.src"), corpus.lines("train.tgt"), strict=True))
     assert prepared.dev_pairs == [lines[number - 1] for number in prepared.held_out_lines]
     assert len(prepared.dev_pairs) == int(0.02 * len(set(lines)))
-    kept = sentences(prepared.text.select(prepared.selection.keep))
-    for side, dev_side in zip(kept, sentences(prepared.dev_pairs), strict=True):
+    for side, dev_side in zip(sentences(kept(prepared)), sentences(prepared.dev_pairs), strict=True):
         assert not side & dev_side
     assert prepared.held_out_lines == again.held_out_lines != other.held_out_lines
     assert ", 5 held out for development" in as_line(prepared.report)
@@ -142,7 +146,7 @@ def test_a_given_tokenizer_is_used_on_both_sides_and_found_again(corpus, tmp_pat
     tokenizer.write_bytes(prepare(corpus.config()).src_tokenizer.data)
     options = (f"tokenizer.model={tokenizer}", "tokenizer.joint=false", "model.tied_embeddings=target")
     prepared = prepare(corpus.config(*options))
-    prepared.save_tokenizers(tmp_path)
+    prepared.tokenizers.save(tmp_path)
     again = prepare(corpus.config(*options), tokenizer_dir=tmp_path)
     assert again.src_tokenizer.data == again.tgt_tokenizer.data == tokenizer.read_bytes()
 

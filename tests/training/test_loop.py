@@ -1,6 +1,7 @@
 """Training learns; it is stopped and goes on to the bit; it survives, and it refuses."""
 
 import json
+import multiprocessing
 import re
 import shutil
 import time
@@ -20,11 +21,12 @@ from nmt.errors import (
     Interrupted,
     ModelError,
     OutputError,
+    ResourceError,
     StorageError,
 )
 from nmt.files import planned_fault
 from nmt.tokenizer import Tokenizer
-from nmt.training import gradient, opening, plan, run
+from nmt.training import data, gradient, opening, plan, run
 from nmt.training.data import prepare
 from nmt.training.lock import is_locked, locked
 from nmt.training.loss import BatchLoss, batch_loss
@@ -280,6 +282,46 @@ def test_a_pair_that_does_not_fit_alone_is_named_and_counted(
     )
     assert done.manifest["training"]["left_out"] == 2
     assert "memory: 2 pairs" in (done.model_dir / "README.md").read_text()
+
+
+def test_the_text_is_prepared_once_and_what_was_made_of_it_goes_with_the_end(
+    corpus, half_done, whole, monkeypatch
+) -> None:
+    assert (half_done / "train" / "corpus" / "corpus.json").exists()
+    monkeypatch.setattr(data, "make_corpus", None)
+    assert_same(corpus.train(half_done, *SHAKY), whole)
+    assert not (half_done / "train" / "corpus").exists()
+
+
+@pytest.mark.parametrize("name", ["src.tokens", "tgt.offsets", "tgt.lines", "corpus.json"])
+def test_a_prepared_text_that_is_damaged_is_made_anew(name, corpus, half_done, whole) -> None:
+    path = half_done / "train" / "corpus" / name
+    path.write_bytes(path.read_bytes()[:-2])
+    assert_same(corpus.train(half_done, *SHAKY), whole)
+
+
+def test_processes_that_cut_the_text_change_nothing(corpus, whole, tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(data, "FEWEST_SHARED", 0)
+    with pytest.raises(Interrupted):
+        corpus.train(tmp_path / "model", *SHAKY, stop_signal=stop_at(8))
+    assert not multiprocessing.active_children()
+    assert_same(corpus.train(tmp_path / "model", *SHAKY), whole)
+
+
+def test_the_death_of_a_process_that_cuts_the_text_ends_it_and_it_can_go_on(
+    corpus, whole, tmp_path, monkeypatch
+) -> None:
+    monkeypatch.setattr(data, "FEWEST_SHARED", 0)
+
+    def kill_them() -> int:
+        for process in multiprocessing.active_children():
+            process.kill()
+        return 0
+
+    with pytest.raises(ResourceError, match="has died, as when memory runs out; the same command") as died:
+        corpus.train(tmp_path / "model", *SHAKY, stop_signal=kill_them)
+    assert died.value.exit_status == 75
+    assert_same(corpus.train(tmp_path / "model", *SHAKY), whole)
 
 
 # What it finds damaged, changed, finished, or in use
