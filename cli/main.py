@@ -92,6 +92,7 @@ for group in (app, tokenizer_app):
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Run the program; a user's mistake ends in one line on stderr and the exit status of its kind."""
+    os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")  # we tell ourselves when another process is lost
     _open_closed_streams()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):

@@ -18,8 +18,9 @@ from nmt.hardware import is_out_of_memory, num_usable_cores
 # torch.distributed is imported where it is used: a training of one process has no need of it
 
 PLACE = ("RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")  # as torchrun and its like tell every process
+MEET_SECONDS = 300.0  # for all to start
 ANSWER_SECONDS = 3.0  # for what a rank that fails has to tell the others
-LISTEN_SECONDS = 30.0  # for the others to notice, where the first rank holds what they look for
+LISTEN_SECONDS = 5.0  # for the others to notice, where the first rank holds what they look for
 LEAVE_SECONDS = 1.0  # torchrun ends all as soon as one has left: the one that speaks leaves first
 LOST = ("Connection closed by peer", "Connection reset by peer", "Broken pipe", "gloo", "NCCL")
 
@@ -72,12 +73,17 @@ class _Group(Ranks):
         self.rank, self.world_size = int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
         self.num_local = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
         self.wait_seconds = wait_seconds
-        wait = timedelta(seconds=wait_seconds)
-        store, _, _ = next(iter(rendezvous("env://", timeout=wait)))
+        until_all_are_here = timedelta(seconds=MEET_SECONDS)
+        store, _, _ = next(iter(rendezvous("env://", timeout=until_all_are_here)))
         self.store = distributed.distributed_c10d.PrefixStore("nmt", store)
+        self.store.set(f"come/{self.rank}", "")
+        self.store.wait([f"come/{rank}" for rank in range(self.world_size)], until_all_are_here)
+        wait = timedelta(seconds=wait_seconds)
         distributed.init_process_group(
             backend, store=self.store, rank=self.rank, world_size=self.world_size, timeout=wait
         )
+        # questions have connections of their own, as gradients may keep the others open after an error
+        self.questions: distributed.ProcessGroup | None = distributed.new_group(backend="gloo", timeout=wait)
 
     def from_first(self, compute: Callable[[], Any]) -> Any:
         from torch import distributed
@@ -87,21 +93,21 @@ class _Group(Ranks):
         received = torch.zeros(size, dtype=torch.uint8)
         if self.is_first:
             received = torch.frombuffer(bytearray(data), dtype=torch.uint8)
-        distributed.broadcast(received, 0)
+        distributed.broadcast(received, 0, group=self.questions)
         return json.loads(received.numpy().tobytes())
 
     def sum(self, number: float) -> float:
         from torch import distributed
 
         total = torch.tensor(number, dtype=torch.float64)
-        distributed.all_reduce(total)
+        distributed.all_reduce(total, group=self.questions)
         return float(total)
 
     def most(self, number: int) -> int:
         from torch import distributed
 
         largest = torch.tensor(number)
-        distributed.all_reduce(largest, distributed.ReduceOp.MAX)
+        distributed.all_reduce(largest, distributed.ReduceOp.MAX, group=self.questions)
         return int(largest)
 
     def spread(self, tensor: Tensor, whole: Tensor | None) -> None:
@@ -164,7 +170,8 @@ class _Group(Ranks):
 
         self.store.set(f"here/{self.rank}", "")
         text = self._note("reason", json.dumps(own)) if own else ""
-        distributed.destroy_process_group()  # which the others notice
+        distributed.destroy_process_group(self.questions)
+        self.questions = None  # closes its connections, which the others notice
         if text or (text := self._await_note("reason")):
             return text, []
         gone = [rank for rank in range(self.world_size) if not self.store.check([f"here/{rank}"])]
@@ -174,8 +181,8 @@ class _Group(Ranks):
         """The reason, in JSON, if all that is known is that these ranks do not answer."""
         found = f"a rank did not answer for {self.wait_seconds:g} s (training.wait_seconds)"
         if gone:
-            names = f"rank{'s' if len(gone) > 1 else ''} {', '.join(map(str, gone))} of {self.world_size}"
-            found = f"{names} {'are' if len(gone) > 1 else 'is'} gone, killed or cut off"
+            names = f"rank {gone[0]}" if len(gone) == 1 else f"one of the ranks {', '.join(map(str, gone))}"
+            found = f"{names} of {self.world_size} is gone, killed or cut off"
         message = f"{found}; start again, the training goes on from the last checkpoint"
         return json.dumps({"message": message, "exit_status": ResourceError.exit_status})
 
