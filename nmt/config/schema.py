@@ -148,9 +148,9 @@ class TrainingConfig:
     """Arithmetic of matrix products; `auto` measures at first start and keeps what is faster."""
     batch_tokens: int = 4096
     """Largest batch in target tokens (padding included) for one optimiser step."""
-    accumulation: int = 1
-    """Parts in which each worker computes its share of a batch; more need less memory, and change nothing but
-    what is dropped."""
+    micro_batch: int | Literal["auto"] = "auto"
+    """Tokens of a batch that a GPU, or a worker of the CPU, computes at once; for more, the gradients of parts are
+    summed, which changes nothing but what is dropped. `auto`: what fits into memory, tried at the start."""
     max_steps: int = 100_000
     """Stop after this many optimiser steps."""
     max_epochs: int = 0
@@ -210,7 +210,6 @@ class TrainingConfig:
     def __post_init__(self) -> None:
         positive = (
             "batch_tokens",
-            "accumulation",
             "max_steps",
             "dev_beam_size",
             "dev_sentences",
@@ -218,6 +217,12 @@ class TrainingConfig:
         )
         for name in positive:
             _require(getattr(self, name) >= 1, f"training.{name}", getattr(self, name), "at least 1")
+        _require(
+            self.micro_batch == "auto" or self.micro_batch >= 1,
+            "training.micro_batch",
+            self.micro_batch,
+            "at least 1, or 'auto'",
+        )
         _require(self.keep_checkpoints >= 2, "training.keep_checkpoints", self.keep_checkpoints, "at least 2")
         not_negative = ("threads", "max_epochs", "budget", "learning_rate", "warmup_steps", "weight_decay")
         for name in (*not_negative, "clip_norm", "reconstruction", "eval_steps", "patience", "save_seconds"):

@@ -9,6 +9,7 @@ from dataclasses import asdict
 from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
+from types import UnionType
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 import tomli_w
@@ -137,6 +138,12 @@ def _suggestion(found: str, known: Iterable[str]) -> str:
 
 def _checked_value(value: Any, expected: Any, where: str) -> Any:
     """The value in the type of its option; an integer may stand for a number, nothing else is converted."""
+    if isinstance(expected, UnionType):  # as `int | Literal["auto"]`
+        kind, words = get_args(expected)
+        if type(value) is kind or value in get_args(words):
+            return value
+        choices = " or ".join(map(repr, get_args(words)))
+        raise ConfigError(f"{where}: found {_shown(value)}, expected {TYPE_NAMES[kind]} or {choices}")
     if get_origin(expected) is Literal:
         if not isinstance(value, str) or value not in get_args(expected):
             raise ConfigError(f"{where}: found {_shown(value)}{_suggestion(str(value), get_args(expected))}")

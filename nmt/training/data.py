@@ -77,6 +77,21 @@ class TrainingData:
         for batch in self._plain(self._order(training, epoch=1)):
             yield batch.to(device)
 
+    def largest_batches(self, training: TrainingConfig) -> list[Batch]:
+        """Of an epoch without sampling: that with most pieces, and that with most attention weights."""
+        src_lengths, tgt_lengths = self.corpus.src_lengths, self.corpus.tgt_lengths
+
+        def num_pieces(indices: Tensor) -> int:
+            return int(src_lengths[indices].sum() + tgt_lengths[indices].sum())
+
+        def num_weights(indices: Tensor) -> int:
+            return (
+                len(indices) * int(torch.maximum(src_lengths[indices].max(), tgt_lengths[indices].max())) ** 2
+            )
+
+        order = self._order(training, epoch=1)
+        return [collate(self.corpus, max(order, key=size)) for size in (num_pieces, num_weights)]
+
     def num_batches(self, training: TrainingConfig) -> int:
         """Batches of an epoch, about; in another order they may be some more or fewer."""
         return len(self._order(training, epoch=1))

@@ -9,7 +9,6 @@ import torch
 
 from nmt.checkpoint import build_network, serialize, weights
 from nmt.config.schema import Config, TrainingConfig
-from nmt.corpus.batching import Batch, collate, plan_batches
 from nmt.errors import OutputError
 from nmt.hardware import describe, peak_memory, use_device
 from nmt.model import Transformer
@@ -101,29 +100,8 @@ def _use_memory(
 ) -> None:
     """Take once what training takes at its peaks: for the batches that need most, and for a checkpoint."""
     rehearsal = Rehearsal(network, training)
-    for batch in _largest_batches(data, training):
+    for batch in data.largest_batches(training):
         rehearsal.step(batch.to(device))
     rehearsal.wait()
     tensors = weights(network)  # each moment is as large
     serialize({f"{part}/{name}": tensor.clone() for part in (1, 2) for name, tensor in tensors.items()})
-
-
-def _largest_batches(data: TrainingData, training: TrainingConfig) -> list[Batch]:
-    """The batches of an epoch with most pieces, and with most pairs of pieces for attention to weigh."""
-    corpus = data.corpus
-    order = plan_batches(
-        corpus.src_lengths,
-        corpus.tgt_lengths,
-        batch_tokens=training.batch_tokens,
-        seed=training.seed,
-        epoch=1,
-    )
-
-    def num_pieces(indices: torch.Tensor) -> int:
-        return int(corpus.src_lengths[indices].sum() + corpus.tgt_lengths[indices].sum())
-
-    def num_weights(indices: torch.Tensor) -> int:
-        src_length, tgt_length = corpus.src_lengths[indices].max(), corpus.tgt_lengths[indices].max()
-        return len(indices) * int(torch.maximum(src_length, tgt_length)) ** 2
-
-    return [collate(corpus, max(order, key=size)) for size in (num_pieces, num_weights)]

@@ -1,5 +1,6 @@
 """The gradient of a batch, computed in parts: one for each worker, and more where memory is short."""
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import partial
@@ -34,6 +35,12 @@ class ComputeGradient(Protocol):
 
     def __call__(self, batch: Batch, *, step: int, num_parts: int) -> Gradient:
         """The batch is cut into so many parts for each worker."""
+
+
+def parts_each(training: TrainingConfig, num_sharers: int) -> int:
+    """Into how many parts each of so many workers or ranks cuts its share of a batch; one if that is open."""
+    micro_batch = training.batch_tokens if training.micro_batch == "auto" else training.micro_batch
+    return math.ceil(training.batch_tokens / (num_sharers * micro_batch))
 
 
 def compute_gradient(

@@ -22,7 +22,7 @@ from nmt.training.best import Look, best_dir, look
 from nmt.training.data import data_hash
 from nmt.training.distributed import Ranks, join
 from nmt.training.finish import choose, end_of, ended_before, write_finished
-from nmt.training.gradient import ComputeGradient, compute_gradient
+from nmt.training.gradient import ComputeGradient, compute_gradient, parts_each
 from nmt.training.journal import Journal, OnReport
 from nmt.training.lock import locked
 from nmt.training.manifest import facts_of_run, signature
@@ -137,15 +137,16 @@ class _Trainer:
         whole_network = copy.deepcopy(network) if in_shards and ranks.is_first else network
         tokenizers = self.data.src_tokenizer, self.data.tgt_tokenizer
         self.model = TranslationModel(self.config, *tokenizers, whole_network, manifest={})
+        num_sharers = ranks.world_size
         self.compute_gradient: ComputeGradient
         if ranks.world_size > 1:
             self.compute_gradient = SharedGradient(network, training, ranks, in_shards=in_shards)
         else:
-            working, workers = (
-                WorkingNetwork(network, training.precision),
-                make_workers(self.device, training),
-            )
+            working = WorkingNetwork(network, training.precision)
+            workers = make_workers(self.device, training)
             self.compute_gradient = partial(compute_gradient, working, training=training, workers=workers)
+            num_sharers = workers.num_workers
+        self.num_parts = parts_each(training, num_sharers)
         run_signature = signature(self.model, self.data)
         origin = Origin(self.model.tokenizer_hash, opened.config_hashes, run_signature)
         self.state = TrainState(network, training, Progress(max_steps=training.max_steps), origin, ranks)
@@ -190,6 +191,7 @@ class _Trainer:
                 lines=lines,
                 training=training,
                 compute_gradient=self.compute_gradient,
+                num_parts=self.num_parts,
                 on_note=self.journal.note,
             )
             progress.batch += 1

@@ -14,7 +14,7 @@ from nmt.corpus.batching import Batch
 from nmt.errors import ConfigError
 from nmt.model import Transformer
 from nmt.training.data import TrainingData
-from nmt.training.gradient import compute_gradient
+from nmt.training.gradient import Gradient, compute_gradient, parts_each
 from nmt.training.optimizer import MovingAverage, make_optimizer
 from nmt.training.state import Progress
 from nmt.training.workers import Workers, make_workers
@@ -26,12 +26,13 @@ SHARE_FOR_STEPS = 0.85  # of a budget, as long as no evaluation was timed
 SHARE_AT_END = 0.04  # of a budget, kept for choosing the alignment layer and writing the model
 EVALUATIONS = 10  # with a budget
 FEWEST_STEPS = 50  # that a budget has to have room for
+CPU_MICRO_BATCH = 4096  # tokens; with more at once a core is not faster
 MIN_EVAL_STEPS, MAX_EVAL_STEPS = 500, 5000
 
 
 def is_open(training: TrainingConfig) -> bool:
     """Whether there is something left to measure or to choose."""
-    return training.precision == "auto" or not training.eval_steps
+    return "auto" in (training.precision, training.micro_batch) or not training.eval_steps
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,9 @@ class Frozen:
 def freeze(
     config: Config, network: Transformer, data: TrainingData, *, elapsed: float, num_ranks: int = 1
 ) -> Frozen:
-    """Decide what was left open, `elapsed` seconds after the start: threads, vocabulary, precision, steps.
+    """Decide what was left open, `elapsed` seconds after the start.
+
+    That is threads, the size of the vocabulary, precision, micro-batch, and steps.
 
     Raises ConfigError if the budget is too short to train anything.
     """
@@ -59,6 +62,8 @@ def freeze(
     if training.precision == "auto":
         training, step_seconds, note = _choose_precision(training, network, batches)
         notes.append(note)
+    if training.micro_batch == "auto":
+        training = replace(training, micro_batch=_fit(network, data, training, num_ranks=num_ranks))
     if training.budget:
         step_seconds = step_seconds or measure_step(network, batches, training)
         elapsed += time.perf_counter() - start
@@ -107,19 +112,21 @@ class Rehearsal:
         self._optimizer = make_optimizer(self.network, training)
         self._average = MovingAverage(self.network, training.ema_decay)
 
-    def step(self, batch: Batch, *, in_turn: bool = False) -> None:
+    def step(self, batch: Batch, *, in_turn: bool = False) -> Gradient:
         """One update; with `in_turn` this thread computes the parts of all workers one after the other."""
-        compute_gradient(
+        num_workers = self.workers.num_workers
+        gradient = compute_gradient(
             self._working,
             batch,
             training=self.training,
             workers=Workers() if in_turn else self.workers,
             step=0,
-            num_parts=self.training.accumulation * (self.workers.num_workers if in_turn else 1),
+            num_parts=parts_each(self.training, num_workers) * (num_workers if in_turn else 1),
         )
         clip_grad_norm_(self.network.parameters(), self.training.clip_norm or math.inf)
         self._optimizer.step()
         self._average.update(step=1)
+        return gradient
 
     def wait(self) -> None:
         """Wait until the device has done what it was told."""
@@ -158,6 +165,18 @@ def _choose_precision(
 def some_batches(data: TrainingData, training: TrainingConfig, device: torch.device) -> list[Batch]:
     """The first batches of training, to measure with."""
     return list(islice(data.plain_batches(training, device), MEASURED_BATCHES))
+
+
+def _fit(network: Transformer, data: TrainingData, training: TrainingConfig, *, num_ranks: int) -> int:
+    """Tokens to compute at once: the share of a worker or a rank, if memory has room for the largest ones."""
+    device = network.tgt_embedding.weight.device
+    if device.type == "cpu":
+        num_sharers = num_ranks if num_ranks > 1 else make_workers(device, training).num_workers
+        return min(CPU_MICRO_BATCH, math.ceil(training.batch_tokens / num_sharers))
+    rehearsal = Rehearsal(network, training)
+    shares = (batch.split(num_ranks)[0].to(device) for batch in data.largest_batches(training))
+    num_parts = max(rehearsal.step(share).num_parts for share in shares)
+    return math.ceil(training.batch_tokens / (num_ranks * num_parts))
 
 
 def _eval_steps(training: TrainingConfig, data: TrainingData) -> int:

@@ -116,7 +116,7 @@ class SharedGradient:
                 raise
             raise ResourceError(
                 f"out of memory: a part of {part.num_tokens:,} target tokens does not fit; give the same "
-                f"command with --override training.accumulation={2 * self.training.accumulation}"
+                f"command with --override training.micro_batch={max(1, part.num_tokens // 2)}"
             ) from error
         return float(nll)
 

@@ -27,14 +27,16 @@ def take_step(
     lines: Tensor,
     training: TrainingConfig,
     compute_gradient: ComputeGradient,
+    num_parts: int,
     on_note: OnNote,
 ) -> None:
     """One update from one batch, whose pairs (B,) stand on these lines of the text.
 
+    Each worker or rank computes its share in `num_parts` parts, or in more since memory ran out.
     Raises DivergedError after ten updates in a row without a finite gradient.
     """
     progress = state.progress
-    num_parts = max(training.accumulation, progress.num_parts)
+    num_parts = max(num_parts, progress.num_parts)
     gradient = compute_gradient(batch, step=progress.step, num_parts=num_parts)
     norm = torch.nn.utils.clip_grad_norm_(state.network.parameters(), training.clip_norm or math.inf)
     progress.step += 1

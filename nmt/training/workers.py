@@ -45,8 +45,8 @@ class Workers:
 
 def make_workers(device: torch.device, training: TrainingConfig) -> Workers:
     """Workers that keep most cores of the CPU busy, as long as each has enough to do; on a GPU one."""
-    num_cores, part_tokens = torch.get_num_threads(), training.batch_tokens // training.accumulation
-    most = min(num_cores, part_tokens // LEAST_TOKENS, MOST_WORKERS)
+    num_cores = torch.get_num_threads()
+    most = min(num_cores, training.batch_tokens // LEAST_TOKENS, MOST_WORKERS)
     if device.type != "cpu" or most < 2:
         return Workers()
     return Workers(max(range(2, most + 1), key=lambda number: (number * (num_cores // number), number)))

@@ -54,7 +54,6 @@ REFUSED: list[tuple[Section, dict[str, Any], str]] = [
         (TrainingConfig, {name: 0}, f"training.{name} is 0; expected at least 1")
         for name in (
             "batch_tokens",
-            "accumulation",
             "max_steps",
             "dev_beam_size",
             "dev_sentences",

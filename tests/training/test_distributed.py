@@ -143,7 +143,7 @@ def curve_of(model_dir: Path) -> list[tuple]:
 def in_two_parts(corpus, tmp_path_factory) -> Path:
     """The folder of a run of one process that computes every batch in two parts."""
     model_dir = tmp_path_factory.mktemp("parts") / "model"
-    return corpus.train(model_dir, *RANDOM, "training.accumulation=2").model_dir
+    return corpus.train(model_dir, *RANDOM, "training.micro_batch=80").model_dir
 
 
 @pytest.mark.parametrize("batch_tokens", [160, 7])  # the latter is one pair in most batches
@@ -153,7 +153,7 @@ def test_two_ranks_are_one_process_that_computes_two_parts_to_the_bit(
     """The same order, the same pieces, the same dropout, and no pair in two shares."""
     whole_dir, size = in_two_parts, f"training.batch_tokens={batch_tokens}"
     if batch_tokens != 160:
-        whole_dir = corpus.train(tmp_path / "whole", *RANDOM, "training.accumulation=2", size).model_dir
+        whole_dir = corpus.train(tmp_path / "whole", *RANDOM, "training.micro_batch=80", size).model_dir
     ended = launch(corpus.config(*RANDOM, size), tmp_path / "model")
     assert ended.statuses == [0, 0]
     assert "2 x CPU, 1 thread" in ended.said[0]

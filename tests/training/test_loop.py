@@ -36,7 +36,7 @@ from nmt.training.workers import make_workers
 SHAKY = (
     "model.dropout=0.2",
     "tokenizer.sampling_alpha=0.3",
-    "training.accumulation=2",
+    "training.micro_batch=80",
     "training.schedule=cosine",
     "training.metric=loss",
 )

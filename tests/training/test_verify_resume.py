@@ -13,7 +13,7 @@ from nmt.training.report import Report, StepReport
 from nmt.training.state import TrainState
 from nmt.training.verify_resume import verify_resume
 
-SHAKY = ("model.dropout=0.2", "tokenizer.sampling_alpha=0.3", "training.accumulation=2")
+SHAKY = ("model.dropout=0.2", "tokenizer.sampling_alpha=0.3", "training.micro_batch=80")
 
 
 def test_a_run_that_is_killed_three_times_is_the_same(corpus) -> None:

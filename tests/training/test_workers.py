@@ -49,7 +49,6 @@ def test_the_cores_are_given_back_after_an_error() -> None:
         (4, {"batch_tokens": 25_000}, 4),
         (4, {"batch_tokens": 2500}, 2),
         (4, {"batch_tokens": 2047}, 1),
-        (4, {"batch_tokens": 4096, "accumulation": 2}, 2),
         (1, {"batch_tokens": 25_000}, 1),
         (6, {"batch_tokens": 4096}, 3),  # of two cores each; four of one would leave two cores idle
         (7, {"batch_tokens": 4096}, 3),
