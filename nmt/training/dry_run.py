@@ -20,6 +20,8 @@ from nmt.training.report import DataReport
 from nmt.training.run import Run, checkpoint_bytes, flat
 from nmt.training.tensorboard import EventFile
 
+MEMORY_BATCHES = 8  # whose memory is measured
+
 
 @dataclass(frozen=True)
 class DryRun:
@@ -99,17 +101,20 @@ def _run_to_resume(
 def _use_memory(
     network: Transformer, data: TrainingData, training: TrainingConfig, device: torch.device
 ) -> None:
-    """Take once what training takes at its peaks: for the batches that need most, and for a checkpoint."""
+    """Take once what training takes at its peaks: for batches of all kinds, and for a checkpoint."""
     rehearsal = Rehearsal(network, training)
-    for batch in _largest_batches(data, training):
+    for batch in _batches_of_all_kinds(data, training):
         rehearsal.step(batch.to(device))
     rehearsal.wait()
     tensors = weights(network)  # each moment is as large
     serialize({f"{part}/{name}": tensor.clone() for part in (1, 2) for name, tensor in tensors.items()})
 
 
-def _largest_batches(data: TrainingData, training: TrainingConfig) -> list[Batch]:
-    """The batches of an epoch with most pieces, and with most pairs of pieces for attention to weigh."""
+def _batches_of_all_kinds(data: TrainingData, training: TrainingConfig) -> list[Batch]:
+    """Batches of an epoch from the one of the longest sentences to that of the shortest.
+
+    The longest take most memory for attention; that of others fits badly into what they leave behind.
+    """
     corpus = data.corpus
     order = plan_batches(
         corpus.src_lengths,
@@ -118,12 +123,6 @@ def _largest_batches(data: TrainingData, training: TrainingConfig) -> list[Batch
         seed=training.seed,
         epoch=1,
     )
-
-    def num_pieces(indices: torch.Tensor) -> int:
-        return int(corpus.src_lengths[indices].sum() + corpus.tgt_lengths[indices].sum())
-
-    def num_weights(indices: torch.Tensor) -> int:
-        src_length, tgt_length = corpus.src_lengths[indices].max(), corpus.tgt_lengths[indices].max()
-        return len(indices) * int(torch.maximum(src_length, tgt_length)) ** 2
-
-    return [collate(corpus, max(order, key=size)) for size in (num_pieces, num_weights)]
+    order.sort(key=lambda indices: -int(corpus.tgt_lengths[indices].max()))
+    stride = max(1, (len(order) - 1) // (MEMORY_BATCHES - 1))
+    return [collate(corpus, indices) for indices in order[::stride]]
