@@ -28,6 +28,7 @@ from nmt.training.preparation import Tokenizers, encode_dev, flags, make_corpus,
 from nmt.training.report import DataReport
 
 FEWEST_SHARED = 10_000  # pairs; for fewer, starting workers takes longer than they save
+MEMORY_BATCHES = 8  # about, that take what memory an epoch takes
 MOST_WORKERS = 8  # on a GPU, each of which cuts some 10,000 pairs a second
 
 
@@ -77,20 +78,15 @@ class TrainingData:
         for batch in self._plain(self._order(training, epoch=1)):
             yield batch.to(device)
 
-    def largest_batches(self, training: TrainingConfig) -> list[Batch]:
-        """Of an epoch without sampling: that with most pieces, and that with most attention weights."""
-        src_lengths, tgt_lengths = self.corpus.src_lengths, self.corpus.tgt_lengths
+    def batches_of_all_kinds(self, training: TrainingConfig) -> list[Batch]:
+        """Some of an epoch without sampling, from that of the longest sentences to that of the shortest.
 
-        def num_pieces(indices: Tensor) -> int:
-            return int(src_lengths[indices].sum() + tgt_lengths[indices].sum())
-
-        def num_weights(indices: Tensor) -> int:
-            return (
-                len(indices) * int(torch.maximum(src_lengths[indices].max(), tgt_lengths[indices].max())) ** 2
-            )
-
+        The longest take most memory for attention; that of others fits badly into what they leave behind.
+        """
         order = self._order(training, epoch=1)
-        return [collate(self.corpus, max(order, key=size)) for size in (num_pieces, num_weights)]
+        order = sorted(order, key=lambda indices: -int(self.corpus.tgt_lengths[indices].max()))
+        stride = max(1, (len(order) - 1) // (MEMORY_BATCHES - 1))
+        return [collate(self.corpus, indices) for indices in order[::stride]]
 
     def num_batches(self, training: TrainingConfig) -> int:
         """Batches of an epoch, about; in another order they may be some more or fewer."""

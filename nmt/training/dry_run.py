@@ -98,9 +98,9 @@ def _run_to_resume(
 def _use_memory(
     network: Transformer, data: TrainingData, training: TrainingConfig, device: torch.device
 ) -> None:
-    """Take once what training takes at its peaks: for the batches that need most, and for a checkpoint."""
+    """Take once what training takes at its peaks: for batches of all kinds, and for a checkpoint."""
     rehearsal = Rehearsal(network, training)
-    for batch in data.largest_batches(training):
+    for batch in data.batches_of_all_kinds(training):
         rehearsal.step(batch.to(device))
     rehearsal.wait()
     tensors = weights(network)  # each moment is as large

@@ -168,13 +168,13 @@ def some_batches(data: TrainingData, training: TrainingConfig, device: torch.dev
 
 
 def _fit(network: Transformer, data: TrainingData, training: TrainingConfig, *, num_ranks: int) -> int:
-    """Tokens to compute at once: the share of a worker or a rank, if memory has room for the largest ones."""
+    """Tokens to compute at once: the share of a worker or a rank, if memory has room for it."""
     device = network.tgt_embedding.weight.device
     if device.type == "cpu":
         num_sharers = num_ranks if num_ranks > 1 else make_workers(device, training).num_workers
         return min(CPU_MICRO_BATCH, math.ceil(training.batch_tokens / num_sharers))
     rehearsal = Rehearsal(network, training)
-    shares = (batch.split(num_ranks)[0].to(device) for batch in data.largest_batches(training))
+    shares = (batch.split(num_ranks)[0].to(device) for batch in data.batches_of_all_kinds(training))
     num_parts = max(rehearsal.step(share).num_parts for share in shares)
     return math.ceil(training.batch_tokens / (num_ranks * num_parts))
 
