@@ -149,8 +149,8 @@ class TrainingConfig:
     batch_tokens: int = 4096
     """Largest batch in target tokens (padding included) for one optimiser step."""
     micro_batch: int | Literal["auto"] = "auto"
-    """Tokens of a batch that a GPU, or a worker of the CPU, computes at once; for more, the gradients of parts
-    are summed. `auto`: what memory has room for, tried at the start. Another number draws other dropout."""
+    """Tokens of a batch that a GPU, or a worker of the CPU, computes at once; of more, gradients of parts are
+    summed. `auto`: what memory has room for, tried at the start. Another number draws other dropout."""
     max_steps: int = 100_000
     """Stop after this many optimiser steps."""
     max_epochs: int = 0

@@ -9,8 +9,7 @@ from dataclasses import asdict
 from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
-from types import UnionType
-from typing import Any, Literal, get_args, get_origin, get_type_hints
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 import tomli_w
 
@@ -138,7 +137,7 @@ def _suggestion(found: str, known: Iterable[str]) -> str:
 
 def _checked_value(value: Any, expected: Any, where: str) -> Any:
     """The value in the type of its option; an integer may stand for a number, nothing else is converted."""
-    if isinstance(expected, UnionType):  # as `int | Literal["auto"]`
+    if get_origin(expected) is Union:  # as `int | Literal["auto"]`
         kind, words = get_args(expected)
         if type(value) is kind or value in get_args(words):
             return value

@@ -153,7 +153,7 @@ def test_two_ranks_are_one_process_that_computes_two_parts_to_the_bit(
     """The same order, the same pieces, the same dropout, and no pair in two shares."""
     whole_dir, size = in_two_parts, f"training.batch_tokens={batch_tokens}"
     if batch_tokens != 160:
-        whole_dir = corpus.train(tmp_path / "whole", *RANDOM, "training.micro_batch=80", size).model_dir
+        whole_dir = corpus.train(tmp_path / "whole", *RANDOM, "training.micro_batch=4", size).model_dir
     ended = launch(corpus.config(*RANDOM, size), tmp_path / "model")
     assert ended.statuses == [0, 0]
     assert "2 x CPU, 1 thread" in ended.said[0]
