@@ -25,7 +25,7 @@ def test_a_run_that_is_killed_three_times_is_the_same(corpus) -> None:
 
 def test_a_difference_is_seen(corpus, monkeypatch) -> None:
     """The second run is stopped, not killed, which is faster; it is made to go on from other moments."""
-    load = TrainState.load
+    load_newest = TrainState.load_newest
 
     def stop(config: Config, model_dir: Path, *, kill_in: int) -> None:
         last_step = 0
@@ -37,13 +37,14 @@ def test_a_difference_is_seen(corpus, monkeypatch) -> None:
         with pytest.raises(Interrupted):
             train(config, model_dir, on_report=on_report, stop_signal=lambda: 2 * (last_step == kill_in))
 
-    def forget(self: TrainState, path) -> None:
-        load(self, path)
+    def forget(self: TrainState, train_dir) -> list[str]:
+        problems = load_newest(self, train_dir)
         self.optimizer.state.clear()
+        return problems
 
     monkeypatch.setattr(module, "_train_in_a_process", stop)
     assert verify_resume(corpus.config(*SHAKY)).is_same
-    monkeypatch.setattr(TrainState, "load", forget)
+    monkeypatch.setattr(TrainState, "load_newest", forget)
     check = verify_resume(corpus.config(*SHAKY))
     assert not check.is_same_model
     assert not check.is_same
