@@ -75,7 +75,9 @@ class _Group(Ranks):
         self.wait_seconds = wait_seconds
         until_all_are_here = timedelta(seconds=MEET_SECONDS)
         store, _, _ = next(iter(rendezvous("env://", timeout=until_all_are_here)))
-        self.store = distributed.distributed_c10d.PrefixStore("nmt", store)
+        # torchrun keeps one store, and would let those it starts again find what the last ones have left
+        attempt = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
+        self.store = distributed.distributed_c10d.PrefixStore(f"nmt {attempt}", store)
         self.store.set(f"come/{self.rank}", "")
         self.store.wait([f"come/{rank}" for rank in range(self.world_size)], until_all_are_here)
         wait = timedelta(seconds=wait_seconds)
