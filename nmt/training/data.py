@@ -22,7 +22,6 @@ from nmt.corpus.sampling import Cutter, SamplingWorkers
 from nmt.corpus.store import StoredCorpus, open_store
 from nmt.errors import NmtError
 from nmt.files import remove_dir, sha256_file
-from nmt.hardware import num_usable_cores
 from nmt.tokenizer import Tokenizer
 from nmt.training.preparation import Tokenizers, encode_dev, flags, make_corpus, paths
 from nmt.training.report import DataReport
@@ -236,4 +235,4 @@ def _num_sampling_workers(config: Config) -> int:
     """One is enough for what CPUs train in a second; a GPU is given those cores that it leaves idle."""
     if config.training.device == "cpu" or not torch.cuda.is_available():
         return 1
-    return max(1, min(MOST_WORKERS, num_usable_cores() - 1))
+    return max(1, min(MOST_WORKERS, torch.get_num_threads() - 1))  # its share, if there are several ranks

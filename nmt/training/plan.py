@@ -173,10 +173,14 @@ def _fit(network: Transformer, data: TrainingData, training: TrainingConfig, *, 
     if device.type == "cpu":
         num_sharers = num_ranks if num_ranks > 1 else make_workers(device, training).num_workers
         return min(CPU_MICRO_BATCH, math.ceil(training.batch_tokens / num_sharers))
-    rehearsal = Rehearsal(network, training)
-    shares = (batch.split(num_ranks)[0].to(device) for batch in data.batches_of_all_kinds(training))
-    num_parts = max(rehearsal.step(share).num_parts for share in shares)
+    shares = [batch.split(num_ranks)[0].to(device) for batch in data.batches_of_all_kinds(training)]
+    num_parts = parts_that_fit(Rehearsal(network, training), shares)
     return math.ceil(training.batch_tokens / (num_ranks * num_parts))
+
+
+def parts_that_fit(rehearsal: Rehearsal, batches: list[Batch]) -> int:
+    """In how many parts a worker has to compute its share, so that all of these batches fit into memory."""
+    return max(rehearsal.step(batch).num_parts for batch in batches)
 
 
 def _eval_steps(training: TrainingConfig, data: TrainingData) -> int:

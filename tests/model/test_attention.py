@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from nmt.model.attention import CrossAttention, SelfAttention, attend, attention_weights
+from nmt.model.dropout import seeded
 
 B, T, S, D = 2, 4, 5, 12
 LENGTHS = (5, 3)  # real source positions of the two sentences
@@ -164,14 +165,20 @@ def test_training_in_bfloat16_comes_close_to_float32(causal: bool) -> None:
         assert (exact - rounded).norm() < 0.02 * exact.norm()
 
 
-def test_under_autocast_modules_come_close_to_float32() -> None:
-    module = drawn(SelfAttention(D, 3, bias=True, dropout_rate=0.0, rotary=True)).train()
-    x = torch.randn(B, S, D)
-    exact = module(x, causal=True)
-    with torch.autocast("cpu", dtype=torch.bfloat16):
-        rounded = module(x, causal=True)
-    assert rounded.dtype == torch.bfloat16
-    assert (exact - rounded).norm() < 0.02 * exact.norm()
+@pytest.mark.parametrize("dropout_rate", [0.0, 0.3])
+@pytest.mark.parametrize("mask", ["all", "padding"])
+def test_gradients_go_through_the_weights_too_and_through_what_is_kept(
+    mask: str, dropout_rate: float
+) -> None:
+    inputs = [torch.randn(B, 3, size, 4, dtype=torch.float64, requires_grad=True) for size in (T, S, S)]
+
+    def both(queries: Tensor, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor | None]:
+        with seeded(7, torch.device("cpu")):  # the same is dropped every time
+            return attend(
+                queries, keys, values, mask=MASKS[mask], dropout_rate=dropout_rate, return_weights=True
+            )
+
+    assert torch.autograd.gradcheck(both, inputs)
 
 
 # Masks

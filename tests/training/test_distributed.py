@@ -189,6 +189,26 @@ def test_ranks_in_shards_are_one_that_has_all_and_goes_on_with_what_they_saved(
     assert_close(tmp_path / "model", whole.model_dir)
 
 
+@pytest.mark.parametrize("sharding", ["none", "full"])
+def test_ranks_in_bfloat16_learn_as_one_process_does(corpus, launch, tmp_path, sharding) -> None:
+    """With weights of float32 and gradients that are summed in it."""
+    asked = (
+        "model.dropout=0",
+        "training.precision=bfloat16",
+        "training.report_steps=1",
+        "training.max_steps=8",
+    )
+    whole = corpus.train(tmp_path / "whole", *asked)
+    assert launch(corpus.config(*asked, f"training.sharding={sharding}"), tmp_path / "model").statuses == [
+        0,
+        0,
+    ]
+    found, expected = (
+        [loss for _, loss, _ in curve_of(folder)] for folder in (tmp_path / "model", whole.model_dir)
+    )
+    assert found == pytest.approx(expected, rel=0.01)
+
+
 @pytest.mark.slow
 def test_a_run_goes_on_with_another_number_of_ranks(corpus, launch, tmp_path) -> None:
     asked = (*RANDOM, "training.sharding=full", "training.adam_epsilon=1e-3", "model.dropout=0")

@@ -13,8 +13,9 @@ from nmt.corpus.encoded import EncodedCorpus
 from nmt.errors import ResourceError
 from nmt.model import Transformer
 from nmt.training import gradient
-from nmt.training.gradient import Gradient, compute_gradient
+from nmt.training.gradient import Gradient, compute_gradient, parts_each
 from nmt.training.loss import batch_loss
+from nmt.training.plan import Rehearsal, parts_that_fit
 from nmt.training.workers import Workers
 from nmt.training.working import WorkingNetwork
 
@@ -125,6 +126,26 @@ def test_workers_and_parts_draw_alike() -> None:
     _, side_by_side = gradient_of(network, batch, count=2, step=3)
     _, in_turn = gradient_of(network, batch, num_parts=2, step=3)
     torch.testing.assert_close(side_by_side, in_turn)  # sums on other numbers of cores differ in the last bit
+
+
+@pytest.mark.parametrize(
+    ("batch_tokens", "micro_batch", "num_sharers", "num_parts"),
+    [(4096, 4096, 1, 1), (4096, 2048, 2, 1), (25_000, 4096, 2, 4), (4096, 100, 8, 6), (4096, "auto", 2, 1)],
+)
+def test_a_share_is_cut_into_as_many_parts_as_micro_batches_it_holds(
+    batch_tokens: int, micro_batch, num_sharers: int, num_parts: int
+) -> None:
+    training = TrainingConfig(batch_tokens=batch_tokens, micro_batch=micro_batch)
+    assert parts_each(training, num_sharers) == num_parts
+
+
+@pytest.mark.parametrize(("most", "num_parts"), [(1000, 1), (9, 2), (5, 4)])
+def test_a_rehearsal_finds_in_how_many_parts_every_batch_fits(most: int, num_parts: int, monkeypatch) -> None:
+    network = make_network().float()
+    training = TrainingConfig(precision="float32", learning_rate=1e-3)
+    with memory_for(most, monkeypatch):
+        rehearsal = Rehearsal(network, training)
+        assert parts_that_fit(rehearsal, [make_batch(PAIRS[:1]), make_batch(PAIRS)]) == num_parts
 
 
 @pytest.mark.parametrize(("count", "num_tokens"), [(1, 9), (2, 8)])  # every second pair has 5 and 9
