@@ -76,9 +76,11 @@ class _WeightedSum(torch.autograd.Function):
 
     @staticmethod
     def backward(
-        ctx: Any, grad_attended: Tensor, grad_weights: Tensor | None
+        ctx: Any, grad_attended: Tensor | None, grad_weights: Tensor | None
     ) -> tuple[Tensor, Tensor, Tensor, None, None]:
         queries, keys, values, weights, dropped, kept = ctx.saved_tensors
+        if grad_attended is None:  # only the weights were used
+            grad_attended = torch.zeros_like(queries)
         grad_values = dropped.transpose(-2, -1) @ grad_attended
         grad = (grad_attended @ values.transpose(-2, -1)).to(weights.dtype)
         if kept is not None:

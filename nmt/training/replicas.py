@@ -18,6 +18,7 @@ from nmt.model.layers import DecoderLayer
 from nmt.training.distributed import Ranks
 from nmt.training.gradient import Gradient
 from nmt.training.loss import batch_loss
+from nmt.training.working import WorkingNetwork
 
 BYTES_PER_PARAMETER = 20  # float32: weight, gradient, two moments, average
 SHARE_OF_MEMORY = 0.5  # of a device that these may take; the other half is for what a batch needs
@@ -42,20 +43,6 @@ class PartLoss(nn.Module):
         return loss.objective, loss.nll
 
 
-class InBfloat16(nn.Module):
-    """The loss of a part, computed with weights in bfloat16 whose gradients are float32."""
-
-    def __init__(self, loss: PartLoss) -> None:
-        super().__init__()
-        self.loss = loss
-
-    def forward(self, part: Batch) -> tuple[Tensor, Tensor]:
-        """As `PartLoss`."""
-        weights = {name: weight.bfloat16() for name, weight in self.loss.named_parameters()}
-        found: tuple[Tensor, Tensor] = torch.func.functional_call(self.loss, weights, (part,))
-        return found
-
-
 class SharedGradient:
     """Computes this rank's parts of a batch, and sums them with those of the others.
 
@@ -68,7 +55,9 @@ class SharedGradient:
         self.network = network
         self.training = training
         self.ranks = ranks
-        loss = PartLoss(network, training)
+        # shards are put together in the precision of the products, replicas work with a copy in it
+        self.working = WorkingNetwork(network, "float32" if in_shards else training.precision)
+        loss = PartLoss(self.working.network, training)
         self.module: Callable[[Batch], tuple[Tensor, Tensor]]
         self.unless_last: Callable[[], AbstractContextManager[None]] = nullcontext
         if in_shards:
@@ -76,11 +65,13 @@ class SharedGradient:
             self.module = loss
         else:
             replica = nn.parallel.DistributedDataParallel(
-                InBfloat16(loss) if training.precision == "bfloat16" else loss,
+                loss,
                 gradient_as_bucket_view=True,
                 find_unused_parameters=not training.reconstruction,  # for which some weights are there
             )
-            self.module, self.unless_last = replica, replica.no_sync
+            self.module = replica
+            if self.working.network is network:  # else parts are summed in float32, after each was reduced
+                self.unless_last = replica.no_sync
 
     def __call__(self, batch: Batch, *, step: int, num_parts: int) -> Gradient:
         """Put the gradient of the loss per target token into the parameters' `.grad`.
@@ -89,6 +80,7 @@ class SharedGradient:
         ResourceError if a part does not fit into memory: what a rank computes then the others would wait for.
         """
         self.network.zero_grad()
+        self.working.refresh()
         parts = batch.split(num_parts * self.ranks.world_size)
         nll = 0.0
         for first in range(0, len(parts), self.ranks.world_size):
@@ -100,6 +92,7 @@ class SharedGradient:
                 nll += share * self._add(
                     parts[number if share else 0], number, share / batch.num_tokens, step
                 )
+            self.working.hand_over()
         for parameter in self.network.parameters():
             if parameter.grad is None:  # no rank has used it
                 parameter.grad = torch.zeros_like(parameter)

@@ -24,3 +24,14 @@ class WorkingNetwork:
         if self.network is not self.master:
             torch._foreach_copy_(list(self.network.parameters()), list(self.master.parameters()))
             self.network.train(self.master.training)
+
+    @torch.no_grad()
+    def hand_over(self) -> None:
+        """Add the gradients in the copy's parameters to those of the master, in float32."""
+        if self.network is self.master:
+            return
+        for parameter, own in zip(self.master.parameters(), self.network.parameters(), strict=True):
+            if own.grad is None:
+                continue
+            parameter.grad = own.grad.float() if parameter.grad is None else parameter.grad.add_(own.grad)
+            own.grad = None
