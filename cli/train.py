@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from nmt.config.presets import PresetName
+from nmt.errors import UsageError
 from nmt.files import InvalidUtf8
 
 from .console import say, write_line
@@ -101,6 +102,8 @@ def train(
     }
     changed = override or []
     options = resolve(config, nested(flags), preset_name=preset, overrides=[*(set_options or []), *changed])
+    if is_dry and is_verified:
+        raise UsageError("--dry-run and --verify-resume are two things; give one of them")
     if (is_dry or is_verified) and not work_alone():
         return
     allowed = [text.partition("=")[0].strip() for text in changed]

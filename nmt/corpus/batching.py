@@ -55,22 +55,18 @@ def plan_batches(
     batch_tokens: int,
     seed: int,
     epoch: int,
-    rank: int = 0,
-    world_size: int = 1,
 ) -> list[Tensor]:
-    """The batches of an epoch for one rank, each the numbers of its pairs; a function of seed and epoch only.
+    """The batches of an epoch, each the numbers of its pairs; a function of seed and epoch only.
 
     In a batch, pairs x longest source and pairs x longest target, EOS included, are at most `batch_tokens`;
-    a longer pair is a batch of its own. Every rank gets as many batches: where the last ones are missing,
-    the first of the epoch come again.
+    a longer pair is a batch of its own.
     """
     generator = torch.Generator().manual_seed(mix_seeds(seed, epoch))
     numbers = _by_length(src_lengths, tgt_lengths, torch.randperm(len(src_lengths), generator=generator))
     cuts = _cuts(src_lengths[numbers] + 1, tgt_lengths[numbers] + 1, batch_tokens)
     batches = [numbers[start:end] for start, end in pairwise(cuts)]
     order = torch.randperm(len(batches), generator=generator).tolist()
-    num_batches = -(-len(batches) // world_size) * world_size
-    return [batches[order[i % len(batches)]] for i in range(rank, num_batches, world_size)]
+    return [batches[number] for number in order]
 
 
 def collate(corpus: EncodedCorpus, indices: Tensor) -> Batch:

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from nmt.model.cache import LayerCache
-from nmt.model.dropout import survival
+from nmt.model.dropout import survivors
 from nmt.model.positions import rotate
 
 
@@ -68,7 +68,10 @@ class _WeightedSum(torch.autograd.Function):
             weights += bias
         weights = weights.sub_(weights.amax(-1, keepdim=True)).exp_()
         weights /= weights.sum(-1, keepdim=True)
-        kept = survival(weights, dropout_rate) if dropout_rate > 0 else None
+        kept = None
+        if dropout_rate > 0:
+            survived, scale = survivors(weights, dropout_rate)
+            kept = survived * scale
         dropped = (weights if kept is None else weights * kept).to(values.dtype)
         ctx.save_for_backward(queries, keys, values, weights, dropped, kept)
         ctx.set_materialize_grads(False)

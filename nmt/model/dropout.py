@@ -27,16 +27,18 @@ def seeded(seed: int, device: torch.device) -> Iterator[None]:
 
 def dropout(x: Tensor, rate: float) -> Tensor:
     """Zero a share `rate` (in steps of 1/256, at most 255/256) of the elements of x, scale up the others."""
-    return x * survival(x, rate) if rate > 0 else x
+    if rate <= 0:
+        return x
+    kept, scale = survivors(x, rate)
+    return x * kept * scale  # which in bfloat16 is rounded at the end, not by itself
 
 
-def survival(x: Tensor, rate: float) -> Tensor:
-    """What dropout multiplies the elements of x with: zero, or what makes up for those that are zeroed."""
+def survivors(x: Tensor, rate: float) -> tuple[Tensor, float]:
+    """What dropout leaves of x: one or zero for each element, and what makes up for those that are zeroed."""
     threshold = min(255, max(1, round(rate * 256)))
-    kept = _random_bytes(x.shape, x.device).ge_(
-        threshold
-    )  # as bytes: torch converts bools several times slower
-    return kept.to(x.dtype).mul_(256 / (256 - threshold))
+    # as bytes: torch converts bools several times slower
+    kept = _random_bytes(x.shape, x.device).ge_(threshold)
+    return kept.to(x.dtype), 256 / (256 - threshold)
 
 
 def _random_bytes(shape: torch.Size, device: torch.device) -> Tensor:

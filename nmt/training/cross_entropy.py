@@ -18,9 +18,10 @@ def cross_entropy(
     `states` is (N, D), `weight` (V, D) of the same type, in which the products run; `targets` is (N,).
     Smoothing ε spreads the mass ε evenly over the whole vocabulary (Szegedy et al., 2016):
     (1 - ε) · -log p(y) + ε · mean over v of -log p(v). Only this one has a gradient. The logits (N, V) are
-    held once, in the type of the states, and never as a whole in float32. -log p is at most 87.
+    held once, in the type of the states, and never as a whole in float32.
     """
-    inputs = states, weight, targets, label_smoothing
+    has_gradient = torch.is_grad_enabled() and (states.requires_grad or weight.requires_grad)
+    inputs = states, weight, targets, label_smoothing, has_gradient
     loss, nll = _CrossEntropy.apply(*inputs)  # type: ignore[no-untyped-call]
     return loss, nll
 
@@ -28,42 +29,42 @@ def cross_entropy(
 class _CrossEntropy(torch.autograd.Function):
     @staticmethod
     def forward(
-        ctx: Any, states: Tensor, weight: Tensor, targets: Tensor, label_smoothing: float
+        ctx: Any, states: Tensor, weight: Tensor, targets: Tensor, label_smoothing: float, has_gradient: bool
     ) -> tuple[Tensor, Tensor]:
         logits = states @ weight.T  # (N, V)
         dtype = torch.promote_types(logits.dtype, torch.float32)
         wanted = logits.gather(1, targets[:, None]).sum(dtype=dtype)
-        needs_gradient = any(ctx.needs_input_grad)
-        nll = _softmax_(logits, targets, share=1 - label_smoothing, replace=needs_gradient)
-        log_normalizers = nll + wanted  # summed, as z_y - log p(y) = log Σ exp z
+        log_normalizers = _softmax_(logits, targets, share=1 - label_smoothing, replace=has_gradient)
+        nll = log_normalizers - wanted
         mean_logits = states.sum(0, dtype=dtype) @ weight.mean(0, dtype=dtype)  # of each position, summed
         loss = (1 - label_smoothing) * nll + label_smoothing * (log_normalizers - mean_logits)
-        if needs_gradient:
+        if has_gradient:
             ctx.save_for_backward(states, weight, logits)
             ctx.uniform = label_smoothing / len(weight)
         ctx.mark_non_differentiable(nll)
         return loss, nll
 
     @staticmethod
-    def backward(ctx: Any, grad_loss: Tensor, _: Tensor) -> tuple[Tensor, Tensor, None, None]:
+    def backward(ctx: Any, grad_loss: Tensor, _: Tensor) -> tuple[Tensor, Tensor, None, None, None]:
         # the gradient of the logits is p - (1 - ε) · onehot(y), which they hold now, less ε / V everywhere
         states, weight, grad_logits = ctx.saved_tensors
         states = states * grad_loss
         grad_states = torch.addmm(weight.sum(0), grad_logits, weight, beta=-ctx.uniform) * grad_loss
         grad_weight = torch.addmm(states.sum(0), grad_logits.T, states, beta=-ctx.uniform)
-        return grad_states, grad_weight, None, None
+        return grad_states, grad_weight, None, None, None
 
 
 def _softmax_(logits: Tensor, targets: Tensor, *, share: float, replace: bool) -> Tensor:
-    """Sum of -log p(target); `replace` puts p - share · onehot(target) in place of the logits (N, V)."""
+    """Sum over positions of log Σ exp z; `replace` puts p - share · onehot(target) in place of z (N, V)."""
     dtype = torch.promote_types(logits.dtype, torch.float32)  # bf16 loses the tail of thousands of pieces
-    nll = logits.new_zeros((), dtype=dtype)
+    log_normalizers = logits.new_zeros((), dtype=dtype)
     rows = max(1, BLOCK.get(logits.device.type, 1 << 22) // logits.size(1))
     for start in range(0, len(logits), rows):
         block, wanted = logits[start : start + rows], targets[start : start + rows, None]
         probs = block.softmax(-1, dtype=dtype)
-        wanted_probs = probs.gather(1, wanted)
-        nll -= wanted_probs.clamp_min(torch.finfo(dtype).tiny).log().sum()
+        log_normalizers += (
+            block.amax(-1).sum(dtype=dtype) - probs.amax(-1).log().sum()
+        )  # z - log p of the best
         if replace:
-            block.copy_(probs.scatter_(1, wanted, wanted_probs - share))
-    return nll
+            block.copy_(probs.scatter_add_(1, wanted, probs.new_full((), -share).expand(wanted.shape)))
+    return log_normalizers

@@ -23,15 +23,19 @@ class Journal:
         self.train_dir = train_dir
         self.on_report = on_report
         self.ranks = ranks
-        self.booked = started  # the moment up to which time was booked
+        self.booked = self._first(started)  # the moment up to which time was booked
 
     def book(self, progress: Progress, account: Account) -> None:
         """Book the time since the last booking, by the clock of the first rank: all decide alike by it."""
-        now = self.ranks.sum(time.perf_counter() if self.ranks.is_first else 0.0)
+        now = self._first(time.perf_counter())
         spent, self.booked = now - self.booked, now
         setattr(progress, account, getattr(progress, account) + spent)
         if account == "train_seconds":
             progress.window_seconds += spent
+
+    def _first(self, moment: float) -> float:
+        """What the first rank gives, in all of them: each has a clock of its own."""
+        return self.ranks.sum(moment if self.ranks.is_first else 0.0)
 
     def tell(self, report: Report) -> None:
         """Tell the caller."""

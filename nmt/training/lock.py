@@ -5,6 +5,7 @@ import socket
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import TextIO
 
 from nmt.errors import OutputError
 from nmt.files import make_dir
@@ -25,22 +26,11 @@ def locked(train_dir: Path) -> Iterator[None]:
     Raises OutputError naming the process that holds it, or if the folder can not be written to.
     """
     missing = [folder for folder in (train_dir, *train_dir.parents) if not folder.exists()]
-    make_dir(train_dir)
-    try:
-        file = (train_dir / LOCK).open("a+", encoding="utf-8")
-    except OSError as error:
-        raise OutputError(f"{train_dir / LOCK}: cannot be created: {error.strerror}") from error
+    file = _open(train_dir)
+    while not _hold(file, train_dir):  # who held it until now has removed it
+        file.close()
+        file = _open(train_dir)
     with file:
-        if fcntl is not None:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                file.seek(0)
-                raise OutputError(f"{train_dir.parent}: locked by {file.read().strip()}") from None
-            except OSError as error:
-                raise OutputError(
-                    f"{train_dir / LOCK}: this disk knows no locks: {error.strerror}"
-                ) from error
         file.seek(0)
         file.truncate()
         file.write(f"pid {os.getpid()} on host {socket.gethostname()}\n")
@@ -48,8 +38,37 @@ def locked(train_dir: Path) -> Iterator[None]:
         try:
             yield
         finally:
-            if [path.name for path in train_dir.iterdir()] == [LOCK]:
-                _remove(train_dir, missing)
+            _remove_if_empty(train_dir, missing)
+
+
+def _open(train_dir: Path) -> TextIO:
+    make_dir(train_dir)
+    try:
+        return (train_dir / LOCK).open("a+", encoding="utf-8")
+    except OSError as error:
+        raise OutputError(f"{train_dir / LOCK}: cannot be created: {error.strerror}") from error
+
+
+def _hold(file: TextIO, train_dir: Path) -> bool:
+    """Lock the file; false if it is no longer the one that lies in the folder."""
+    if fcntl is None:
+        return True  # type: ignore[unreachable]
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        file.seek(0)
+        holder = file.read().strip()
+        file.close()
+        raise OutputError(
+            f"{train_dir.parent}: locked by {holder}, which trains there; wait for it, or give another folder"
+        ) from None
+    except OSError as error:
+        file.close()
+        raise OutputError(f"{train_dir / LOCK}: this disk knows no locks: {error.strerror}") from error
+    try:
+        return os.path.samestat(os.fstat(file.fileno()), (train_dir / LOCK).stat())
+    except FileNotFoundError:
+        return False
 
 
 def is_locked(train_dir: Path) -> bool:
@@ -64,9 +83,11 @@ def is_locked(train_dir: Path) -> bool:
     return False
 
 
-def _remove(train_dir: Path, made: list[Path]) -> None:
-    """Remove the lock and the folders that were made for it, as far as nothing has come into them."""
+def _remove_if_empty(train_dir: Path, made: list[Path]) -> None:
+    """Remove the lock if it is alone, and the folders that were made for it if nothing has come into them."""
     with suppress(OSError):
+        if [path.name for path in train_dir.iterdir()] != [LOCK]:
+            return
         (train_dir / LOCK).unlink()
         for folder in made:
             folder.rmdir()

@@ -57,6 +57,8 @@ def freeze(
     training, notes = config.training, []
     device = network.tgt_embedding.weight.device
     training = replace(training, threads=training.threads or torch.get_num_threads())
+    if training.micro_batch == "auto" and device.type == "cpu":
+        training = replace(training, micro_batch=_cpu_micro_batch(training, num_ranks))
     batches, step_seconds = some_batches(data, training, device), 0.0
     batches = [batch.split(num_ranks)[0] for batch in batches]  # what each rank has to compute
     if training.precision == "auto":
@@ -111,6 +113,7 @@ class Rehearsal:
         self._working = WorkingNetwork(self.network, training.precision)
         self._optimizer = make_optimizer(self.network, training)
         self._average = MovingAverage(self.network, training.ema_decay)
+        self._num_parts = parts_each(training, self.workers.num_workers)
 
     def step(self, batch: Batch, *, in_turn: bool = False) -> Gradient:
         """One update; with `in_turn` this thread computes the parts of all workers one after the other."""
@@ -121,8 +124,10 @@ class Rehearsal:
             training=self.training,
             workers=Workers() if in_turn else self.workers,
             step=0,
-            num_parts=parts_each(self.training, num_workers) * (num_workers if in_turn else 1),
+            num_parts=self._num_parts * (num_workers if in_turn else 1),
         )
+        if not in_turn:
+            self._num_parts = gradient.num_parts  # more, if memory ran out
         clip_grad_norm_(self.network.parameters(), self.training.clip_norm or math.inf)
         self._optimizer.step()
         self._average.update(step=1)
@@ -170,12 +175,18 @@ def some_batches(data: TrainingData, training: TrainingConfig, device: torch.dev
 def _fit(network: Transformer, data: TrainingData, training: TrainingConfig, *, num_ranks: int) -> int:
     """Tokens to compute at once: the share of a worker or a rank, if memory has room for it."""
     device = network.tgt_embedding.weight.device
-    if device.type == "cpu":
-        num_sharers = num_ranks if num_ranks > 1 else make_workers(device, training).num_workers
-        return min(CPU_MICRO_BATCH, math.ceil(training.batch_tokens / num_sharers))
     shares = [batch.split(num_ranks)[0].to(device) for batch in data.batches_of_all_kinds(training)]
     num_parts = parts_that_fit(Rehearsal(network, training), shares)
+    if device.type == "cuda":
+        torch.cuda.empty_cache()  # leaves room for what others hold there
     return math.ceil(training.batch_tokens / (num_ranks * num_parts))
+
+
+def _cpu_micro_batch(training: TrainingConfig, num_ranks: int) -> int:
+    """Tokens to compute at once on a CPU: no more than are of use, whatever there is of memory."""
+    workers = make_workers(torch.device("cpu"), training)
+    num_sharers = num_ranks if num_ranks > 1 else workers.num_workers
+    return min(CPU_MICRO_BATCH, math.ceil(training.batch_tokens / num_sharers))
 
 
 def parts_that_fit(rehearsal: Rehearsal, batches: list[Batch]) -> int:

@@ -3,10 +3,11 @@
 import warnings
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 import torch
 from torch import Tensor, nn
+from torch.futures import Future
 
 from nmt.config.schema import TrainingConfig
 from nmt.corpus.batching import Batch, mix_seeds
@@ -19,6 +20,9 @@ from nmt.training.distributed import Ranks
 from nmt.training.gradient import Gradient
 from nmt.training.loss import batch_loss
 from nmt.training.working import WorkingNetwork
+
+if TYPE_CHECKING:
+    from torch._C._distributed_c10d import GradBucket
 
 BYTES_PER_PARAMETER = 20  # float32: weight, gradient, two moments, average
 SHARE_OF_MEMORY = 0.5  # of a device that these may take; the other half is for what a batch needs
@@ -70,8 +74,10 @@ class SharedGradient:
                 find_unused_parameters=not training.reconstruction,  # for which some weights are there
             )
             self.module = replica
-            if self.working.network is network:  # else parts are summed in float32, after each was reduced
+            if self.working.network is network:
                 self.unless_last = replica.no_sync
+            else:  # parts are reduced one by one, and summed by the master
+                replica.register_comm_hook(None, lambda _, bucket: _mean_in_float32(bucket))
 
     def __call__(self, batch: Batch, *, step: int, num_parts: int) -> Gradient:
         """Put the gradient of the loss per target token into the parameters' `.grad`.
@@ -109,9 +115,23 @@ class SharedGradient:
                 raise
             raise ResourceError(
                 f"out of memory: a part of {part.num_tokens:,} target tokens does not fit; give the same "
-                f"command with --override training.micro_batch={max(1, part.num_tokens // 2)}"
+                f"command with --override training.micro_batch={self._half()}"
             ) from error
         return float(nll)
+
+    def _half(self) -> int:
+        """Half of what was computed at once."""
+        whole = self.training.micro_batch
+        return max(1, (self.training.batch_tokens if whole == "auto" else whole) // 2)
+
+
+def _mean_in_float32(bucket: "GradBucket") -> Future[Tensor]:
+    """The mean over all ranks of gradients in bfloat16, rounded once, when they are summed."""
+    from torch import distributed
+
+    gradients = bucket.buffer().float() / distributed.get_world_size()
+    reduced = distributed.all_reduce(gradients, async_op=True).get_future()
+    return cast("Future[Tensor]", reduced.then(lambda done: done.value()[0].to(bucket.buffer().dtype)))
 
 
 def _shard(loss: PartLoss) -> None:

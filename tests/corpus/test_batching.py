@@ -85,17 +85,6 @@ def test_pairs_are_sorted_as_a_plain_sort_would(pairs: list[tuple[int, int]], sc
     assert _by_length(*tensors(pairs), numbers).tolist() == sorted(numbers.tolist(), key=key)
 
 
-@given(pairs=lengths, world_size=st.integers(1, 5))
-def test_ranks_share_an_epoch_evenly(pairs: list[tuple[int, int]], world_size: int) -> None:
-    plan = partial(plan_batches, *tensors(pairs), batch_tokens=80, seed=1, epoch=1)
-    ranks = [plan(rank=rank, world_size=world_size) for rank in range(world_size)]
-    assert len({len(batches) for batches in ranks}) == 1
-    rounds = [batch.tolist() for batches in zip(*ranks, strict=True) for batch in batches]
-    alone = [batch.tolist() for batch in plan()]
-    assert rounds[: len(alone)] == alone
-    assert len(rounds) < len(alone) + world_size
-
-
 def test_of_sentences_few_positions_are_padding() -> None:
     corpus = corpus_of(*sentence_lengths(20_000))
     batches = plan_batches(corpus.src_lengths, corpus.tgt_lengths, batch_tokens=4096, seed=1, epoch=1)
