@@ -135,15 +135,23 @@ class TrainingData:
 
 
 def prepare(
-    config: Config, *, store_dir: Path | None = None, tokenizer_dir: Path | None = None, hash: str = ""
+    config: Config,
+    *,
+    store_dir: Path | None = None,
+    is_shared: bool = False,
+    tokenizer_dir: Path | None = None,
+    hash: str = "",
 ) -> TrainingData:
     """What a run learns from, out of its stored corpus, which is made first unless it is there.
 
-    Without `store_dir` it lies in a temporary folder. `tokenizer_dir` holds tokenizers to use; `hash` is
+    Without `store_dir` it lies in a temporary folder, and so it does if the one there `is_shared`, as it is
+    another process that made it, and can not be used. `tokenizer_dir` holds tokenizers to use; `hash` is
     the `data_hash` of the text if it is known already. Raises DataError if the text can not be used.
     """
     hash = hash or data_hash(config)
     given = Tokenizers.load(tokenizer_dir, is_joint=config.tokenizer.joint) if tokenizer_dir else None
+    if is_shared and store_dir is not None and _open(config, store_dir, given, hash) is None:
+        store_dir = None
     if store_dir is not None:
         num_workers = _num_sampling_workers(config)
         return _open_or_make(config, store_dir, given, hash, num_workers=num_workers)
@@ -195,24 +203,30 @@ def _open_or_make(
 
 def _open_or_make_store(config: Config, folder: Path, given: Tokenizers | None, hash: str) -> StoredCorpus:
     """The stored corpus in a folder; what is there and damaged, or made of something else, is replaced."""
-    made_of = _made_of(config, hash)
-    wanted = {**made_of, "tokenizers": given.hashes} if given else made_of
-    if given:
-        del wanted["tokenizer"]  # how they were made is of no interest then
-    stored = open_store(folder, wanted)
-    if stored and (stored.has_lines or not config.tokenizer.sampling_alpha):
+    stored = _open(config, folder, given, hash)
+    if stored is not None:
         return stored
     if folder.exists():
         remove_dir(folder)
     try:
-        publish(folder, lambda new_dir: make_corpus(new_dir, config, given, made_of))
+        publish(folder, lambda new_dir: make_corpus(new_dir, config, given, _made_of(config, hash)))
     except BaseException:
         with suppress(NmtError, OSError):
             remove_dir(folder.with_name(folder.name + ".tmp"))
         raise
-    stored = open_store(folder, wanted)
+    stored = _open(config, folder, given, hash)
     assert stored is not None, f"{folder}: not readable though it was just written"
     return stored
+
+
+def _open(config: Config, folder: Path, given: Tokenizers | None, hash: str) -> StoredCorpus | None:
+    """The stored corpus in a folder, if it is whole and made of what is asked for."""
+    wanted = _made_of(config, hash)
+    if given:
+        del wanted["tokenizer"]  # how they were made is of no interest then
+        wanted["tokenizers"] = given.hashes
+    stored = open_store(folder, wanted)
+    return stored if stored and (stored.has_lines or not config.tokenizer.sampling_alpha) else None
 
 
 def _made_of(config: Config, hash: str) -> dict[str, Any]:

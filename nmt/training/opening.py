@@ -22,6 +22,7 @@ from nmt.training.distributed import Ranks
 from nmt.training.journal import Journal
 from nmt.training.lock import locked
 from nmt.training.plan import Frozen, freeze, is_open
+from nmt.training.preparation import Tokenizers
 from nmt.training.run import Run
 
 
@@ -61,6 +62,8 @@ def open_run(
     threads = ranks.threads(config.training.threads, frozen.training.threads if frozen else 0)
     device = ranks.place(use_device(options.training.device, threads=threads))
     run.clean_up()
+    if frozen is not None:
+        run.check_tokenizers(Tokenizers.load(run.train_dir, is_joint=frozen.tokenizer.joint).hashes)
     data = prepare(
         options,
         store_dir=run.corpus_dir,
@@ -87,14 +90,11 @@ def _fresh_network(config: Config, data: TrainingData, device: torch.device) -> 
 
 
 def _record(run: Run, config: Config, data: TrainingData, *, is_begun: bool) -> tuple[str, ...]:
-    """Write down what the run is, or check it; the hashes of all configurations it has had."""
-    hashes = [data.src_tokenizer.hash, data.tgt_tokenizer.hash]
-    if is_begun:
-        run.check_tokenizers(hashes)
-    else:
+    """Write down what the run is; the hashes of all configurations it has had."""
+    if not is_begun:
         run.discard()  # what there was, now that nothing speaks against a new run
         data.tokenizers.save(run.train_dir)
-    return run.begin(config, hashes)
+    return run.begin(config, data.tokenizers.hashes)
 
 
 def _told(opened: Opened) -> dict[str, Any]:
@@ -124,8 +124,8 @@ def _follow(told: dict[str, Any], run: Run, ranks: Ranks, until: ExitStack) -> O
                 f"rank {ranks.rank}: the text is not that of rank 0 (hash {found[:12]}, expected "
                 f"{told['data_hash'][:12]}); give every process the same files"
             )
-        store_dir = run.corpus_dir if run.corpus_dir.exists() else None  # on another machine it may not be
-        data = prepare(config, store_dir=store_dir, tokenizer_dir=folder, hash=found)
+        # the first rank's, if this is the same machine or the same disk
+        data = prepare(config, store_dir=run.corpus_dir, is_shared=True, tokenizer_dir=folder, hash=found)
     until.callback(data.close)
     run = Run(run.model_dir, told["requested"], told["data_hash"])
     network = _fresh_network(config, data, device)
