@@ -274,7 +274,7 @@ def test_torchrun_starts_a_killed_run_again_which_ends_alike(corpus, in_two_part
     killed_once.write_text(
         "import os, sys\n"
         "if os.environ['RANK'] == '0' and os.environ['TORCHELASTIC_RESTART_COUNT'] == '0':\n"
-        "    os.environ['NMT_FAULT'] = 'op=any,n=150,kill=9'\n"
+        "    os.environ['NMT_FAULT'] = 'op=any,n=220,kill=9'\n"
         "from nmt.cli.main import main\n"
         "main(sys.argv[1:])\n"
     )
