@@ -10,7 +10,7 @@ ROOT = Path(__file__).parents[1]
 
 LAYERS = (
     {"errors"},
-    {"files", "hardware"},
+    {"files", "hardware", "workers"},
     {"config"},
     {"tokenizer", "corpus"},
     {"model"},

@@ -248,8 +248,15 @@ class DecodingConfig:
     """Hypotheses are ranked by log-probability / length ** length_penalty; 0: by log-probability alone."""
     max_length_ratio: float = 3.0
     """A hypothesis has at most max_length_ratio * source pieces + 20 pieces."""
+    prune: float = 0.0
+    """Give up hypotheses less likely than the best of their sentence by more than this, in nats; 0: none. Of
+    no effect where several translations are asked for."""
+    precision: Literal["auto", "float32", "bfloat16", "int8"] = "auto"
+    """Arithmetic of matrix products; `auto`: float32 on a CPU, bfloat16 on a GPU. int8 is for CPUs."""
+    batch_rows: int = 0
+    """Hypotheses that are decoded together, on each core of a CPU; 0: 160, on a GPU 4096."""
     batch_tokens: int = 4096
-    """Source pieces (padding included) times beam that are decoded together."""
+    """Source pieces that are decoded together, on each core of a CPU; a longer sentence is decoded alone."""
     on_long: OnLong = "split"
     """A line of more than data.max_length pieces is translated in parts, cut off, or an error."""
     window: int = 4096
@@ -258,6 +265,8 @@ class DecodingConfig:
     def __post_init__(self) -> None:
         for name in ("beam_size", "batch_tokens", "window"):
             _require(getattr(self, name) >= 1, f"decoding.{name}", getattr(self, name), "at least 1")
+        _require(0 <= self.prune < math.inf, "decoding.prune", self.prune, "0 or more")
+        _require(self.batch_rows >= 0, "decoding.batch_rows", self.batch_rows, "0 or more")
         _require(self.length_penalty >= 0, "decoding.length_penalty", self.length_penalty, "0 or more")
         _require(self.max_length_ratio > 0, "decoding.max_length_ratio", self.max_length_ratio, "above 0")
 

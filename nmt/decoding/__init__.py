@@ -1,16 +1,18 @@
 """From source lines to translations: search, batches, splitting."""
 
-from nmt.decoding.search import Found, Rules, beam_search, greedy_search, search
+from nmt.decoding.rules import Rules, Sampling, Sentence
+from nmt.decoding.search import Found, Room, search
 from nmt.decoding.translator import Hypothesis, LineTooLongError, Translation, Translator
 
 __all__ = [
     "Found",
     "Hypothesis",
     "LineTooLongError",
+    "Room",
     "Rules",
+    "Sampling",
+    "Sentence",
     "Translation",
     "Translator",
-    "beam_search",
-    "greedy_search",
     "search",
 ]

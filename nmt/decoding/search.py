@@ -1,49 +1,34 @@
-"""Greedy and beam search: pure functions over a step and its cache, whatever the model behind them.
+"""Search for the best continuation: one loop over a decoder, whatever the model behind it.
 
-A step takes the last token of every row, shape (N,), and the cache, and gives fresh logits (N, V) of the
-next one; the search tells the cache which rows go on. The score of a hypothesis is
-log P / length ** length_penalty, both with the end token.
+The loop keeps some rows, the hypotheses of several sentences that go on. In every step the decoder tells
+what may come next, rules forbid some of it, candidates are chosen, those that end are finished, and
+sentences that are done make room for new ones. log P is the model's own: nothing forbidden changes it.
 """
 
-# B sentences still searched, W hypotheses of each, N = B * W rows, V vocabulary, C candidates, T tokens
+# B sentences that are searched, N rows, W of the sentence with the most, C candidates of a sentence,
+# T tokens so far, V vocabulary
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Protocol, TypeAlias, TypeVar
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
 
 import torch
 from torch import Tensor
 
-
-class Cache(Protocol):
-    """What a step remembers of every row."""
-
-    def reorder(self, rows: Tensor) -> None:
-        """Row i becomes the former row rows[i], of the same sentence."""
-
-    def select(self, rows: Tensor) -> None:
-        """Row i becomes the former row rows[i], whichever sentence it belongs to; rows may repeat or go."""
+from nmt.decoding.candidates import Candidates, best_candidates, sampled_candidates
+from nmt.decoding.rules import Rules, Sentence, forbid
 
 
-CacheT = TypeVar("CacheT", bound=Cache)
-Step: TypeAlias = Callable[[Tensor, CacheT], Tensor]
+class Decoder(Protocol):
+    """What goes through hypotheses a token at a time; `IncrementalDecoder` is one."""
 
+    def admit(self, sources: Sequence[list[int]]) -> None:
+        """Take sources in: behind the rows of the last step there is one row for each of them."""
 
-@dataclass(frozen=True)
-class Rules:
-    """What a search may generate, how wide it looks and how it ranks."""
-
-    bos_id: int
-    eos_id: int
-    banned: tuple[int, ...] = ()
-    beam_size: int = 1
-    length_penalty: float = 1.0
-    nbest: int = 1
-
-    def score(self, log_prob: float, length: int) -> float:
-        """What hypotheses are ranked by."""
-        return log_prob / math.pow(length, self.length_penalty)
+    def step(self, parents: Tensor, tokens: Tensor) -> Tensor:
+        """Logits (N, V) of what comes after `tokens` (N,), which continue the rows `parents` (N,)."""
 
 
 @dataclass(frozen=True)
@@ -53,143 +38,181 @@ class Found:
     tokens: list[int]
     log_prob: float
     score: float
-    num_parts: int = 1  # in which the source was searched
+    token_log_probs: tuple[float, ...] = field(default=(), compare=False)
+    """Of every token and of EOS."""
+    num_parts: int = 1
+    """In which the source was searched."""
 
 
-def search(step: Step[CacheT], cache: CacheT, limits: Tensor, rules: Rules) -> list[list[Found]]:
-    """The `nbest` best hypotheses found for every sentence, best first.
+@dataclass(frozen=True)
+class Room:
+    """How much is searched at once."""
 
-    limits: (B,) int64 on the model's device, the most tokens (EOS not counted) of each translation.
-    """
-    if rules.beam_size == 1:
-        return [[found] for found in greedy_search(step, cache, limits, rules)]
-    return beam_search(step, cache, limits, rules)
-
-
-def greedy_search(step: Step[CacheT], cache: CacheT, limits: Tensor, rules: Rules) -> list[Found]:
-    """The hypothesis of the likeliest token at every step, for every sentence."""
-    found: dict[int, Found] = {}
-    sentences = torch.arange(len(limits), device=limits.device)  # (B,)
-    tokens = torch.full_like(limits, rules.bos_id)[:, None]  # (B, T)
-    log_probs = torch.zeros(len(limits), device=limits.device)  # (B,)
-    while len(sentences):
-        logits = step(tokens[:, -1], cache)  # (B, V)
-        normaliser = logits.float().logsumexp(-1)  # the model's own: before anything is forbidden
-        forbid(logits, limits[sentences] < tokens.shape[1], rules)
-        best, chosen = logits.max(-1)  # the first of equals
-        log_probs = log_probs + (best.float() - normaliser)
-        tokens = torch.cat([tokens, chosen[:, None]], dim=1)
-        ended = chosen == rules.eos_id
-        for row in ended.nonzero().flatten().tolist():
-            found[int(sentences[row])] = _finish(tokens[row, 1:-1].tolist(), float(log_probs[row]), rules)
-        if ended.any():
-            rows = (~ended).nonzero().flatten()
-            sentences, tokens, log_probs = sentences[rows], tokens[rows], log_probs[rows]
-            cache.select(rows)
-    return [found[sentence] for sentence in range(len(limits))]
+    rows: int
+    """Hypotheses."""
+    src_tokens: int
+    """Tokens of all sources together; one sentence is searched however long it is."""
 
 
-def beam_search(step: Step[CacheT], cache: CacheT, limits: Tensor, rules: Rules) -> list[list[Found]]:
-    """The best hypotheses that a beam of fixed width comes across, for every sentence.
+def search(
+    decoder: Decoder, sentences: Iterable[Sentence], rules: Rules, room: Room
+) -> Iterator[tuple[int, list[Found]]]:
+    """The number of a sentence, from 0, and its `nbest` best hypotheses, best first, once they are found."""
+    waiting = deque(enumerate(sentences))
+    beams = _Beams(decoder, rules)
+    while True:
+        if 4 * beams.num_rows <= 3 * room.rows:  # reading a few sources at once is faster than one by one
+            beams.admit(_next_sentences(waiting, beams, room))
+        if not beams.num_rows:
+            return
+        yield from beams.step()
 
-    What ends among the `beam_size` best candidates is finished; the beam goes on with as many that do not.
-    A sentence is done with `beam_size` finished, or once nothing can come among its `nbest` any more.
-    """
-    found: list[list[Found]] = [[] for _ in range(len(limits))]
-    sentences = list(range(len(limits)))  # (B,)
-    tokens = torch.full_like(limits, rules.bos_id)[:, None, None]  # (B, W, T); W is 1 before the first step
-    log_probs = torch.zeros(tokens.shape[:2], device=limits.device)  # (B, W)
-    while sentences:
-        shape, length = log_probs.shape, tokens.shape[2]
-        logits = step(tokens[:, :, -1].flatten(), cache)  # (N, V)
-        values, parents, chosen = _candidates(logits, log_probs, limits < length, rules)  # (B, C) each
-        ends = chosen == rules.eos_id
-        for row, rank in (ends & values.isfinite())[:, : rules.beam_size].nonzero().tolist():
-            hypothesis = tokens[row, parents[row, rank], 1:].tolist()
-            found[sentences[row]].append(_finish(hypothesis, float(values[row, rank]), rules))
 
-        live = ends.byte().argsort(dim=1, stable=True)[:, : rules.beam_size]  # (B, W): best first, ended last
-        log_probs = values.masked_fill(ends, -math.inf).gather(1, live)
-        so_far = [found[sentence] for sentence in sentences]
-        kept = _undone(log_probs[:, 0].tolist(), limits.tolist(), length, so_far, rules)
-        sentences = [sentences[row] for row in kept]
-        if not sentences:
+def _next_sentences(
+    waiting: deque[tuple[int, Sentence]], beams: "_Beams", room: Room
+) -> list[tuple[int, Sentence]]:
+    """As many of those that wait as there is room for; at least one if nothing is searched."""
+    rows, src_tokens, found = beams.num_rows, beams.num_src_tokens, []
+    while waiting:
+        rows, src_tokens = rows + beams.width, src_tokens + len(waiting[0][1].source) + 1
+        if (rows > room.rows or src_tokens > room.src_tokens) and (found or beams.num_rows):
             break
-        rows = torch.tensor(kept, device=limits.device)
-        limits, log_probs, live = limits[rows], log_probs[rows], live[rows]
-        parents, chosen = parents[rows].gather(1, live), chosen[rows].gather(1, live)  # (B, W)
-        tokens = torch.cat([tokens[rows[:, None], parents], chosen[:, :, None]], dim=2)
-        _rearrange(cache, rows[:, None] * shape[1] + parents, shape)
-    return [sorted(some, key=lambda one: -one.score)[: rules.nbest] for some in found]
+        found.append(waiting.popleft())
+    return found
 
 
-def forbid(logits: Tensor, at_limit: Tensor, rules: Rules) -> None:
-    """Rule out, in place, what is never generated, and all but EOS in rows that are at their limit, (N,)."""
-    if rules.banned:
-        logits[:, list(rules.banned)] = -math.inf
-    rows = at_limit.nonzero().flatten()
-    if len(rows):
-        end = logits[rows, rules.eos_id]
-        logits[rows] = -math.inf
-        logits[rows, rules.eos_id] = end
+@dataclass
+class _Progress:
+    """A sentence that is being searched."""
+
+    number: int
+    sentence: Sentence
+    found: list[Found] = field(default_factory=list)
 
 
-def top(x: Tensor, k: int) -> tuple[Tensor, Tensor]:
-    """The k largest values of every row and their columns; of equals the leftmost, which topk leaves open."""
-    k = min(k, x.shape[1])
-    values, indices = x.topk(min(k + 1, x.shape[1]))
-    indices, order = indices.sort()
-    values, order = values.gather(1, order).sort(descending=True, stable=True)
-    indices = indices.gather(1, order)
-    if values.shape[1] > k:  # equals on both sides of the cut: only a full sort knows which come first
-        rows = (values[:, k - 1] == values[:, k]).nonzero().flatten()
-        if len(rows):
-            indices[rows] = x[rows].argsort(descending=True, stable=True)[:, : k + 1]
-    return values[:, :k], indices[:, :k]
+class _Beams:
+    """The rows that go on, in the order of their sentences."""
+
+    def __init__(self, decoder: Decoder, rules: Rules) -> None:
+        self._decoder = decoder
+        self._rules = rules
+        self._live: list[_Progress] = []
+        device = rules.device
+        self._parents = torch.zeros(0, dtype=torch.int64, device=device)  # (N,) of all that follow
+        self._tokens = self._parents  # the newest of each row
+        self._owners = self._parents  # index into the sentences that are searched
+        self._log_probs = torch.zeros(0, device=device)
+        self._history = torch.zeros(0, 0, dtype=torch.int64, device=device)  # (N, T)
+        self._token_log_probs = torch.zeros(0, 0, device=device)  # (N, T)
+        self._lengths = self._parents  # tokens of each row, BOS not counted
+        self._num_before = 0  # rows of the last step
+
+    @property
+    def num_rows(self) -> int:
+        """Hypotheses that go on."""
+        return len(self._tokens)
+
+    @property
+    def num_src_tokens(self) -> int:
+        """Tokens of all sources that are searched."""
+        return sum(len(each.sentence.source) + 1 for each in self._live)
+
+    @property
+    def width(self) -> int:
+        """The most rows of a sentence."""
+        return self._rules.width
+
+    def admit(self, sentences: list[tuple[int, Sentence]]) -> None:
+        """Begin to search sentences, each with its number."""
+        if not sentences:
+            return
+        self._decoder.admit([sentence.source for _, sentence in sentences])
+        first = len(self._live)
+        self._live += [_Progress(*each) for each in sentences]
+        new = torch.arange(len(sentences), device=self._parents.device)
+        self._parents = torch.cat([self._parents, self._num_before + new])
+        self._tokens = torch.cat([self._tokens, torch.full_like(new, self._rules.bos_id)])
+        self._owners = torch.cat([self._owners, first + new])
+        self._log_probs = torch.cat([self._log_probs, self._log_probs.new_zeros(len(new))])
+        self._lengths = torch.cat([self._lengths, torch.zeros_like(new)])
+        for name in ("_history", "_token_log_probs"):
+            old: Tensor = getattr(self, name)
+            setattr(self, name, torch.cat([old, old.new_zeros(len(new), old.size(1))]))
+
+    def step(self) -> list[tuple[int, list[Found]]]:
+        """Make every hypothesis longer by a token; what was found for sentences that are done by that."""
+        logits = self._decoder.step(self._parents, self._tokens)  # (N, V)
+        self._num_before = len(logits)
+        log_probs = logits.log_softmax(-1)
+        sentences = [each.sentence for each in self._live]
+        forbid(log_probs, self._history, self._lengths, self._owners, sentences, self._rules)
+        choose = sampled_candidates if self._rules.sampling else best_candidates
+        candidates = choose(log_probs, self._log_probs, self._lengths, self._owners, sentences, self._rules)
+        ends = candidates.tokens == self._rules.eos_id  # (B, C)
+        self._finish(candidates, ends)
+        going_on = self._going_on(candidates, ends)
+        done = [each for each, some in zip(self._live, going_on.any(1).tolist(), strict=True) if not some]
+        self._go_on(candidates, going_on)
+        return [(each.number, _best(each.found, self._rules)) for each in done]
+
+    def _finish(self, candidates: Candidates, ends: Tensor) -> None:
+        """Keep what ends among the `width` best of a sentence."""
+        ended = (ends & candidates.values.isfinite())[:, : self._rules.width]
+        for index, rank in ended.nonzero().tolist():
+            row, log_prob = int(candidates.rows[index, rank]), float(candidates.values[index, rank])
+            length = int(self._lengths[row])
+            token_log_probs = self._token_log_probs[row, :length].tolist()
+            last = log_prob - float(self._log_probs[row])
+            score = self._rules.score(log_prob, length + 1)
+            tokens = self._history[row, :length].tolist()
+            self._live[index].found.append(Found(tokens, log_prob, score, (*token_log_probs, last)))
+
+    def _going_on(self, candidates: Candidates, ends: Tensor) -> Tensor:
+        """Which candidates are kept, (B, C): the `width` best that do not end, of sentences not done."""
+        values = candidates.values.masked_fill(ends, -math.inf)
+        going_on = values.isfinite()
+        going_on &= going_on.cumsum(1) <= self._rules.width
+        best = values.amax(1)
+        if self._rules.prune and self._rules.nbest == 1:
+            going_on &= values >= candidates.values.amax(1, keepdim=True) - self._rules.prune
+        lengths = self._lengths[candidates.rows[:, 0]].tolist()
+        for index, (log_prob, length) in enumerate(zip(best.tolist(), lengths, strict=True)):
+            if self._is_done(self._live[index], log_prob, length + 1):
+                going_on[index] = False
+        return going_on
+
+    def _is_done(self, progress: _Progress, log_prob: float, length: int) -> bool:
+        """Whether nothing better can come of a best hypothesis of this log P and length."""
+        rules, found = self._rules, progress.found
+        if len(found) >= rules.width:
+            return True
+        if len(found) < rules.nbest or rules.sampling or log_prob == -math.inf:
+            return log_prob == -math.inf
+        # log P only falls from here, and its score is monotone in the length: the bound stands at one end
+        shortest, longest = length + 1, progress.sentence.max_length + 1
+        bound = max(rules.score(log_prob, shortest), rules.score(log_prob, longest))
+        return bound <= sorted((one.score for one in found), reverse=True)[rules.nbest - 1]
+
+    def _go_on(self, candidates: Candidates, going_on: Tensor) -> None:
+        """Make the candidates that are kept the rows of the next step."""
+        index = going_on.nonzero()[:, 0]  # (N,), in the order of sentences
+        rows, tokens = candidates.rows[going_on], candidates.tokens[going_on]
+        values, lengths = candidates.values[going_on], self._lengths[rows]
+        last = (values - self._log_probs[rows])[:, None]
+        self._history = _appended(self._history[rows], lengths, tokens[:, None])
+        self._token_log_probs = _appended(self._token_log_probs[rows], lengths, last)
+        self._parents, self._tokens, self._log_probs, self._lengths = rows, tokens, values, lengths + 1
+        is_live = going_on.any(1)
+        self._owners = (is_live.cumsum(0) - 1)[index]
+        self._live = [each for each, some in zip(self._live, is_live.tolist(), strict=True) if some]
 
 
-def _candidates(
-    logits: Tensor, log_probs: Tensor, at_limit: Tensor, rules: Rules
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Log-probability, parent and token of the likeliest continuations of every sentence, best first."""
-    num_sentences, width = log_probs.shape
-    normaliser = logits.float().logsumexp(-1, keepdim=True)  # before anything is forbidden
-    forbid(logits, at_limit.repeat_interleave(width), rules)
-    best, tokens = top(logits, rules.beam_size + 1)  # (N, k): one can be EOS, so beam_size remain that go on
-    values = log_probs.reshape(-1, 1) + (best.float() - normaliser)
-    values, order = values.reshape(num_sentences, -1).sort(descending=True, stable=True)  # (B, C = W * k)
-    return values, order // best.shape[1], tokens.reshape(num_sentences, -1).gather(1, order)
+def _appended(memory: Tensor, lengths: Tensor, new: Tensor) -> Tensor:
+    """Rows (N, T), of which `lengths` (N,) are in use, with a number (N, 1) more in each."""
+    if len(lengths) and int(lengths.max()) == memory.size(1):
+        memory = torch.cat([memory, memory.new_zeros(len(memory), 8)], dim=1)
+    return memory.scatter_(1, lengths[:, None], new)
 
 
-def _undone(
-    best_live: list[float], limits: list[int], length: int, found: list[list[Found]], rules: Rules
-) -> list[int]:
-    """Rows of the sentences whose search goes on."""
-    return [
-        row
-        for row, log_prob in enumerate(best_live)
-        if len(found[row]) < rules.beam_size
-        and log_prob > -math.inf
-        and _can_improve(log_prob, range(length + 1, limits[row] + 2), found[row], rules)
-    ]
-
-
-def _can_improve(log_prob: float, lengths: range, found: list[Found], rules: Rules) -> bool:
-    """Whether a hypothesis as likely as this, ending at one of the lengths, could come among the n best."""
-    if len(found) < rules.nbest:
-        return True
-    # log P only falls from here, and its score is monotone in the length: the bound stands at one end
-    bound = max(rules.score(log_prob, lengths[0]), rules.score(log_prob, lengths[-1]))
-    return bound > sorted((one.score for one in found), reverse=True)[rules.nbest - 1]
-
-
-def _finish(tokens: list[int], log_prob: float, rules: Rules) -> Found:
-    return Found(tokens, log_prob, rules.score(log_prob, len(tokens) + 1))
-
-
-def _rearrange(cache: Cache, rows: Tensor, shape: torch.Size) -> None:
-    """Let the cache follow the beam: `rows` (B, W) come from a beam of the given shape."""
-    if rows.shape != shape:  # sentences left, or the first step widened the beam
-        cache.select(rows.flatten())
-    elif not torch.equal(rows.flatten(), torch.arange(rows.numel(), device=rows.device)):
-        cache.reorder(rows.flatten())
+def _best(found: list[Found], rules: Rules) -> list[Found]:
+    return sorted(found, key=lambda one: -one.score)[: rules.nbest]

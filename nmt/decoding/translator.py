@@ -1,25 +1,21 @@
 """Translates lines of text: pieces, batches, search, text again, in the order of the lines."""
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
-
-import torch
-from torch import Tensor
-from torch.nn.utils.rnn import pad_sequence
 
 from nmt.alignment.attention import Alignment, align_pairs
 from nmt.checkpoint import TranslationModel
 from nmt.config.schema import DecodingConfig
 from nmt.corpus.words import Span
-from nmt.decoding.search import Found, Rules, search
+from nmt.decoding.engine import Engine, OnProgress
+from nmt.decoding.rules import Rules, Sentence
+from nmt.decoding.search import Found
 from nmt.decoding.splitting import split_line
 from nmt.decoding.windows import full_windows
-from nmt.errors import ConfigError, DataError, ResourceError
-from nmt.hardware import is_out_of_memory
-from nmt.model import Cache
-from nmt.tokenizer import BOS_ID, EOS_ID, PAD_ID, SPACE, UNK_ID
+from nmt.errors import ConfigError, DataError
+from nmt.tokenizer import BOS_ID, EOS_ID, PAD_ID, UNK_ID
 
 LINE_END_PIECES = ("<0x0A>", "<0x0D>")
 """Byte pieces that would end a line; never generated."""
@@ -102,6 +98,7 @@ class Translator:
         self.model = model
         self.config = config
         self.align = align
+        self.engine = Engine(model, config)
         self.rules = Rules(
             bos_id=BOS_ID,
             eos_id=EOS_ID,
@@ -109,6 +106,8 @@ class Translator:
             beam_size=config.beam_size,
             length_penalty=config.length_penalty,
             nbest=nbest,
+            prune=config.prune,
+            device=model.device,
         )
 
     def stream(self, lines: Iterable[str]) -> Iterator[Translation]:
@@ -116,16 +115,15 @@ class Translator:
         for window in full_windows(lines, self.config.window):
             yield from self.translate(window)
 
-    def translate(
-        self, lines: Sequence[str], *, on_progress: Callable[[int], None] | None = None
-    ) -> list[Translation]:
+    def translate(self, lines: Sequence[str], *, on_progress: OnProgress | None = None) -> list[Translation]:
         """Translations in the order of the lines; a blank line stays blank, `config.on_long` rules the long.
 
-        `on_progress` hears the number of sentences of every batch that is done. Raises LineTooLongError
+        `on_progress` hears how many more sentences are done, from whichever thread finished them. Raises LineTooLongError
         if long lines are errors, before anything is translated.
         """
         plans = self._plan(lines)
-        found = iter(self._search_all([part for plan in plans for part in plan.parts], on_progress))
+        sentences = [self._sentence(part) for plan in plans for part in plan.parts]
+        found = iter(self.engine.find(sentences, self.rules, on_progress=on_progress))
         translations = [self._translation(plan, [next(found) for _ in plan.parts]) for plan in plans]
         return self._aligned(plans, translations) if self.align else translations
 
@@ -152,64 +150,8 @@ class Translator:
         parts = tokenizer.encode_batch([line[start:end] for start, end in spans])
         return _Plan(line, spans, parts, len(ids))
 
-    def _search_all(
-        self, sources: list[list[int]], on_progress: Callable[[int], None] | None
-    ) -> list[list[Found]]:
-        """The hypotheses of every source, in order; the search itself goes by length, the longest first."""
-        found: list[list[Found]] = [[] for _ in sources]
-        lengths = [len(source) + 1 for source in sources]
-        for batch in length_batches(lengths, self.config.batch_tokens // self.config.beam_size):
-            for i, hypotheses in zip(batch, self._search([sources[i] for i in batch]), strict=True):
-                found[i] = hypotheses
-            if on_progress:
-                on_progress(len(batch))
-        return found
-
-    def _search(self, sources: list[list[int]]) -> list[list[Found]]:
-        """The hypotheses of a batch, in two halves where memory runs out; so, at last, of a sentence."""
-        try:
-            return self._search_batch(sources)
-        except (RuntimeError, MemoryError) as error:
-            if not is_out_of_memory(error):
-                raise
-            if len(sources) == 1 and len(sources[0]) <= 1:
-                raise ResourceError(
-                    "out of memory: not even a single piece can be translated; try a smaller beam"
-                ) from error
-        # outside of the handler, where the error would keep the batch in memory
-        if len(sources) == 1:
-            return [self._search_in_halves(sources[0])]
-        middle = len(sources) // 2
-        return self._search(sources[:middle]) + self._search(sources[middle:])
-
-    def _search_in_halves(self, source: list[int]) -> list[Found]:
-        """The hypotheses of a sentence, cut at the word that begins nearest to its middle."""
-        middle = len(source) // 2
-        piece = self.model.src_tokenizer.piece
-        starts = (i for i in range(1, len(source)) if piece(source[i]).startswith(SPACE))
-        cut = min(starts, key=lambda i: abs(i - middle), default=middle)
-        [first], [second] = self._search([source[:cut]]), self._search([source[cut:]])
-        return [self._joined(*halves) for halves in zip(first, second, strict=False)]
-
-    def _joined(self, first: Found, second: Found) -> Found:
-        """Two hypotheses as one; each brings the probability of its own end."""
-        tokens, log_prob = [*first.tokens, *second.tokens], first.log_prob + second.log_prob
-        score = self.rules.score(log_prob, len(tokens) + 2)
-        return Found(tokens, log_prob, score, first.num_parts + second.num_parts)
-
-    @torch.inference_mode()
-    def _search_batch(self, sources: list[list[int]]) -> list[list[Found]]:
-        network, device = self.model.network, self.model.device
-        rows = [torch.tensor([*source, EOS_ID]) for source in sources]
-        src_tokens = pad_sequence(rows, batch_first=True, padding_value=PAD_ID).to(device)  # (B, S)
-        limits = torch.tensor([self._limit(len(source)) for source in sources], device=device)
-        cache = network.start_cache(network.encode(src_tokens), int(limits.max()) + 1)
-
-        def step(tokens: Tensor, cache: Cache) -> Tensor:
-            states = network.decode(tokens[:, None], cache=cache).states  # (N, 1, D)
-            return network.logits(states[:, -1])  # (N, V)
-
-        return search(step, cache, limits, self.rules)
+    def _sentence(self, source: list[int]) -> Sentence:
+        return Sentence(source, max_length=self._limit(len(source)))
 
     def _limit(self, num_pieces: int) -> int:
         """The most pieces that the translation of so many may have."""
@@ -258,18 +200,6 @@ def is_blank(line: str) -> bool:
 def without_line_ends(text: str) -> str:
     """The text with a space for every character that somebody could take for the end of a line."""
     return _LINE_END.sub(" ", text)
-
-
-def length_batches(lengths: Sequence[int], batch_tokens: int) -> Iterator[list[int]]:
-    """Indices in batches of similar length, the longest first; `batch_tokens` counts padding too."""
-    batch: list[int] = []
-    for index in sorted(range(len(lengths)), key=lambda index: (-lengths[index], index)):
-        if batch and lengths[batch[0]] * (len(batch) + 1) > batch_tokens:
-            yield batch
-            batch = []
-        batch.append(index)
-    if batch:
-        yield batch
 
 
 def _banned_ids(model: TranslationModel) -> tuple[int, ...]:

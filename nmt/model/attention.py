@@ -9,7 +9,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from nmt.model.cache import LayerCache
 from nmt.model.dropout import survivors
 from nmt.model.positions import rotate
 
@@ -124,21 +123,17 @@ class SelfAttention(nn.Module):
         self.in_proj = nn.Linear(d_model, 3 * d_model, bias=bias)  # queries, keys, values
         self.out_proj = nn.Linear(d_model, d_model, bias=bias)
 
-    def forward(
-        self, x: Tensor, *, mask: Tensor | None = None, causal: bool = False, cache: LayerCache | None = None
-    ) -> Tensor:
-        """(B, T, D) to (B, T, D); with a cache, x continues the positions seen before."""
+    def forward(self, x: Tensor, *, mask: Tensor | None = None, causal: bool = False) -> Tensor:
+        """(B, T, D) to (B, T, D)."""
         queries, keys, values = (
-            _split_heads(part, self.num_heads) for part in self.in_proj(x).chunk(3, dim=-1)
+            split_heads(part, self.num_heads) for part in self.in_proj(x).chunk(3, dim=-1)
         )  # (B, H, T, K)
         if self.rotary:
-            start = cache.length if cache else 0
-            queries, keys = rotate(queries, start), rotate(keys, start)
-        if cache is not None:
-            keys, values = cache.append(keys, values)
+            places = torch.arange(x.size(1), device=x.device)
+            queries, keys = rotate(queries, places), rotate(keys, places)
         rate = self.dropout_rate if self.training else 0.0
         attended, _ = attend(queries, keys, values, mask=mask, causal=causal, dropout_rate=rate)
-        out: Tensor = self.out_proj(_join_heads(attended))
+        out: Tensor = self.out_proj(join_heads(attended))
         return out
 
 
@@ -156,23 +151,25 @@ class CrossAttention(nn.Module):
     def keys_values(self, encoder_states: Tensor) -> tuple[Tensor, Tensor]:
         """Keys and values (B, H, S, K) of (B, S, D) encoder states: once per sentence."""
         keys, values = self.key_value_proj(encoder_states).chunk(2, dim=-1)
-        return _split_heads(keys, self.num_heads), _split_heads(values, self.num_heads)
+        return split_heads(keys, self.num_heads), split_heads(values, self.num_heads)
 
     def forward(
         self, x: Tensor, keys: Tensor, values: Tensor, *, mask: Tensor, return_weights: bool = False
     ) -> tuple[Tensor, Tensor | None]:
         """(B, T, D) over keys and values (B, H, S, K) to (B, T, D) and the weights (B, H, T, S) if asked."""
-        queries = _split_heads(self.query_proj(x), self.num_heads)
+        queries = split_heads(self.query_proj(x), self.num_heads)
         rate = self.dropout_rate if self.training else 0.0
         attended, weights = attend(
             queries, keys, values, mask=mask, dropout_rate=rate, return_weights=return_weights
         )
-        return self.out_proj(_join_heads(attended)), weights
+        return self.out_proj(join_heads(attended)), weights
 
 
-def _split_heads(x: Tensor, num_heads: int) -> Tensor:
-    return x.view(*x.shape[:2], num_heads, -1).transpose(1, 2)  # (B, T, D) -> (B, H, T, K)
+def split_heads(x: Tensor, num_heads: int) -> Tensor:
+    """(B, T, D) to (B, H, T, K), a view."""
+    return x.unflatten(-1, (num_heads, -1)).transpose(1, 2)
 
 
-def _join_heads(x: Tensor) -> Tensor:
-    return x.transpose(1, 2).flatten(-2)  # (B, H, T, K) -> (B, T, D)
+def join_heads(x: Tensor) -> Tensor:
+    """(B, H, T, K) to (B, T, D)."""
+    return x.transpose(1, 2).flatten(-2)

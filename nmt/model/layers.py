@@ -9,7 +9,6 @@ from torch.nn import functional
 
 from nmt.config.schema import ModelConfig
 from nmt.model.attention import CrossAttention, SelfAttention
-from nmt.model.cache import LayerCache
 from nmt.model.dropout import dropout
 
 ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
@@ -107,7 +106,6 @@ class DecoderLayer(nn.Module):
         x: Tensor,
         source: tuple[Tensor, Tensor, Tensor],
         *,
-        cache: LayerCache | None,
         return_weights: bool,
     ) -> tuple[Tensor, Tensor | None]:
         """(B, T, D) to (B, T, D) and the cross-attention weights (B, H, T, S) if asked for.
@@ -125,7 +123,7 @@ class DecoderLayer(nn.Module):
             )
             return out
 
-        x = self.attention_residual(x, lambda normed: self.attention(normed, causal=True, cache=cache))
+        x = self.attention_residual(x, lambda normed: self.attention(normed, causal=True))
         x = self.cross_residual(x, look_at_source)
         return self.feed_forward_residual(x, self.feed_forward), weights
 

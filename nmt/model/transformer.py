@@ -13,13 +13,10 @@ from torch.nn import functional
 
 from nmt.config.schema import ModelConfig
 from nmt.model.attention import CrossAttention, SelfAttention
-from nmt.model.cache import Cache, LayerCache
 from nmt.model.dropout import dropout
 from nmt.model.layers import DecoderLayer, EncoderLayer, FeedForward, make_norm
 from nmt.model.positions import Positions
 from nmt.tokenizer import PAD_ID
-
-FIRST_CAPACITY = 32  # target positions that a cache holds before it grows by doubling
 
 
 @dataclass(frozen=True)
@@ -105,7 +102,7 @@ class Transformer(nn.Module):
         """States of (B, S) source tokens, which end with EOS and are padded with PAD_ID on the right."""
         mask = src_tokens != PAD_ID  # (B, S)
         attention_mask = None if bool(mask.all()) else mask[:, None, None, :]
-        x = self._embed(src_tokens, self.src_embedding, self.src_positions, 0)
+        x = self._embed(src_tokens, self.src_embedding, self.src_positions)
         for layer in self.encoder:
             x = layer(x, attention_mask)
         return EncoderOut(self.encoder_norm(x), mask)
@@ -113,25 +110,21 @@ class Transformer(nn.Module):
     def decode(
         self,
         tgt_tokens: Tensor,
-        encoder_out: EncoderOut | None = None,
+        encoder_out: EncoderOut,
         *,
-        cache: Cache | None = None,
         attention_layers: Collection[int] = (),
         last_layer: int | None = None,
     ) -> DecoderOut:
-        """States of (B, T) decoder input over the whole source, or, with a cache, of the T newest positions.
+        """States of (B, T) decoder input.
 
         `attention_layers` names the layers (from 0) whose cross-attention weights are wanted. `last_layer`
         stops after that layer: the states are then of no use, the weights are.
         """
-        assert (encoder_out is None) != (cache is None), "give the encoder's output or a cache made from it"
-        assert cache is None or last_layer is None, "a cache needs every layer"
-        x = self._embed(tgt_tokens, self.tgt_embedding, self.tgt_positions, cache.length if cache else 0)
+        x = self._embed(tgt_tokens, self.tgt_embedding, self.tgt_positions)
         attention: dict[int, Tensor] = {}
         for number, layer in enumerate(self.decoder[: None if last_layer is None else last_layer + 1]):
-            layer_cache = cache.layers[number] if cache else None
-            source = self._source(number, encoder_out, cache)
-            x, weights = layer(x, source, cache=layer_cache, return_weights=number in attention_layers)
+            source = self._source(number, encoder_out)
+            x, weights = layer(x, source, return_weights=number in attention_layers)
             if weights is not None:
                 attention[number] = weights
         return DecoderOut(self.decoder_norm(x), attention)
@@ -153,35 +146,14 @@ class Transformer(nn.Module):
         """Decoder states (B, T, D) for source (B, S) and decoder input (B, T); see `logits`."""
         return self.decode(tgt_tokens, self.encode(src_tokens)).states
 
-    def start_cache(self, encoder_out: EncoderOut, max_length: int) -> Cache:
-        """An empty memory for about `max_length` positions, and the keys and values of the source."""
-        layers = []
-        for layer in self._decoder_layers():
-            keys, values = layer.cross_attention.keys_values(encoder_out.states)
-            shape = (*keys.shape[:2], max(1, min(max_length, FIRST_CAPACITY)), keys.size(3))
-            layers.append(
-                LayerCache(
-                    cross_keys=keys,
-                    cross_values=values,
-                    keys=keys.new_empty(shape),
-                    values=keys.new_empty(shape),
-                )
-            )
-        return Cache(layers, encoder_out.mask[:, None, None, :])
-
     def _decoder_layers(self) -> list[DecoderLayer]:
         return cast(list[DecoderLayer], list(self.decoder))
 
-    def _source(
-        self, number: int, encoder_out: EncoderOut | None, cache: Cache | None
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        if cache is not None:
-            return cache.layers[number].cross_keys, cache.layers[number].cross_values, cache.mask
-        assert encoder_out is not None
+    def _source(self, number: int, encoder_out: EncoderOut) -> tuple[Tensor, Tensor, Tensor]:
         keys, values = self._decoder_layers()[number].cross_attention.keys_values(encoder_out.states)
         return keys, values, encoder_out.mask[:, None, None, :]
 
-    def _embed(self, tokens: Tensor, embedding: nn.Embedding, positions: Positions, start: int) -> Tensor:
+    def _embed(self, tokens: Tensor, embedding: nn.Embedding, positions: Positions) -> Tensor:
         x = embedding(tokens) * math.sqrt(self.config.d_model)  # (B, T, D)
-        x = positions(x, start)
+        x = positions(x, torch.arange(tokens.size(1), device=tokens.device))
         return dropout(x, self.config.dropout) if self.training else x

@@ -14,9 +14,11 @@ from torch.autograd.profiler import profile
 from nmt.config.schema import Config, TrainingConfig
 from nmt.corpus.batching import Batch, collate, plan_batches
 from nmt.corpus.encoded import EncodedCorpus
-from nmt.decoding.search import Rules, search
+from nmt.decoding.engine import CPU_ROWS
+from nmt.decoding.rules import Rules, Sentence
+from nmt.decoding.search import Room, search
 from nmt.hardware import describe, use_device
-from nmt.model import Cache, Transformer
+from nmt.model import IncrementalDecoder, Transformer, pack
 from nmt.tokenizer import BOS_ID, EOS_ID
 from nmt.training.flops import TrainingFlops, flops_of_batches
 from nmt.training.plan import Rehearsal
@@ -307,20 +309,15 @@ class Workload:
     @torch.inference_mode()
     def translation_rate(self, beam_size: int) -> TranslationRate:
         """Sentences of `MEAN_LENGTH` pieces, as many as are searched together, translated into as many."""
-        num_sentences = max(1, self.config.decoding.batch_tokens // beam_size // MEAN_LENGTH)
-        size = (num_sentences, MEAN_LENGTH)
-        src_tokens = torch.randint(EOS_ID + 1, self.vocab_size, size).to(self.device)
-        limits = torch.full((num_sentences,), MEAN_LENGTH, device=self.device)
-        rules = Rules(bos_id=BOS_ID, eos_id=EOS_ID, beam_size=beam_size)
-        network = self.network.eval()
-
-        def step(tokens: Tensor, cache: Cache) -> Tensor:
-            logits = network.logits(network.decode(tokens[:, None], cache=cache).states[:, -1])  # (N, V)
-            logits[:, EOS_ID] = torch.finfo(logits.dtype).min / 4  # so that it ends only at its limit
-            return logits
+        size = (CPU_ROWS // beam_size, MEAN_LENGTH)
+        sources = torch.randint(EOS_ID + 1, self.vocab_size, size).tolist()
+        sentences = [Sentence(each, max_length=MEAN_LENGTH, min_length=MEAN_LENGTH) for each in sources]
+        rules = Rules(bos_id=BOS_ID, eos_id=EOS_ID, beam_size=beam_size, device=self.device)
+        network = pack(self.network.eval(), self.precision)
 
         def translate() -> None:
-            search(step, network.start_cache(network.encode(src_tokens), MEAN_LENGTH + 1), limits, rules)
+            for _ in search(IncrementalDecoder(network), sentences, rules, Room(CPU_ROWS, CPU_ROWS * 64)):
+                pass
 
         seconds = _seconds_of(translate, self.device, rounds=1)
         return TranslationRate(beam_size, num_sentences, num_sentences / seconds)

@@ -16,8 +16,11 @@ from nmt.hardware import is_out_of_memory
 from nmt.model import Transformer
 from nmt.model.dropout import seeded
 from nmt.training.loss import batch_loss
-from nmt.training.workers import Workers
 from nmt.training.working import WorkingNetwork
+from nmt.workers import Workers
+
+LEAST_TOKENS = 1024  # for a worker; products of fewer rows are too small to keep a core busy
+MOST_WORKERS = 8  # each holds a gradient of its own
 
 
 @dataclass(frozen=True)
@@ -149,3 +152,12 @@ def _part_gradient(network: Transformer, part: Batch, *, training: TrainingConfi
     )
     exact = torch.promote_types(gradients[0].dtype, torch.float32)
     return _Sum(float(loss.nll), tuple(gradient.to(exact) for gradient in gradients))
+
+
+def make_workers(device: torch.device, training: TrainingConfig) -> Workers:
+    """Workers that keep most cores of the CPU busy, as long as each has enough to do; on a GPU one."""
+    num_cores = torch.get_num_threads()
+    most = min(num_cores, training.batch_tokens // LEAST_TOKENS, MOST_WORKERS)
+    if device.type != "cpu" or most < 2:
+        return Workers()
+    return Workers(max(range(2, most + 1), key=lambda number: (number * (num_cores // number), number)))

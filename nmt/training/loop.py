@@ -22,7 +22,7 @@ from nmt.training.best import Look, best_dir, look
 from nmt.training.data import data_hash
 from nmt.training.distributed import Ranks, join
 from nmt.training.finish import choose, end_of, ended_before, write_finished
-from nmt.training.gradient import ComputeGradient, compute_gradient, parts_each
+from nmt.training.gradient import ComputeGradient, compute_gradient, make_workers, parts_each
 from nmt.training.journal import Journal, OnReport
 from nmt.training.lock import locked
 from nmt.training.manifest import facts_of_run, signature
@@ -34,7 +34,6 @@ from nmt.training.run import Run, checkpoint_bytes, flat
 from nmt.training.state import Origin, Progress, TrainState
 from nmt.training.step import take_step
 from nmt.training.tensorboard import with_events
-from nmt.training.workers import make_workers
 from nmt.training.working import WorkingNetwork
 
 

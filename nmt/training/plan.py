@@ -14,11 +14,11 @@ from nmt.corpus.batching import Batch
 from nmt.errors import ConfigError
 from nmt.model import Transformer
 from nmt.training.data import TrainingData
-from nmt.training.gradient import Gradient, compute_gradient, parts_each
+from nmt.training.gradient import Gradient, compute_gradient, make_workers, parts_each
 from nmt.training.optimizer import MovingAverage, make_optimizer
 from nmt.training.state import Progress
-from nmt.training.workers import Workers, make_workers
 from nmt.training.working import WorkingNetwork
+from nmt.workers import Workers
 
 MEASURED_BATCHES = 4
 WARM_UP_BATCHES = 2

@@ -16,7 +16,7 @@ from nmt.training import gradient
 from nmt.training.gradient import Gradient, compute_gradient, parts_each
 from nmt.training.loss import batch_loss
 from nmt.training.plan import Rehearsal, parts_that_fit
-from nmt.training.workers import Workers
+from nmt.workers import Workers
 from nmt.training.working import WorkingNetwork
 
 VOCAB_SIZE = 11

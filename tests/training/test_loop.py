@@ -31,7 +31,7 @@ from nmt.training.data import prepare
 from nmt.training.lock import is_locked, locked
 from nmt.training.loss import BatchLoss, batch_loss
 from nmt.training.report import EvalReport, NoteReport, StartReport, StepReport, as_line
-from nmt.training.workers import make_workers
+from nmt.training.gradient import make_workers
 
 SHAKY = (
     "model.dropout=0.2",

@@ -9,7 +9,7 @@ from nmt.corpus.encoded import EncodedCorpus
 from nmt.model import Transformer
 from nmt.training.gradient import compute_gradient
 from nmt.training.optimizer import make_optimizer
-from nmt.training.workers import Workers
+from nmt.workers import Workers
 from nmt.training.working import WorkingNetwork
 
 VOCAB_SIZE = 23

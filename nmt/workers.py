@@ -1,4 +1,4 @@
-"""Threads that compute the parts of a batch side by side, each on its share of the cores."""
+"""Threads that compute side by side, each on its share of the cores."""
 
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
@@ -6,13 +6,8 @@ from typing import TypeVar
 
 import torch
 
-from nmt.config.schema import TrainingConfig
-
 In = TypeVar("In")
 Out = TypeVar("Out")
-
-LEAST_TOKENS = 1024  # for a worker; products of fewer rows are too small to keep a core busy
-MOST_WORKERS = 8  # each holds a gradient of its own
 
 
 class Workers:
@@ -41,12 +36,3 @@ class Workers:
             return list(self._pool.map(compute_with_share, items))
         finally:
             torch.set_num_threads(self._num_cores)  # a part of the setting belongs to the whole process
-
-
-def make_workers(device: torch.device, training: TrainingConfig) -> Workers:
-    """Workers that keep most cores of the CPU busy, as long as each has enough to do; on a GPU one."""
-    num_cores = torch.get_num_threads()
-    most = min(num_cores, training.batch_tokens // LEAST_TOKENS, MOST_WORKERS)
-    if device.type != "cpu" or most < 2:
-        return Workers()
-    return Workers(max(range(2, most + 1), key=lambda number: (number * (num_cores // number), number)))

@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from nmt.config import TrainingConfig
-from nmt.training.workers import Workers, make_workers
+from nmt.training.gradient import make_workers
+from nmt.workers import Workers
 
 
 @pytest.fixture(autouse=True)

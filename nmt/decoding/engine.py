@@ -1,0 +1,137 @@
+"""Searches many sentences at once: on all cores, and in smaller parts where memory runs out."""
+
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+import torch
+
+from nmt.checkpoint import TranslationModel
+from nmt.config.schema import DecodingConfig
+from nmt.decoding.rules import Rules, Sentence
+from nmt.decoding.search import Found, Room, search
+from nmt.errors import ConfigError, ResourceError
+from nmt.hardware import is_out_of_memory
+from nmt.model import IncrementalDecoder, Precision, pack
+from nmt.model.packed import has_int8_products
+from nmt.tokenizer import SPACE
+from nmt.workers import Workers
+
+CPU_ROWS = 160
+"""Hypotheses on a core: enough for fast products, few enough to stay in its cache."""
+
+GPU_ROWS = 4096
+
+FEWEST_ROWS = 32  # for a core of its own; with fewer, all cores work on the same products
+
+OnProgress = Callable[[int], None]
+
+
+class Engine:
+    """A network made ready for searching, for as many threads at once as there are."""
+
+    def __init__(self, model: TranslationModel, config: DecodingConfig) -> None:
+        self.precision = choose_precision(config, model.device)
+        self._network = pack(model.network, self.precision)
+        self._memory_dtype = torch.float32 if self.precision == "float32" else torch.bfloat16
+        self._tokenizer = model.src_tokenizer
+        on_cpu = model.device.type == "cpu"
+        self._room = Room(config.batch_rows or (CPU_ROWS if on_cpu else GPU_ROWS), config.batch_tokens)
+        self._num_cores = torch.get_num_threads() if on_cpu else 1
+
+    def find(
+        self, sentences: Sequence[Sentence], rules: Rules, *, on_progress: OnProgress | None = None
+    ) -> list[list[Found]]:
+        """The `nbest` best hypotheses of every sentence; `on_progress` hears how many more are done.
+
+        Where memory runs out fewer are searched at once, and a sentence that does not even fit alone in
+        halves. Raises ResourceError if not even a single piece can be translated.
+        """
+        found: list[list[Found]] = [[] for _ in sentences]
+        stopped, lock = threading.Event(), threading.Lock()
+
+        def keep(number: int, hypotheses: list[Found]) -> None:
+            with lock:
+                found[number] = hypotheses
+                if on_progress:
+                    on_progress(1)
+
+        def find_share(share: list[int]) -> None:
+            try:
+                self._find_share(sentences, share, rules, keep, stopped)
+            except BaseException:
+                stopped.set()
+                raise
+
+        by_length = sorted(range(len(sentences)), key=lambda i: (-len(sentences[i].source), i))
+        num_workers = max(1, min(self._num_cores, len(sentences) * rules.width // FEWEST_ROWS))
+        shares = [by_length[start::num_workers] for start in range(num_workers)]
+        try:
+            Workers(num_workers).map(find_share, shares)
+        finally:
+            stopped.set()
+        return found
+
+    @torch.inference_mode()
+    def _find_share(
+        self,
+        sentences: Sequence[Sentence],
+        share: list[int],
+        rules: Rules,
+        keep: Callable[[int, list[Found]], None],
+        stopped: threading.Event,
+    ) -> None:
+        """Search the sentences of one worker until they are done, or somebody says to stop."""
+        left, room = dict.fromkeys(share), self._room
+        while left and not stopped.is_set():
+            tried = list(left)
+            try:
+                decoder = IncrementalDecoder(self._network, memory_dtype=self._memory_dtype)
+                for number, hypotheses in search(decoder, [sentences[i] for i in tried], rules, room):
+                    del left[tried[number]]
+                    keep(tried[number], hypotheses)
+                    if stopped.is_set():
+                        return
+            except (RuntimeError, MemoryError) as error:
+                if not is_out_of_memory(error):
+                    raise
+            # outside of the handler, where the error would keep the rows in memory
+            if left and room.rows > rules.width:
+                room = Room(max(rules.width, room.rows // 2), room.src_tokens // 2)
+            elif left:
+                first = next(iter(left))
+                del left[first]
+                keep(first, self._find_in_halves(sentences[first], rules))
+
+    def _find_in_halves(self, sentence: Sentence, rules: Rules) -> list[Found]:
+        """The hypotheses of a sentence, cut at the word that begins nearest to its middle."""
+        source = sentence.source
+        if len(source) <= 1:
+            raise ResourceError(
+                "out of memory: not even a single piece can be translated; try a smaller beam"
+            )
+        starts = (i for i in range(1, len(source)) if self._tokenizer.piece(source[i]).startswith(SPACE))
+        middle = len(source) // 2
+        cut = min(starts, key=lambda i: abs(i - middle), default=middle)
+        halves = [replace(sentence, source=half) for half in (source[:cut], source[cut:])]
+        first, second = self.find(halves, rules)
+        return [_joined(*pair, rules) for pair in zip(first, second, strict=False)]
+
+
+def choose_precision(config: DecodingConfig, device: torch.device) -> Precision:
+    """The arithmetic for a device; ConfigError if it does not have what was asked for."""
+    if config.precision == "auto":
+        return "bfloat16" if device.type == "cuda" else "float32"
+    if config.precision == "int8" and not (device.type == "cpu" and has_int8_products()):
+        raise ConfigError(
+            f"decoding.precision is int8, which torch does not have on this {device.type}; use auto"
+        )
+    return config.precision
+
+
+def _joined(first: Found, second: Found, rules: Rules) -> Found:
+    """Two hypotheses as one; each brings the probability of its own end."""
+    tokens, log_prob = [*first.tokens, *second.tokens], first.log_prob + second.log_prob
+    each = (*first.token_log_probs, *second.token_log_probs)
+    score = rules.score(log_prob, len(tokens) + 2)
+    return Found(tokens, log_prob, score, each, first.num_parts + second.num_parts)

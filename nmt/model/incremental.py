@@ -1,0 +1,315 @@
+"""The network as translation runs it: sources without padding, and targets piece by piece, as a tree.
+
+Hypotheses of a sentence have most of their pieces in common. What they have in common is computed and kept
+once: keys and values of a piece stay in the column they were written to, every hypothesis knows which
+columns are its own, and one that no hypothesis descends from is free again. So following a beam moves nothing.
+"""
+
+# B sentences, N hypotheses of all of them, W of the one with the most, S source length, C columns, T pieces,
+# D d_model, H heads, K = D / H, V vocabulary
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import cast
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from nmt.model.attention import CrossAttention, SelfAttention, join_heads, split_heads
+from nmt.model.layers import DecoderLayer, EncoderLayer
+from nmt.model.positions import rotate
+from nmt.model.transformer import Transformer
+from nmt.tokenizer import EOS_ID
+
+MORE_COLUMNS = 16  # that memory grows by, beyond those that are needed at once
+FEWEST_KEYS = 16  # torch's softmax is slow on a CPU for fewer
+
+
+@dataclass(frozen=True)
+class _Rows:
+    """Where rows of unequal groups stand in an array with a place for the largest group."""
+
+    slots: Tensor  # (N,) int64
+    shape: tuple[int, int]  # groups, rows of the largest
+    in_order: bool  # whether there is a row at every place, and they come in this order
+
+    @classmethod
+    def place(cls, slots: Tensor, shape: tuple[int, int]) -> "_Rows":
+        """Rows that go to these places of the flat array."""
+        in_order = len(slots) == shape[0] * shape[1] and bool((slots[1:] > slots[:-1]).all())
+        return cls(slots, shape, in_order)
+
+    def pad(self, x: Tensor) -> Tensor:
+        """(N, …) to (groups, largest, …), zero where no row is."""
+        if self.in_order:
+            return x.unflatten(0, self.shape)
+        padded = x.new_zeros(self.shape[0] * self.shape[1], *x.shape[1:])
+        return padded.index_copy_(0, self.slots, x).unflatten(0, self.shape)
+
+    def unpad(self, x: Tensor) -> Tensor:
+        """(groups, largest, …) to (N, …)."""
+        x = x.flatten(0, 1)
+        return x if self.in_order else x.index_select(0, self.slots)
+
+
+@dataclass
+class _LayerMemory:
+    """Keys and values of one decoder layer, (B, H, C or S, K), with a slot B for every sentence."""
+
+    keys: Tensor
+    values: Tensor
+    src_keys: Tensor
+    src_values: Tensor
+
+    def change(self, how: Callable[[Tensor], Tensor]) -> None:
+        """Do the same with all of them."""
+        self.keys, self.values = how(self.keys), how(self.values)
+        self.src_keys, self.src_values = how(self.src_keys), how(self.src_values)
+
+
+class IncrementalDecoder:
+    """Reads sources, and tells for hypotheses that grow by a piece at a time what may come next.
+
+    Rows of one sentence must stay together, in the order in which sentences were admitted.
+    """
+
+    def __init__(
+        self,
+        network: Transformer,
+        *,
+        memory_dtype: torch.dtype | None = None,
+        watched_layer: int | None = None,
+    ) -> None:
+        """Keys and values are kept in `memory_dtype`, by default the network's.
+
+        The cross-attention weights of a step in `watched_layer`, from 0, are kept in `watched`.
+        """
+        self.network = network
+        self.watched_layer = watched_layer
+        self.watched: Tensor | None = None  # (N, S) float32, heads averaged
+        weight = network.tgt_embedding.weight
+        self._scale = math.sqrt(network.config.d_model)
+        self._num_heads = network.config.num_heads
+        self._places_table = weight.new_zeros(0, weight.size(1))
+        self._new_sources: list[list[int]] = []
+        # of every row:
+        self._slots = torch.zeros(0, dtype=torch.int64, device=weight.device)  # (N,), of its sentence
+        self._places = self._slots  # (N,), where its next piece stands
+        self._ancestry = torch.zeros(0, 0, dtype=torch.bool, device=weight.device)  # (N, C)
+        # of every sentence, each in a slot that is given to another when it is done:
+        self._src_lengths = self._slots  # (B,), 0 of a free slot
+        self._src_bias: Tensor | None = None  # (B, 1, 1, S)
+        head_width = weight.size(1) // self._num_heads
+        empty = weight.new_zeros(0, self._num_heads, 0, head_width, dtype=memory_dtype)
+        self._layers = [_LayerMemory(empty, empty, empty, empty) for _ in network.decoder]
+
+    def admit(self, sources: Sequence[list[int]]) -> None:
+        """Take sentences, without EOS, in: behind the rows of the last step there is one for each of them."""
+        self._new_sources += sources
+
+    def step(self, parents: Tensor, tokens: Tensor) -> Tensor:
+        """Logits (N, V) float32 of the piece after `tokens` (N,), each of which continues row `parents[i]`.
+
+        Rows are those of the last step and of the sentences admitted since. A sentence that no row
+        belongs to any more is forgotten.
+        """
+        rows = self._follow(parents)
+        columns, bias = self._find_columns(rows)
+        if len(self._places_table) <= (longest := int(self._places.max())):
+            self._grow_places_table(2 * longest + MORE_COLUMNS)
+        x = self.network.tgt_embedding(tokens) * self._scale + self._places_table[self._places]  # (N, D)
+        places = rows.pad(self._places)[:, None]  # (B, 1, W)
+        for number, module in enumerate(self.network.decoder):
+            layer, memory = cast(DecoderLayer, module), self._layers[number]
+            attention = layer.attention
+
+            def look_back(normed: Tensor) -> Tensor:
+                queries, keys, values = self._project(attention, normed, rows, places)
+                for kept, new in ((memory.keys, keys), (memory.values, values)):
+                    flat = new.transpose(1, 2).flatten(0, 2).to(kept.dtype)  # (B * W * H, K)
+                    kept.view(-1, kept.size(3)).index_copy_(0, columns, flat)
+                attended = _attend(queries, memory.keys, memory.values, bias)
+                return attention.out_proj(rows.unpad(join_heads(attended)))
+
+            def look_at_source(normed: Tensor) -> Tensor:
+                watch = number == self.watched_layer
+                return self._look_at_source(layer.cross_attention, normed, memory, rows, watch=watch)
+
+            x = layer.attention_residual(x, look_back)
+            x = layer.cross_residual(x, look_at_source)
+            x = layer.feed_forward_residual(x, layer.feed_forward)
+        logits: Tensor = self.network.out_proj(self.network.decoder_norm(x)).float()
+        self._places = self._places + 1
+        return logits
+
+    def _find_columns(self, rows: _Rows) -> tuple[Tensor, Tensor]:
+        """A free column of memory for the new piece of every row: one that no other row descends from.
+
+        Where in memory they are, flat over (B, W, H), and which columns a row may look at, as a bias
+        (B, 1, W, C).
+        """
+        num_sentences, most = rows.shape
+        ancestry = rows.pad(self._ancestry)  # (B, W, C)
+        is_taken = ancestry.any(1)  # (B, C)
+        if (missing := int(is_taken.sum(1).max()) + most - is_taken.size(1)) > 0:
+            more = max(missing, MORE_COLUMNS)
+            for layer in self._layers:
+                layer.keys = functional.pad(layer.keys, (0, 0, 0, more))
+                layer.values = functional.pad(layer.values, (0, 0, 0, more))
+            ancestry, is_taken = functional.pad(ancestry, (0, more)), functional.pad(is_taken, (0, more))
+        columns = is_taken.byte().argsort(dim=1, stable=True)[:, :most]  # (B, W), free ones come first
+        ancestry.scatter_(2, columns[:, :, None], value=True)
+        self._ancestry = rows.unpad(ancestry)
+        bias = _as_bias(ancestry[:, None], self._layers[0].keys.dtype)
+        heads = torch.arange(num_sentences * self._num_heads, device=columns.device)
+        heads = heads.view(num_sentences, 1, self._num_heads)
+        return (heads * ancestry.size(2) + columns[:, :, None]).flatten(), bias
+
+    def _look_at_source(
+        self, attention: CrossAttention, normed: Tensor, memory: _LayerMemory, rows: _Rows, *, watch: bool
+    ) -> Tensor:
+        queries = split_heads(rows.pad(attention.query_proj(normed)), self._num_heads)
+        assert self._src_bias is not None
+        if watch:
+            weights = _weights(queries.to(memory.src_keys.dtype), memory.src_keys, self._src_bias)
+            self.watched = rows.unpad(weights.mean(1))
+        attended = _attend(queries, memory.src_keys, memory.src_values, self._src_bias)
+        out: Tensor = attention.out_proj(rows.unpad(join_heads(attended)))
+        return out
+
+    def _project(
+        self, attention: SelfAttention, normed: Tensor, rows: _Rows, places: Tensor
+    ) -> tuple[Tensor, ...]:
+        """Queries, keys and values (B, H, W, K) of rows (N, D)."""
+        projected = rows.pad(attention.in_proj(normed)).chunk(3, dim=-1)
+        queries, keys, values = (split_heads(part, self._num_heads) for part in projected)
+        if attention.rotary:
+            queries, keys = rotate(queries, places), rotate(keys, places)
+        return queries, keys, values
+
+    def _grow_places_table(self, size: int) -> None:
+        places = torch.arange(size, device=self._places.device)
+        nothing = self._places_table.new_zeros(size, self._places_table.size(1))
+        self._places_table = self.network.tgt_positions(nothing, places)
+
+    # Rows and memory
+
+    def _follow(self, parents: Tensor) -> _Rows:
+        """Let the rows be continuations of others, and memory hold what belongs to their sentences."""
+        num_old, sources = len(self._slots), self._new_sources
+        old = parents[parents < num_old]
+        self._slots, self._places = self._slots[old], self._places[old]
+        self._ancestry = self._ancestry[old]
+        self._new_sources = []
+        if sources:
+            slots = self._take_in(sources)
+            new = parents[parents >= num_old] - num_old
+            self._slots = torch.cat([self._slots, slots[new]])
+            self._places = torch.cat([self._places, torch.zeros_like(new)])
+            self._ancestry = functional.pad(self._ancestry, (0, 0, 0, len(new)))
+        elif 2 * len(held := self._slots.unique()) <= len(self._src_lengths):
+            self._keep(held)
+        order = torch.arange(len(parents), device=parents.device)
+        is_first = torch.ones_like(self._slots, dtype=torch.bool)
+        is_first[1:] = self._slots[1:] != self._slots[:-1]
+        ranks = order - torch.where(is_first, order, 0).cummax(0).values
+        most = int(ranks.max()) + 1
+        return _Rows.place(self._slots * most + ranks, (len(self._src_lengths), most))
+
+    def _take_in(self, sources: list[list[int]]) -> Tensor:
+        """Slots of memory for new sentences, with the keys and values of their sources in them."""
+        is_free = torch.ones(len(self._src_lengths), dtype=torch.bool, device=self._slots.device)
+        is_free[self._slots] = False
+        missing = max(0, len(sources) - int(is_free.sum()))
+        is_free = functional.pad(is_free, (0, missing), value=True)
+        slots, unused = is_free.nonzero().flatten().tensor_split([len(sources)])
+        states, lengths = encode(self.network, sources)  # (B', S', D)
+        self._src_lengths = functional.pad(self._src_lengths, (0, missing))
+        self._src_lengths[slots], self._src_lengths[unused] = lengths, 0
+        self._fit_sources(missing)
+        for module, layer in zip(self.network.decoder, self._layers, strict=True):
+            keys, values = cast(DecoderLayer, module).cross_attention.keys_values(states)
+            layer.src_keys[slots, :, : states.size(1)] = keys.to(layer.keys.dtype)
+            layer.src_values[slots, :, : states.size(1)] = values.to(layer.keys.dtype)
+        return slots
+
+    def _keep(self, held: Tensor) -> None:
+        """Forget all sentences but those in the slots `held`."""
+        numbers = torch.zeros_like(self._src_lengths)
+        numbers[held] = torch.arange(len(held), device=held.device)
+        self._slots, self._src_lengths = numbers[self._slots], self._src_lengths[held]
+        for layer in self._layers:
+            layer.change(lambda x: x[held])
+        self._fit_sources(0)
+
+    def _fit_sources(self, num_more: int) -> None:
+        """Room for the longest source and not much more, and for so many more sentences.
+
+        What is computed with lies in one piece: bfloat16 products would copy it else.
+        """
+        capacity = self._layers[0].src_keys.size(2)
+        longest = max(FEWEST_KEYS, int(self._src_lengths.max()))
+        length = longest if longest > capacity or 4 * longest < 3 * capacity else capacity
+        if num_more or length != capacity:
+            for layer in self._layers:
+                layer.change(lambda x: functional.pad(x, (*(0, 0, 0, 0, 0, 0), 0, num_more)))
+                layer.src_keys = functional.pad(layer.src_keys, (0, 0, 0, length - capacity))
+                layer.src_values = functional.pad(layer.src_values, (0, 0, 0, length - capacity))
+        is_real = torch.arange(length, device=self._slots.device) < self._src_lengths[:, None, None, None]
+        is_real[self._src_lengths == 0] = True  # of nobody; a row of nothing but -inf is not a number
+        self._src_bias = _as_bias(is_real, self._layers[0].keys.dtype)
+
+
+def encode(network: Transformer, sources: Sequence[list[int]]) -> tuple[Tensor, Tensor]:
+    """States (B, S, D) of sources, without EOS, zero where a source has ended; and lengths (B,) with EOS.
+
+    Only attention sees padding: all products are of real pieces alone.
+    """
+    device = network.src_embedding.weight.device
+    lengths = torch.tensor([len(source) + 1 for source in sources], dtype=torch.int64, device=device)
+    tokens = torch.tensor([token for source in sources for token in (*source, EOS_ID)], device=device)
+    longest = int(lengths.max()) if len(sources) else 0
+    real = torch.arange(longest, device=device) < lengths[:, None]  # (B, S)
+    places = torch.arange(longest, device=device).expand_as(real)
+    rows = _Rows.place(real.flatten().nonzero().flatten(), (len(sources), longest))
+    bias = None if bool(real.all()) else _as_bias(real[:, None, None], network.src_embedding.weight.dtype)
+    num_heads = network.config.num_heads
+    x = network.src_embedding(tokens.long()) * math.sqrt(network.config.d_model)
+    x = network.src_positions(x, places[real])  # (N, D), N pieces of all sources
+    for module in network.encoder if len(sources) else ():
+        layer = cast(EncoderLayer, module)
+        attention = layer.attention
+
+        def look_around(normed: Tensor) -> Tensor:
+            projected = rows.pad(attention.in_proj(normed)).chunk(3, dim=-1)
+            queries, keys, values = (split_heads(part, num_heads) for part in projected)
+            if attention.rotary:
+                queries, keys = rotate(queries, places[0]), rotate(keys, places[0])
+            return attention.out_proj(rows.unpad(join_heads(_attend(queries, keys, values, bias))))
+
+        x = layer.attention_residual(x, look_around)
+        x = layer.feed_forward_residual(x, layer.feed_forward)
+    return rows.pad(network.encoder_norm(x)), lengths
+
+
+def _attend(queries: Tensor, keys: Tensor, values: Tensor, bias: Tensor | None) -> Tensor:
+    """softmax(QKᵀ/√K + bias)V: (B, H, T, K) of queries (B, H, T, K) over keys and values (B, H, S, K)."""
+    wanted, queries = queries.dtype, queries.to(keys.dtype)
+    if queries.device.type != "cpu":
+        attended = functional.scaled_dot_product_attention(queries, keys, values, attn_mask=bias)
+    else:  # torch's fused attention is slower for so few queries and keys
+        attended = _weights(queries, keys, bias).to(values.dtype) @ values
+    return attended.to(wanted)
+
+
+def _weights(queries: Tensor, keys: Tensor, bias: Tensor | None) -> Tensor:
+    """softmax(QKᵀ/√K + bias), (B, H, T, S) float32."""
+    scores = (queries * queries.size(-1) ** -0.5) @ keys.transpose(-2, -1)
+    return (scores if bias is None else scores.add_(bias)).softmax(-1, dtype=torch.float32)
+
+
+def _as_bias(may_look: Tensor, dtype: torch.dtype) -> Tensor:
+    """Zero where it is true, minus infinity elsewhere."""
+    return torch.zeros(may_look.shape, dtype=dtype, device=may_look.device).masked_fill_(~may_look, -math.inf)

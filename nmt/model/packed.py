@@ -1,0 +1,108 @@
+"""Linear layers as translation runs them: packed once for this processor, in float32, bfloat16 or int8."""
+
+# N rows, K inputs, M outputs of a layer
+
+import copy
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+Precision = Literal["float32", "bfloat16", "int8"]
+
+LARGEST = 127  # of a signed byte; -128 is left out, so that a sign costs nothing
+ZERO = 128  # of an unsigned byte that stands for a signed one
+
+
+def pack(module: nn.Module, precision: Precision) -> nn.Module:
+    """The module with other linear layers in it; all else is shared with the original.
+
+    On a CPU inputs and outputs stay in float32 whatever the precision of the products. On a GPU the whole
+    module is of that precision, and int8 is not there.
+    """
+    if next(module.parameters()).device.type != "cpu":
+        assert precision != "int8", "int8 products are for CPUs"
+        dtype = getattr(torch, precision)
+        return module if dtype == torch.float32 else copy.deepcopy(module).to(dtype)
+    return _replaced(module, precision)
+
+
+def _replaced(module: nn.Module, precision: Precision) -> nn.Module:
+    if isinstance(module, nn.Linear):
+        return Int8Linear(module) if precision == "int8" else PackedLinear(module, getattr(torch, precision))
+    clone = copy.copy(module)
+    clone._modules = {name: child and _replaced(child, precision) for name, child in module._modules.items()}
+    return clone
+
+
+def has_packed_products() -> bool:
+    """Whether torch was built with oneDNN, which brings the packed products for CPUs."""
+    return torch.backends.mkldnn.is_available() and hasattr(torch.ops.mkldnn, "_linear_pointwise")
+
+
+def has_int8_products() -> bool:
+    """Whether this torch multiplies bytes on this processor, and right."""
+    try:
+        layer = nn.Linear(64, 32)
+        x = torch.linspace(-1, 1, 4 * 64).view(4, 64)
+        with torch.inference_mode():
+            return bool((Int8Linear(layer)(x) - layer(x)).abs().max() < 0.1)
+    except (RuntimeError, AttributeError, NotImplementedError):
+        return False
+
+
+class PackedLinear(nn.Module):
+    """x Wᵀ + b with weights in the layout that oneDNN computes with, of float32 or bfloat16."""
+
+    def __init__(self, linear: nn.Linear, dtype: torch.dtype) -> None:
+        super().__init__()
+        self.dtype = dtype
+        self.is_packed = has_packed_products()
+        weight = linear.weight.detach().to(dtype)
+        self.weight = torch.ops.mkldnn._reorder_linear_weight(weight, None) if self.is_packed else weight
+        self.bias = None if linear.bias is None else linear.bias.detach().to(dtype)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, K) to (N, M), of the type of the input."""
+        inputs = x.to(self.dtype)
+        out: Tensor = (
+            torch.ops.mkldnn._linear_pointwise(inputs, self.weight, self.bias, "none", [], "")
+            if self.is_packed
+            else functional.linear(inputs, self.weight, self.bias)
+        )
+        return out.to(x.dtype)
+
+
+class Int8Linear(nn.Module):
+    """x Wᵀ + b with weights and inputs as signed bytes: a scale for every output, and for every row of inputs.
+
+    Products and sums of bytes are exact, so what becomes of a row does not depend on the rows beside it.
+    """
+
+    def __init__(self, linear: nn.Linear) -> None:
+        super().__init__()
+        weight = linear.weight.detach().float()
+        scales = weight.abs().amax(1).clamp_min(1e-12) / LARGEST  # (M,)
+        quantized = (weight / scales[:, None]).round().to(torch.int8)
+        self.weight = torch.ops.onednn.qlinear_prepack(quantized, None)
+        self.scales = scales
+        self.zeros = torch.zeros(len(scales), dtype=torch.int64)
+        self.bias = torch.zeros(len(scales)) if linear.bias is None else linear.bias.detach().float()
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, K) to (N, M) float32."""
+        quantized, scales = quantize_rows(x)
+        product: Tensor = torch.ops.onednn.qlinear_pointwise(
+            *(quantized, 1.0, ZERO, self.weight, self.scales, self.zeros, None),
+            *(1.0, 0, torch.float32, "none", [], ""),
+        )
+        return torch.addcmul(self.bias, product, scales)
+
+
+def quantize_rows(x: Tensor) -> tuple[Tensor, Tensor]:
+    """Bytes (N, K), 128 more than the signed ones, and scales (N, 1): x is about scale * (byte - 128)."""
+    scales = x.abs().amax(-1, keepdim=True).clamp_min_(1e-12) / LARGEST
+    # torch converts float32 to signed bytes many at a time, but to unsigned ones one by one
+    signed = (x * scales.reciprocal()).round_().to(torch.int8)
+    return signed.view(torch.uint8).bitwise_xor_(ZERO), scales
