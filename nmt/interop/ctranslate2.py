@@ -72,7 +72,7 @@ def export_ctranslate2(model: TranslationModel, out_dir: Path, *, quantization: 
             write_bytes(folder / name, tokenizer.data)
         write_text(folder / "README.md", _readme(model, quantization))
 
-    publish(out_dir, write)
+    publish(out_dir.resolve(), write)  # `.` has no name to write beside
 
 
 def transformer_spec(model: TranslationModel) -> Any:

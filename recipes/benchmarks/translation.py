@@ -197,14 +197,12 @@ class Bench:
 
 def run_engine(engine: Engine, job: Settings) -> dict[str, Any]:
     """What an engine says of a job, done in a process of its own."""
-    threads = str(job["threads"])
-    limits = {"OMP_NUM_THREADS": threads, "MKL_NUM_THREADS": threads, "CUDA_VISIBLE_DEVICES": ""}
     done = subprocess.run(
         [str(engine.python), str(ENGINE)],
         input=json.dumps(job),
         stdout=subprocess.PIPE,
         text=True,
-        env=os.environ | limits,
+        env=os.environ | {"CUDA_VISIBLE_DEVICES": ""},
     )
     if done.returncode:
         sys.exit(f"error: {engine.name}: its process ended with status {done.returncode}")
