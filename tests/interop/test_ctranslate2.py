@@ -231,13 +231,13 @@ def test_what_is_there_is_not_overwritten(tiny_model_dir: Path, tmp_path: Path, 
 
 
 def test_a_folder_that_could_not_be_finished_is_not_there(
-    tiny_model_dir: Path, tmp_path: Path, nmt_process
+    tiny_model_dir: Path, tmp_path: Path, run_nmt
 ) -> None:
     args = ("export", "--to", "ctranslate2", "-m", tiny_model_dir, "-o", tmp_path / "model")
-    result = nmt_process(*args, env={"NMT_FAULT": "op=fsync,n=1,errno=ENOSPC,sticky=1"})
+    result = run_nmt(*args, env={"NMT_FAULT": "op=fsync,n=1,errno=ENOSPC,sticky=1"})
     assert (result.exit_status, (tmp_path / "model").exists()) == (74, False)
     assert result.stderr.endswith("No space left on device\n")
-    assert nmt_process(*args).exit_status == 0
+    assert run_nmt(*args).exit_status == 0
     assert [path.name for path in tmp_path.iterdir()] == ["model"]
 
 
