@@ -20,6 +20,7 @@ from .bench import bench
 from .console import Level, messages, say
 from .demo import demo
 from .evaluate import evaluate
+from .export import export
 from .info import info
 from .plot import plot
 from .score import score
@@ -83,7 +84,21 @@ def _show_examples_last(group: typer.Typer) -> None:
             command.epilog = f"\b\n{heading}{example.rstrip()}"
 
 
-for command in (demo, train, plot, translate, align, show, score, evaluate, aer, symmetrize, info, bench):
+for command in (
+    demo,
+    train,
+    plot,
+    translate,
+    align,
+    show,
+    score,
+    evaluate,
+    aer,
+    symmetrize,
+    info,
+    bench,
+    export,
+):
     app.command()(command)
 app.add_typer(tokenizer_app, name="tokenizer")
 for group in (app, tokenizer_app):

@@ -36,6 +36,7 @@ COMMANDS = (
     "evaluate",
     "info",
     "bench",
+    "export",
 )
 TOKENIZER_COMMANDS = ("train", "encode", "decode", "info")
 HELPS = (
