@@ -12,7 +12,7 @@ from typing import Any
 import safetensors
 import safetensors.torch
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from nmt import __version__
 from nmt.config.schema import Config, ModelConfig
@@ -204,8 +204,9 @@ def load_model(path: Path, *, device: str = "auto", threads: int = 0) -> Transla
     _refuse_misfits(
         expected_shapes(config.model, *vocab_sizes), stored_shapes(weights_path), str(weights_path)
     )
-    network = build_network(config, src_tokenizer, tgt_tokenizer)
-    load_weights(network, load_tensors(weights_path), name=str(weights_path))
+    with torch.device("meta"):  # nothing is drawn that would only be overwritten
+        network = build_network(config, src_tokenizer, tgt_tokenizer)
+    take_weights(network, load_tensors(weights_path), name=str(weights_path))
     network.to(use_device(device, threads=threads)).eval()
     return TranslationModel(config, src_tokenizer, tgt_tokenizer, network, manifest, path)
 
@@ -289,6 +290,16 @@ def load_weights(network: Transformer, tensors: dict[str, Tensor], *, name: str)
     with torch.no_grad():
         for key, parameter in network.named_parameters():
             parameter.copy_(tensors[key])
+
+
+def take_weights(network: Transformer, tensors: dict[str, Tensor], *, name: str) -> None:
+    """Make tensors the weights of a network, without a copy; ModelError if they do not fit."""
+    check_weights(network, tensors, name=name)
+    new = {id(old): nn.Parameter(tensors[key]) for key, old in network.named_parameters()}
+    for module in network.modules():
+        for key, old in module._parameters.items():
+            if old is not None:
+                module._parameters[key] = new[id(old)]  # a shared one stays shared
 
 
 def check_weights(network: Transformer, tensors: dict[str, Tensor], *, name: str) -> None:

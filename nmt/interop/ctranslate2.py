@@ -141,9 +141,10 @@ def _num_positions(model: TranslationModel) -> int:
 
 def _encodings(positions: Positions, model: TranslationModel) -> Tensor:
     """What is added at each position, (P, D); CTranslate2 computes sinusoids too, but with other angles."""
-    nothing = torch.zeros(1, _num_positions(model), model.config.model.d_model, device=model.device)
+    places = torch.arange(_num_positions(model), device=model.device)
+    nothing = torch.zeros(len(places), model.config.model.d_model, device=model.device)
     with torch.no_grad():
-        return _copy(positions(nothing)[0])
+        return _copy(positions(nothing, places))
 
 
 def _set_encoder_layer(spec: Any, layer: EncoderLayer) -> None:
