@@ -26,6 +26,7 @@ from .options import (
     ThreadsOption,
     UnitsOption,
 )
+from .requests import InputFormat, Request, format_of
 from .translating import LineTranslator, with_decoding
 from .translation_view import Format, Sinks, View
 
@@ -42,6 +43,14 @@ def translate(
     model: ModelOption,
     input_path: Annotated[
         Path | None, typer.Option("--input", "-i", metavar="FILE", help="Translate the lines of a file.")
+    ] = None,
+    input_format: Annotated[
+        InputFormat | None,
+        typer.Option(
+            "--input-format",
+            help="Lines of text, or JSON objects with a text in src and other fields, which are kept.",
+            show_default="jsonl for FILE.jsonl, else text",
+        ),
     ] = None,
     output_path: OutputOption = None,
     beam: BeamOption = None,
@@ -71,12 +80,12 @@ def translate(
         typer.Option(
             "--format",
             help="Translations only, JSON lines, or Moses' n-best.",
-            show_default="text, or nbest with --nbest",
+            show_default="jsonl of jsonl, nbest with --nbest, else text",
         ),
     ] = None,
     tokens: UnitsOption = "punct",
     strict: Annotated[
-        bool, typer.Option("--strict", metavar="", help="Refuse invalid UTF-8, do not mend it.")
+        bool, typer.Option("--strict", metavar="", help="Refuse invalid UTF-8 and JSON, do not go on.")
     ] = False,
     on_long: Annotated[
         OnLong | None,
@@ -102,9 +111,11 @@ def translate(
         texts = None
     if align_path == STDIN:
         raise UsageError("--align-out - would mix links into the translations; give a file, or use --align")
-    layout = _layout(format_, nbest, align=align)
+    input_format = input_format or format_of(input_path)
+    layout = _layout(format_ or ("jsonl" if input_format == "jsonl" else None), nbest, align=align)
     _check_paths(texts, input_path, [path for path in (output_path, align_path) if path])
-    with open_source(texts or [], None if input_path == STDIN else input_path, strict=strict) as source:
+    path = None if input_path == STDIN else input_path
+    with open_source(texts or [], path, input_format=input_format, strict=strict) as source:
         from nmt.alignment.attention import reading_layer
         from nmt.alignment.formats import Origin
         from nmt.checkpoint import load_model
@@ -157,17 +168,19 @@ def _run(translator: "Translator", view: View, source: LineSource, sinks: Sinks,
     lines = LineTranslator(translator, source.name)
     shows_progress = is_watched() and not quiet and not (sinks.is_stdout and is_terminal())
     with _progress(shown=shows_progress) as on_progress:
-        for window in windows(source.lines, lines.window):
-            first = lines.num_lines
-            for number, translation in enumerate(lines.translate(window, on_progress), first):
-                sinks.write(translation, view, number)
+        for window in windows(source.requests, lines.window):
+            translations = lines.translate([request.text for request in window], on_progress)
+            for request, translation in zip(window, translations, strict=True):
+                sinks.write(translation, view, request)
+                if request.error:
+                    source.refuse(request)
                 if translation.alignment and (reason := translation.alignment.unlinked):
                     unlinked[reason] += 1
             sinks.flush()
     sinks.explain()
     lines.explain()
     warn_of_unlinked(unlinked, "line")
-    source.warn_of_replaced()
+    source.explain()
     if not quiet:
         say(_speed(lines.num_lines, time.monotonic() - start))
 
@@ -183,8 +196,9 @@ def _converse(translator: "Translator", view: View, sinks: Sinks) -> None:
         except EOFError:
             say("")
             return
-        for translation in lines.translate([mended(one_line(line))]):
-            sinks.write(translation, view, lines.num_lines - 1)
+        request = Request(lines.num_lines, mended(one_line(line)))
+        for translation in lines.translate([request.text]):
+            sinks.write(translation, view, request)
         sinks.explain()
         sinks.flush()
 

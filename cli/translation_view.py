@@ -12,6 +12,7 @@ from nmt.files import atomic_file
 
 from .console import is_terminal, out
 from .lines import STDIN
+from .requests import Request
 from .tables import draw_legend, draw_table, visible
 
 if TYPE_CHECKING:
@@ -40,14 +41,16 @@ class View:
         assert translation.alignment is not None, "the translator was not asked to align"
         return translation.alignment.words(self.tokens, self.threshold)
 
-    def lines(self, translation: "Translation", number: int) -> list[str]:
-        """Lines of plain text for the translation of a line, whose number is from 0."""
+    def lines(self, translation: "Translation", request: Request) -> list[str]:
+        """Lines of plain text for what was asked for and its translation."""
         if self.layout == "jsonl":
             from nmt.alignment.formats import json_line
 
-            return [json_line(self._record(translation, number))]
+            return [""] if request.is_gap else [json_line(self._record(translation, request))]
         if self.layout == "nbest":
-            return [f"{number} ||| {each.text} ||| {each.score:.6f}" for each in translation.hypotheses]
+            return [
+                f"{request.number} ||| {each.text} ||| {each.score:.6f}" for each in translation.hypotheses
+            ]
         if not self.links or not translation.num_parts:  # a blank line stays blank
             return [translation.text]
         return [f"{translation.text} ||| {self.pharaoh(translation)}"]
@@ -68,10 +71,14 @@ class View:
         if translation.num_parts:
             out.print(draw_table(out, self.words(translation), caption=str(self.origin)), "")
 
-    def _record(self, translation: "Translation", number: int) -> dict[str, Any]:
+    def _record(self, translation: "Translation", request: Request) -> dict[str, Any]:
+        """The fields that came with the text, in their order, with ours; only an `id` stays as it was."""
         from nmt.alignment.formats import alignment_record
 
-        record = {"id": number, "src": translation.source, **_hypothesis_record(translation.hypotheses[0])}
+        record = {**request.fields, "id": request.fields.get("id", request.number)}
+        if request.error:
+            return record | {"error": request.error}
+        record |= {"src": translation.source, **_hypothesis_record(translation.hypotheses[0])}
         if self.has_several:
             record["hypotheses"] = [_hypothesis_record(each) for each in translation.hypotheses]
         return record | alignment_record(self.words(translation), self.origin) if self.links else record
@@ -108,13 +115,13 @@ class Sinks:
     def __exit__(self, *error: Any) -> bool | None:
         return self._files.__exit__(*error)
 
-    def write(self, translation: "Translation", view: View, number: int) -> None:
+    def write(self, translation: "Translation", view: View, request: Request) -> None:
         """Write what one line became."""
         if view.links and view.layout == "text" and self.is_stdout and is_terminal():
             view.show(translation)
             self.needs_legend = self.needs_legend is None or self.needs_legend
         else:
-            for line in view.lines(translation, number):
+            for line in view.lines(translation, request):
                 self.output.write(line.encode() + b"\n")
         if self.alignments and self.align_path:
             line = view.alignment_line(translation, as_json=self.align_path.suffix == ".jsonl")

@@ -4,22 +4,25 @@ import queue
 import threading
 from collections.abc import Iterable, Iterator
 from itertools import islice
+from typing import TypeVar
+
+T = TypeVar("T")
 
 
-def full_windows(lines: Iterable[str], size: int) -> Iterator[list[str]]:
+def full_windows(lines: Iterable[T], size: int) -> Iterator[list[T]]:
     """Windows of `size` lines; the last one has what is left."""
     stream = iter(lines)
     while window := list(islice(stream, size)):
         yield window
 
 
-def arrived_windows(lines: Iterable[str], size: int) -> Iterator[list[str]]:
+def arrived_windows(lines: Iterable[T], size: int) -> Iterator[list[T]]:
     """Windows of one to `size` lines: what a thread of its own has read until the window is asked for.
 
     So somebody who writes one line and waits is answered at once, and who writes many gets large windows.
     At most `size` lines are read ahead.
     """
-    arrived: queue.Queue[str | _End] = queue.Queue(maxsize=size)
+    arrived: queue.Queue[T | _End] = queue.Queue(maxsize=size)
     closed = threading.Event()
     # A daemon: a thread that waits for a line that never comes must not keep the program from ending.
     threading.Thread(target=_read, args=(lines, arrived, closed), daemon=True).start()
@@ -43,7 +46,7 @@ class _End:
         self.error = error
 
 
-def _read(lines: Iterable[str], arrived: "queue.Queue[str | _End]", closed: threading.Event) -> None:
+def _read(lines: Iterable[T], arrived: "queue.Queue[T | _End]", closed: threading.Event) -> None:
     end = _End()
     try:
         for line in lines:
@@ -54,7 +57,7 @@ def _read(lines: Iterable[str], arrived: "queue.Queue[str | _End]", closed: thre
     _put(end, arrived, closed)
 
 
-def _put(item: "str | _End", arrived: "queue.Queue[str | _End]", closed: threading.Event) -> bool:
+def _put(item: "T | _End", arrived: "queue.Queue[T | _End]", closed: threading.Event) -> bool:
     """Hand an item over as soon as there is room; false if nobody wants it any more."""
     while not closed.is_set():
         try:
@@ -65,9 +68,9 @@ def _put(item: "str | _End", arrived: "queue.Queue[str | _End]", closed: threadi
     return False
 
 
-def _next_window(arrived: "queue.Queue[str | _End]", size: int) -> tuple[list[str], _End | None]:
+def _next_window(arrived: "queue.Queue[T | _End]", size: int) -> tuple[list[T], _End | None]:
     """The lines that are there, at least one, and the end if it is."""
-    window: list[str] = []
+    window: list[T] = []
     item = arrived.get()
     while True:
         if isinstance(item, _End):
