@@ -3,7 +3,7 @@
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -14,7 +14,7 @@ from nmt.config import OnLong
 from nmt.errors import OutputError, UsageError
 
 from .console import err, is_terminal, is_watched, say
-from .line_source import LineSource, mended, one_line, open_source
+from .line_source import LineSource, open_source
 from .lines import STDIN, check_output, counted, warn_of_unlinked
 from .options import (
     BeamOption,
@@ -26,6 +26,7 @@ from .options import (
     ThreadsOption,
     UnitsOption,
 )
+from .prompt import ask, greeting, history
 from .requests import InputFormat, Request, format_of
 from .translating import LineTranslator, with_decoding
 from .translation_view import Format, Sinks, View
@@ -102,7 +103,7 @@ def translate(
 ) -> None:
     """Translate: each TEXT, or each line of a pipe or file, is one unit and gives one line.
 
-    Blank lines stay blank. On a terminal without TEXT you get a prompt; Ctrl-D ends it.
+    Blank lines stay blank. On a terminal without TEXT you get a prompt, with a history; Ctrl-D ends it.
 
     Example:
         nmt translate -m demo-model --align "Der Hund schläft im Garten."
@@ -133,7 +134,7 @@ def translate(
         with Sinks(output_path, align_path) as sinks:
             if source is None:
                 if not quiet:
-                    say(f"{model}: each line is translated as it is entered; Ctrl-D ends")
+                    say(greeting(model, config))
                 _converse(translator, view, sinks)
             else:
                 _run(translator, view, source, sinks, quiet=quiet)
@@ -187,20 +188,19 @@ def _run(translator: "Translator", view: View, source: LineSource, sinks: Sinks,
 
 def _converse(translator: "Translator", view: View, sinks: Sinks) -> None:
     """Ask for line after line, until Ctrl-D."""
-    with suppress(ImportError):
-        import readline  # noqa: F401  gives input() a history and the arrow keys
     lines = LineTranslator(translator, "stdin")
-    while True:
-        try:
-            line = input("> ")
-        except EOFError:
-            say("")
-            return
-        request = Request(lines.num_lines, mended(one_line(line)))
-        for translation in lines.translate([request.text]):
-            sinks.write(translation, view, request)
-        sinks.explain()
-        sinks.flush()
+    with history() as remember:
+        while True:
+            try:
+                request = Request(lines.num_lines, ask())
+            except EOFError:
+                say("")
+                return
+            remember(request.text)
+            for translation in lines.translate([request.text]):
+                sinks.write(translation, view, request)
+            sinks.explain()
+            sinks.flush()
 
 
 @contextmanager
