@@ -4,6 +4,7 @@ import sys
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from types import TracebackType
 from typing import TYPE_CHECKING, Any, BinaryIO, Literal
 
 from nmt.corpus.links import format_pharaoh
@@ -11,7 +12,7 @@ from nmt.corpus.words import UnitMode
 from nmt.files import atomic_file
 
 from .console import is_terminal, out
-from .lines import STDIN
+from .lines import STDIN, counted
 from .requests import Request
 from .tables import draw_legend, draw_table, visible
 
@@ -103,6 +104,7 @@ class Sinks:
         self.alignments: BinaryIO | None = None
         self.needs_legend: bool | None = None
         """Whether tables stand unexplained; None before the first table."""
+        self._num_written = 0
         self._files = ExitStack()
 
     def __enter__(self) -> "Sinks":
@@ -112,8 +114,12 @@ class Sinks:
             self.alignments = self._files.enter_context(atomic_file(self.align_path))
         return self
 
-    def __exit__(self, *error: Any) -> bool | None:
-        return self._files.__exit__(*error)
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> bool | None:
+        if error and self.is_stdout and not is_terminal():
+            error.add_note(f"{counted(self._num_written, 'line')} written")
+        return self._files.__exit__(kind, error, trace)
 
     def write(self, translation: "Translation", view: View, request: Request) -> None:
         """Write what one line became."""
@@ -123,6 +129,7 @@ class Sinks:
         else:
             for line in view.lines(translation, request):
                 self.output.write(line.encode() + b"\n")
+                self._num_written += 1
         if self.alignments and self.align_path:
             line = view.alignment_line(translation, as_json=self.align_path.suffix == ".jsonl")
             self.alignments.write(line.encode() + b"\n")
