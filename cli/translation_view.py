@@ -14,6 +14,7 @@ from nmt.files import atomic_file
 from .console import is_terminal, out
 from .lines import STDIN, counted
 from .requests import Request
+from .signals import whole_lines
 from .tables import draw_legend, draw_table, visible
 
 if TYPE_CHECKING:
@@ -128,8 +129,9 @@ class Sinks:
             self.needs_legend = self.needs_legend is None or self.needs_legend
         else:
             for line in view.lines(translation, request):
-                self.output.write(line.encode() + b"\n")
-                self._num_written += 1
+                with whole_lines:
+                    self.output.write(line.encode() + b"\n")
+                    self._num_written += 1
         if self.alignments and self.align_path:
             line = view.alignment_line(translation, as_json=self.align_path.suffix == ".jsonl")
             self.alignments.write(line.encode() + b"\n")
