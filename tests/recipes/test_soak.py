@@ -35,7 +35,12 @@ def test_two_thousand_lines_come_back_as_promised(soak: ModuleType, tmp_path: Pa
     assert soak.growth(outcome.samples, 50.0) == []
 
 
-ECHO = "import sys\nfor number, line in enumerate(sys.stdin.buffer, 1):\n    sys.stdout.buffer.write({})\n"
+ECHO = """
+import sys
+for number, line in enumerate(sys.stdin.buffer, 1):
+    sys.stdout.buffer.write({})
+    sys.stdout.flush()
+"""
 
 
 def talked_by(soak: ModuleType, answer: str) -> list[str]:
@@ -58,7 +63,10 @@ def talked_by(soak: ModuleType, answer: str) -> list[str]:
         ("b'\\xff\\n' if number == 3 else b'\\n'", ["line 3, sentence: is not UTF-8"]),
     ],
 )
-def test_what_is_wrong_is_found(soak: ModuleType, answer: str, problems: list[str]) -> None:
+def test_what_is_wrong_is_found(
+    soak: ModuleType, monkeypatch: pytest.MonkeyPatch, answer: str, problems: list[str]
+) -> None:
+    monkeypatch.setattr(soak, "PATIENCE", 2)
     found = talked_by(soak, answer)
     assert [problem in " ".join(found) for problem in problems] == [True] * len(problems), found
 
