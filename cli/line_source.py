@@ -4,7 +4,7 @@ import io
 import os
 import stat
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -44,13 +44,22 @@ class LineSource:
     """What to translate, line by line, and the name to call it by."""
 
     name: str
-    requests: Iterator[Request]
+    lines: Iterator[str]
     is_waited_for: bool
     """Somebody may be writing the lines one by one, each after the answer to the one before."""
+    input_format: InputFormat = "text"
+    strict: bool = False
+    """An odd line is an error."""
     replaced: Tally = field(default_factory=Tally)
     """Lines that were not UTF-8."""
     refused: Tally = field(default_factory=Tally)
     """Lines without anything to translate, though not blank."""
+
+    def requests(self, lines: Iterable[str], first: int) -> list[Request]:
+        """What the next lines ask for, the first of which has this number, from 0."""
+        if self.input_format == "text":
+            return plain_requests(lines, first)
+        return json_requests(lines, first, name=self.name, strict=self.strict, on_mended=self.replaced.add)
 
     def refuse(self, request: Request) -> None:
         """Tell of the first line that there is nothing to translate on, and count all."""
@@ -81,14 +90,10 @@ def open_source(
     replaced = Tally()
     on_invalid: InvalidUtf8 = "error" if strict else "replace"
     lines = decode_lines(stream, name, on_invalid=on_invalid, on_mended=replaced.add)
-    if input_format == "jsonl":
-        requests = json_requests(lines, name, strict=strict, on_mended=replaced.add)
-    else:
-        requests = plain_requests(lines)
     is_file = _is_regular_file(path, stream)
     # Something that may still be waited for stays open: closing it would wait too.
     with stream if path and is_file else nullcontext():
-        yield LineSource(name, requests, not is_file and not texts, replaced)
+        yield LineSource(name, lines, not is_file and not texts, input_format, strict, replaced)
 
 
 def one_line(text: str) -> str:

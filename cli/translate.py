@@ -169,9 +169,10 @@ def _run(translator: "Translator", view: View, source: LineSource, sinks: Sinks,
     lines = LineTranslator(translator, source.name)
     shows_progress = is_watched() and not quiet and not (sinks.is_stdout and is_terminal())
     with _progress(shown=shows_progress) as on_progress:
-        for window in windows(source.requests, lines.window):
-            translations = lines.translate([request.text for request in window], on_progress)
-            for request, translation in zip(window, translations, strict=True):
+        for window in windows(source.lines, lines.window):
+            requests = source.requests(window, lines.num_lines)
+            translations = lines.translate([request.text for request in requests], on_progress)
+            for request, translation in zip(requests, translations, strict=True):
                 sinks.write(translation, view, request)
                 if request.error:
                     source.refuse(request)

@@ -5,6 +5,7 @@ test_evaluate, A20 in test_score, A24 in decoding/test_translator, A16 in recipe
 """
 
 import gzip
+import json
 import os
 import random
 import re
@@ -12,6 +13,7 @@ import signal
 import stat
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from copy import deepcopy
 from dataclasses import replace
@@ -363,6 +365,26 @@ def test_an_interruption_leaves_whole_lines_on_stdout_and_says_how_many(
     num_lines = text.count(b"\n")
     assert num_lines < 3 * 500
     assert process.stderr.read() == f"stopped; {num_lines:,} lines written\n".encode()
+
+
+@is_posix
+def test_an_interruption_does_not_cut_the_line_that_is_being_written(
+    start_nmt: Start, tiny_model_dir: Path
+) -> None:
+    process = start_nmt("translate", "-m", tiny_model_dir, *FEW_STEPS, "--input-format", "jsonl")
+    assert process.stdin is not None
+    assert process.stdout is not None
+    assert process.stderr is not None
+    record = {"src": "Ja!", "other": "x" * 300_000}  # more than a pipe holds
+    process.stdin.write(joined(json.dumps(record)))
+    process.stdin.flush()
+    text = process.stdout.read(100)
+    process.send_signal(signal.SIGINT)
+    time.sleep(0.2)  # the signal is there before the rest of the line is
+    text += process.stdout.read()
+    assert process.wait(WAIT) == 130
+    assert json.loads(text)["other"] == record["other"]
+    assert process.stderr.read() == b"stopped; 1 line written\n"
 
 
 def test_a_file_that_can_not_be_read_is_named(translate: Run, tmp_path: Path) -> None:
