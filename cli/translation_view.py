@@ -130,7 +130,7 @@ class Sinks:
         else:
             for line in view.lines(translation, request):
                 with whole_lines:
-                    self.output.write(line.encode() + b"\n")
+                    _write_whole(self.output, line.encode() + b"\n")
                     self._num_written += 1
         if self.alignments and self.align_path:
             line = view.alignment_line(translation, as_json=self.align_path.suffix == ".jsonl")
@@ -145,3 +145,10 @@ class Sinks:
     def flush(self) -> None:
         """Let who waits for a line have it."""
         self.output.flush()
+
+
+def _write_whole(stream: BinaryIO, data: bytes) -> None:
+    """Write all of it: with PYTHONUNBUFFERED stdout takes a part only where a signal comes in between."""
+    rest = memoryview(data)
+    while rest:
+        rest = rest[stream.write(rest) :]

@@ -368,10 +368,12 @@ def test_an_interruption_leaves_whole_lines_on_stdout_and_says_how_many(
 
 
 @is_posix
+@pytest.mark.parametrize("unbuffered", ["", "1"])
 def test_an_interruption_does_not_cut_the_line_that_is_being_written(
-    start_nmt: Start, tiny_model_dir: Path
+    start_nmt: Start, tiny_model_dir: Path, unbuffered: str
 ) -> None:
-    process = start_nmt("translate", "-m", tiny_model_dir, *FEW_STEPS, "--input-format", "jsonl")
+    args = ("translate", "-m", tiny_model_dir, *FEW_STEPS, "--input-format", "jsonl")
+    process = start_nmt(*args, env={"PYTHONUNBUFFERED": unbuffered})
     assert process.stdin is not None
     assert process.stdout is not None
     assert process.stderr is not None
