@@ -1,7 +1,7 @@
 """Whatever comes in, as many lines go out, each as if it were alone: cases A1 to A23 of a list of odd input.
 
-Others of the list are where their subject is: A12 and A17 in test_translate, A19 in test_score and
-test_evaluate, A20 in test_score, A24 in decoding/test_translator, A16 in recipes/test_soak.
+Others of the list are where their subject is: A12 and A17 in test_translate, A16 in recipes/test_soak, A19 in
+test_score and test_evaluate, A20 in test_score, A24 in decoding/test_translator (scores of forced decoding).
 """
 
 import gzip

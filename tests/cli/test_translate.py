@@ -59,12 +59,6 @@ def test_the_summary_goes_to_stderr_unless_quiet(translate: Run) -> None:
     assert "0 lines in" in translate(stdin="").stderr
 
 
-def test_an_empty_file_gives_an_empty_file(translate: Run, tmp_path: Path) -> None:
-    (tmp_path / "in").touch()
-    assert translate("-i", tmp_path / "in", "-o", tmp_path / "out").exit_status == 0
-    assert (tmp_path / "out").read_bytes() == b""
-
-
 @pytest.mark.parametrize("layout", ["text", "jsonl"])
 def test_every_line_gives_one_line(translate: Run, layout: str) -> None:
     odd = [
@@ -92,6 +86,7 @@ def test_every_line_gives_one_line(translate: Run, layout: str) -> None:
 
 
 def test_invalid_utf8_is_mended_and_told_or_refused(translate: Run, tmp_path: Path) -> None:
+    """A8"""
     good, bad = tmp_path / "good", tmp_path / "bad"
     good.write_bytes(b"Der Hund\nJa\nDie Katze\n")
     bad.write_bytes(b"Der Hund\nJ\xff\nDie Katze\n")
@@ -105,19 +100,6 @@ def test_invalid_utf8_is_mended_and_told_or_refused(translate: Run, tmp_path: Pa
     assert not (tmp_path / "out").exists()
 
 
-def test_a_bom_and_a_missing_last_line_end_change_nothing(translate: Run) -> None:
-    plain = translate(stdin="Der Hund\nDie Katze\n").stdout
-    assert translate(stdin="\ufeffDer Hund\r\nDie Katze").stdout == plain
-
-
-def test_a_line_that_is_too_long_is_told(translate: Run) -> None:
-    done = translate(stdin=lines_of("Ja!", "Der Hund schläft im Garten. " * 60, "Ja!"))
-    assert done.exit_status == 0
-    assert len(done.lines) == 3
-    assert "line 2: " in done.stderr
-    assert "pieces > max 200, split into" in done.stderr
-
-
 LONG = lines_of("Ja!", "Der Hund schläft im Garten. " * 60, "Ja!")
 
 
@@ -129,6 +111,7 @@ def test_a_line_that_is_too_long_is_cut_off_on_request(translate: Run) -> None:
 
 
 def test_a_line_that_is_too_long_is_refused_on_request(translate: Run, tmp_path: Path) -> None:
+    """A12"""
     path, output = tmp_path / "in", tmp_path / "out"
     path.write_text(LONG, encoding="utf-8")
     output.write_text("as it was\n", encoding="utf-8")
@@ -215,6 +198,7 @@ def test_what_contradicts_itself_is_refused(translate: Run, args: tuple[str, ...
 def test_outputs_that_would_destroy_something_are_refused(
     translate: Run, tmp_path: Path, tiny_model_dir: Path
 ) -> None:
+    """A22"""
     source = tmp_path / "in.txt"
     source.write_text("Hund\n", encoding="utf-8")
     for output, message in {
@@ -391,6 +375,7 @@ def read_until(terminal: int, end: str) -> str:
 def test_a_reader_that_leaves_ends_the_program_quietly(
     start_nmt: Callable[..., "subprocess.Popen[bytes]"], tiny_model_dir: Path
 ) -> None:
+    """A17"""
     process = start_nmt("translate", "-m", tiny_model_dir, *GREEDY)
     assert process.stdin is not None
     assert process.stdout is not None
