@@ -441,7 +441,9 @@ def test_batches_order_and_threads_do_not_matter(run_nmt: Run, tiny_model_dir: P
 
     def run(text: list[str], *options: str) -> dict[str, str]:
         args = ("translate", "-m", tiny_model_dir, *FEW_STEPS, "--beam", beam, *options)
-        return dict(zip(text, run_nmt(*args, stdin=joined(*text)).lines, strict=True))
+        done = run_nmt(*args, stdin=joined(*text))
+        assert done.exit_status == 0, done.stderr
+        return dict(zip(text, done.lines, strict=True))
 
     alone = run(lines, "--set", "decoding.window=1")
     for tokens in (1, 200, 4096):
