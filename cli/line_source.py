@@ -4,7 +4,7 @@ import io
 import os
 import stat
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,47 +14,86 @@ from nmt.files import InvalidUtf8, decode_lines, open_for_reading
 
 from .console import is_interactive, is_terminal, warn
 from .lines import counted
+from .requests import InputFormat, Request, json_requests, plain_requests
 
 MOST_NUMBERS = 10  # line numbers named in a warning
 
 
+@dataclass
+class Tally:
+    """How many lines something was found on, and the numbers of the first of them, from 1."""
+
+    num_lines: int = 0
+    first: list[int] = field(default_factory=list)
+    last: int = 0
+
+    def add(self, number: int) -> None:
+        """Count a line, though it may be found twice in a row."""
+        if number != self.last:
+            self.num_lines, self.last = self.num_lines + 1, number
+            if len(self.first) < MOST_NUMBERS:
+                self.first.append(number)
+
+    def __str__(self) -> str:
+        more = ", …" if self.num_lines > len(self.first) else ""
+        return f"{counted(self.num_lines, 'line')} ({', '.join(map(str, self.first))}{more})"
+
+
 @dataclass(frozen=True)
 class LineSource:
-    """Lines to translate and the name to call them by."""
+    """What to translate, line by line, and the name to call it by."""
 
     name: str
     lines: Iterator[str]
     is_waited_for: bool
     """Somebody may be writing the lines one by one, each after the answer to the one before."""
-    replaced: list[int] = field(default_factory=list)
-    """Numbers of lines that were not UTF-8."""
+    input_format: InputFormat = "text"
+    strict: bool = False
+    """An odd line is an error."""
+    replaced: Tally = field(default_factory=Tally)
+    """Lines that were not UTF-8."""
+    refused: Tally = field(default_factory=Tally)
+    """Lines without anything to translate, though not blank."""
 
-    def warn_of_replaced(self) -> None:
-        """Tell which lines were not UTF-8, if there were any."""
-        if self.replaced:
-            numbers = ", ".join(map(str, self.replaced[:MOST_NUMBERS]))
-            more = ", …" if len(self.replaced) > MOST_NUMBERS else ""
-            found = counted(len(self.replaced), "line")
-            warn(f"{self.name}: invalid UTF-8 on {found} ({numbers}{more}), replaced by U+FFFD")
+    def requests(self, lines: Iterable[str], first: int) -> list[Request]:
+        """What the next lines ask for, the first of which has this number, from 0."""
+        if self.input_format == "text":
+            return plain_requests(lines, first)
+        return json_requests(lines, first, name=self.name, strict=self.strict, on_mended=self.replaced.add)
+
+    def refuse(self, request: Request) -> None:
+        """Tell of the first line that there is nothing to translate on, and count all."""
+        if not self.refused.num_lines:
+            warn(f"{self.name}:{request.number + 1}: {request.error}; it is not translated")
+        self.refused.add(request.number + 1)
+
+    def explain(self) -> None:
+        """Tell which lines were not as they should be, if there were any."""
+        if self.replaced.num_lines:
+            warn(f"{self.name}: invalid UTF-8 on {self.replaced}, replaced by U+FFFD")
+        if self.refused.num_lines:
+            warn(f"{self.name}: nothing to translate on {self.refused}; --strict stops at the first")
 
 
 @contextmanager
-def open_source(texts: list[str], path: Path | None, *, strict: bool) -> Iterator[LineSource | None]:
+def open_source(
+    texts: list[str], path: Path | None, *, input_format: InputFormat, strict: bool
+) -> Iterator[LineSource | None]:
     """The lines of the arguments, the file or stdin; none if a person is there to be asked for them."""
-    if not texts and path is None and is_interactive() and is_terminal():
+    if not texts and path is None and input_format == "text" and is_interactive() and is_terminal():
         yield None
         return
     if texts:
         name, stream = "arguments", _as_file(texts)
     else:
         name, stream = (str(path), open_for_reading(path)) if path else ("stdin", _open_stdin())
-    replaced: list[int] = []
+    replaced = Tally()
     on_invalid: InvalidUtf8 = "error" if strict else "replace"
-    lines = decode_lines(stream, name, on_invalid=on_invalid, on_mended=replaced.append)
+    lines = decode_lines(stream, name, on_invalid=on_invalid, on_mended=replaced.add)
     is_file = _is_regular_file(path, stream)
     # Something that may still be waited for stays open: closing it would wait too.
     with stream if path and is_file else nullcontext():
-        yield LineSource(name, lines, not is_file and not texts, replaced)
+        yield LineSource(name, lines, not is_file and not texts, input_format, strict, replaced)
 
 
 def one_line(text: str) -> str:

@@ -25,12 +25,11 @@ from .info import info
 from .plot import plot
 from .score import score
 from .show import show
+from .signals import SIGNALS, whole_lines
 from .symmetrize import symmetrize
 from .tokenizer import tokenizer_app
 from .train import train
 from .translate import translate
-
-STOPPING = (signal.SIGINT, signal.SIGTERM)
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode="rich")
 
@@ -132,12 +131,8 @@ def _open_closed_streams() -> None:
 @contextmanager
 def _signals_as_exceptions() -> Iterator[None]:
     """Let Ctrl-C and SIGTERM unwind the program, so that files keep whole lines and say so."""
-
-    def leave(number: int, _: object) -> None:
-        raise SystemExit(128 + number)
-
-    numbers = [number for number in STOPPING if signal.getsignal(number) != signal.SIG_IGN]
-    before = {number: signal.signal(number, leave) for number in numbers}
+    numbers = [number for number in SIGNALS if signal.getsignal(number) != signal.SIG_IGN]
+    before = {number: signal.signal(number, whole_lines.leave) for number in numbers}
     try:
         yield
     finally:

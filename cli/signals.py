@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM while training: the first asks it to save and stop, the second ends at once."""
+"""Ctrl-C and SIGTERM: the first lets a line be written, or a training be saved, the second ends at once."""
 
 import os
 import signal
@@ -14,6 +14,33 @@ from .console import say
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 ECHO_SECONDS = 5.0
 SHOW_CURSOR = b"\x1b[?25h\n"
+
+
+class WholeLines:
+    """While a line is being written the first signal waits, so that no line is cut and all are counted."""
+
+    def __init__(self) -> None:
+        self._is_writing = False
+        self._waiting = 0  # the number of a signal
+
+    def leave(self, number: int, _: object) -> None:
+        """Handle a signal: unwind the program, at once or behind the line."""
+        if self._is_writing and not self._waiting:
+            self._waiting = number
+        else:
+            raise SystemExit(128 + number)
+
+    def __enter__(self) -> None:
+        self._is_writing = True
+
+    def __exit__(self, *_: object) -> None:
+        self._is_writing = False
+        if number := self._waiting:
+            self._waiting = 0
+            raise SystemExit(128 + number)
+
+
+whole_lines = WholeLines()
 
 
 class SignalWatch:

@@ -3,7 +3,7 @@
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -14,7 +14,7 @@ from nmt.config import OnLong
 from nmt.errors import OutputError, UsageError
 
 from .console import err, is_terminal, is_watched, say
-from .line_source import LineSource, mended, one_line, open_source
+from .line_source import LineSource, open_source
 from .lines import STDIN, check_output, counted, warn_of_unlinked
 from .options import (
     BeamOption,
@@ -26,6 +26,8 @@ from .options import (
     ThreadsOption,
     UnitsOption,
 )
+from .prompt import ask, greeting, history
+from .requests import InputFormat, Request, format_of
 from .translating import LineTranslator, with_decoding
 from .translation_view import Format, Sinks, View
 
@@ -42,6 +44,14 @@ def translate(
     model: ModelOption,
     input_path: Annotated[
         Path | None, typer.Option("--input", "-i", metavar="FILE", help="Translate the lines of a file.")
+    ] = None,
+    input_format: Annotated[
+        InputFormat | None,
+        typer.Option(
+            "--input-format",
+            help="Lines of text, or JSON objects with a text in src and other fields, which are kept.",
+            show_default="jsonl for FILE.jsonl, else text",
+        ),
     ] = None,
     output_path: OutputOption = None,
     beam: BeamOption = None,
@@ -71,12 +81,12 @@ def translate(
         typer.Option(
             "--format",
             help="Translations only, JSON lines, or Moses' n-best.",
-            show_default="text, or nbest with --nbest",
+            show_default="jsonl of jsonl, nbest with --nbest, else text",
         ),
     ] = None,
     tokens: UnitsOption = "punct",
     strict: Annotated[
-        bool, typer.Option("--strict", metavar="", help="Refuse invalid UTF-8, do not mend it.")
+        bool, typer.Option("--strict", metavar="", help="Refuse invalid UTF-8 and JSON, do not go on.")
     ] = False,
     on_long: Annotated[
         OnLong | None,
@@ -93,7 +103,7 @@ def translate(
 ) -> None:
     """Translate: each TEXT, or each line of a pipe or file, is one unit and gives one line.
 
-    Blank lines stay blank. On a terminal without TEXT you get a prompt; Ctrl-D ends it.
+    Blank lines stay blank. On a terminal without TEXT you get a prompt, with a history; Ctrl-D ends it.
 
     Example:
         nmt translate -m demo-model --align "Der Hund schläft im Garten."
@@ -102,9 +112,11 @@ def translate(
         texts = None
     if align_path == STDIN:
         raise UsageError("--align-out - would mix links into the translations; give a file, or use --align")
-    layout = _layout(format_, nbest, align=align)
+    input_format = input_format or format_of(input_path)
+    layout = _layout(format_ or ("jsonl" if input_format == "jsonl" else None), nbest, align=align)
     _check_paths(texts, input_path, [path for path in (output_path, align_path) if path])
-    with open_source(texts or [], None if input_path == STDIN else input_path, strict=strict) as source:
+    path = None if input_path == STDIN else input_path
+    with open_source(texts or [], path, input_format=input_format, strict=strict) as source:
         from nmt.alignment.attention import reading_layer
         from nmt.alignment.formats import Origin
         from nmt.checkpoint import load_model
@@ -122,7 +134,7 @@ def translate(
         with Sinks(output_path, align_path) as sinks:
             if source is None:
                 if not quiet:
-                    say(f"{model}: each line is translated as it is entered; Ctrl-D ends")
+                    say(greeting(model, config))
                 _converse(translator, view, sinks)
             else:
                 _run(translator, view, source, sinks, quiet=quiet)
@@ -158,35 +170,38 @@ def _run(translator: "Translator", view: View, source: LineSource, sinks: Sinks,
     shows_progress = is_watched() and not quiet and not (sinks.is_stdout and is_terminal())
     with _progress(shown=shows_progress) as on_progress:
         for window in windows(source.lines, lines.window):
-            first = lines.num_lines
-            for number, translation in enumerate(lines.translate(window, on_progress), first):
-                sinks.write(translation, view, number)
+            requests = source.requests(window, lines.num_lines)
+            translations = lines.translate([request.text for request in requests], on_progress)
+            for request, translation in zip(requests, translations, strict=True):
+                sinks.write(translation, view, request)
+                if request.error:
+                    source.refuse(request)
                 if translation.alignment and (reason := translation.alignment.unlinked):
                     unlinked[reason] += 1
             sinks.flush()
     sinks.explain()
     lines.explain()
     warn_of_unlinked(unlinked, "line")
-    source.warn_of_replaced()
+    source.explain()
     if not quiet:
         say(_speed(lines.num_lines, time.monotonic() - start))
 
 
 def _converse(translator: "Translator", view: View, sinks: Sinks) -> None:
     """Ask for line after line, until Ctrl-D."""
-    with suppress(ImportError):
-        import readline  # noqa: F401  gives input() a history and the arrow keys
     lines = LineTranslator(translator, "stdin")
-    while True:
-        try:
-            line = input("> ")
-        except EOFError:
-            say("")
-            return
-        for translation in lines.translate([mended(one_line(line))]):
-            sinks.write(translation, view, lines.num_lines - 1)
-        sinks.explain()
-        sinks.flush()
+    with history() as remember:
+        while True:
+            try:
+                request = Request(lines.num_lines, ask())
+            except EOFError:
+                say("")
+                return
+            remember(request.text)
+            for translation in lines.translate([request.text]):
+                sinks.write(translation, view, request)
+            sinks.explain()
+            sinks.flush()
 
 
 @contextmanager

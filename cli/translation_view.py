@@ -4,6 +4,7 @@ import sys
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from types import TracebackType
 from typing import TYPE_CHECKING, Any, BinaryIO, Literal
 
 from nmt.corpus.links import format_pharaoh
@@ -11,7 +12,9 @@ from nmt.corpus.words import UnitMode
 from nmt.files import atomic_file
 
 from .console import is_terminal, out
-from .lines import STDIN
+from .lines import STDIN, counted
+from .requests import Request
+from .signals import whole_lines
 from .tables import draw_legend, draw_table, visible
 
 if TYPE_CHECKING:
@@ -40,14 +43,16 @@ class View:
         assert translation.alignment is not None, "the translator was not asked to align"
         return translation.alignment.words(self.tokens, self.threshold)
 
-    def lines(self, translation: "Translation", number: int) -> list[str]:
-        """Lines of plain text for the translation of a line, whose number is from 0."""
+    def lines(self, translation: "Translation", request: Request) -> list[str]:
+        """Lines of plain text for what was asked for and its translation."""
         if self.layout == "jsonl":
             from nmt.alignment.formats import json_line
 
-            return [json_line(self._record(translation, number))]
+            return [""] if request.is_gap else [json_line(self._record(translation, request))]
         if self.layout == "nbest":
-            return [f"{number} ||| {each.text} ||| {each.score:.6f}" for each in translation.hypotheses]
+            return [
+                f"{request.number} ||| {each.text} ||| {each.score:.6f}" for each in translation.hypotheses
+            ]
         if not self.links or not translation.num_parts:  # a blank line stays blank
             return [translation.text]
         return [f"{translation.text} ||| {self.pharaoh(translation)}"]
@@ -68,10 +73,14 @@ class View:
         if translation.num_parts:
             out.print(draw_table(out, self.words(translation), caption=str(self.origin)), "")
 
-    def _record(self, translation: "Translation", number: int) -> dict[str, Any]:
+    def _record(self, translation: "Translation", request: Request) -> dict[str, Any]:
+        """The fields that came with the text, in their order, with ours; only an `id` stays as it was."""
         from nmt.alignment.formats import alignment_record
 
-        record = {"id": number, "src": translation.source, **_hypothesis_record(translation.hypotheses[0])}
+        record = {**request.fields, "id": request.fields.get("id", request.number)}
+        if request.error:
+            return record | {"error": request.error}
+        record |= {"src": translation.source, **_hypothesis_record(translation.hypotheses[0])}
         if self.has_several:
             record["hypotheses"] = [_hypothesis_record(each) for each in translation.hypotheses]
         return record | alignment_record(self.words(translation), self.origin) if self.links else record
@@ -96,6 +105,7 @@ class Sinks:
         self.alignments: BinaryIO | None = None
         self.needs_legend: bool | None = None
         """Whether tables stand unexplained; None before the first table."""
+        self._num_written = 0
         self._files = ExitStack()
 
     def __enter__(self) -> "Sinks":
@@ -105,17 +115,23 @@ class Sinks:
             self.alignments = self._files.enter_context(atomic_file(self.align_path))
         return self
 
-    def __exit__(self, *error: Any) -> bool | None:
-        return self._files.__exit__(*error)
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> bool | None:
+        if error and self.is_stdout and not is_terminal():
+            error.add_note(f"{counted(self._num_written, 'line')} written")
+        return self._files.__exit__(kind, error, trace)
 
-    def write(self, translation: "Translation", view: View, number: int) -> None:
+    def write(self, translation: "Translation", view: View, request: Request) -> None:
         """Write what one line became."""
         if view.links and view.layout == "text" and self.is_stdout and is_terminal():
             view.show(translation)
             self.needs_legend = self.needs_legend is None or self.needs_legend
         else:
-            for line in view.lines(translation, number):
-                self.output.write(line.encode() + b"\n")
+            for line in view.lines(translation, request):
+                with whole_lines:
+                    _write_whole(self.output, line.encode() + b"\n")
+                    self._num_written += 1
         if self.alignments and self.align_path:
             line = view.alignment_line(translation, as_json=self.align_path.suffix == ".jsonl")
             self.alignments.write(line.encode() + b"\n")
@@ -129,3 +145,10 @@ class Sinks:
     def flush(self) -> None:
         """Let who waits for a line have it."""
         self.output.flush()
+
+
+def _write_whole(stream: BinaryIO, data: bytes) -> None:
+    """Write all of it: with PYTHONUNBUFFERED stdout takes a part only where a signal comes in between."""
+    rest = memoryview(data)
+    while rest:
+        rest = rest[stream.write(rest) :]

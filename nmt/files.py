@@ -278,9 +278,9 @@ def append_bytes(path: Path, data: bytes) -> None:
         stream.write(data)
 
 
-def make_dir(path: Path) -> None:
-    """Make a folder and those above it, if they are not there."""
-    _operate("create", path, lambda: path.mkdir(parents=True, exist_ok=True))
+def make_dir(path: Path, *, mode: int = 0o777) -> None:
+    """Make a folder and those above it, if they are not there; `mode` is of the folder itself."""
+    _operate("create", path, lambda: path.mkdir(mode, parents=True, exist_ok=True))
 
 
 def publish_dir(tmp_dir: Path, final_dir: Path) -> None:

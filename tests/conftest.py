@@ -79,6 +79,14 @@ def no_network() -> Iterator[None]:
     assert tried == []
 
 
+@pytest.fixture(scope="session", autouse=True)
+def no_history_of_yours(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Prompts, also of processes that are started, keep what is typed in a folder of the tests."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state")))
+        yield
+
+
 @pytest.fixture
 def run_nmt(monkeypatch: pytest.MonkeyPatch) -> Run:
     """`run_nmt("translate", "-m", model_dir, stdin="Hallo\\n")`, in this process."""

@@ -1,15 +1,23 @@
 """Lines in windows that are translated together: full ones from a file, whatever has arrived from a pipe."""
 
-import queue
 import threading
 from collections.abc import Iterable, Iterator
-from itertools import islice
+
+MOST_CHARACTERS = 1 << 22
+"""A window is full with so many, however few lines they are: its pieces take many times their memory."""
 
 
 def full_windows(lines: Iterable[str], size: int) -> Iterator[list[str]]:
-    """Windows of `size` lines; the last one has what is left."""
-    stream = iter(lines)
-    while window := list(islice(stream, size)):
+    """Windows of `size` lines, or fewer where they are very long; the last one has what is left."""
+    window: list[str] = []
+    num_characters = 0
+    for line in lines:
+        window.append(line)
+        num_characters += len(line)
+        if len(window) == size or num_characters >= MOST_CHARACTERS:
+            yield window
+            window, num_characters = [], 0
+    if window:
         yield window
 
 
@@ -17,65 +25,65 @@ def arrived_windows(lines: Iterable[str], size: int) -> Iterator[list[str]]:
     """Windows of one to `size` lines: what a thread of its own has read until the window is asked for.
 
     So somebody who writes one line and waits is answered at once, and who writes many gets large windows.
-    At most `size` lines are read ahead.
+    No more than another window is read ahead.
     """
-    arrived: queue.Queue[str | _End] = queue.Queue(maxsize=size)
-    closed = threading.Event()
+    arrived = _Arrived(size)
     # A daemon: a thread that waits for a line that never comes must not keep the program from ending.
-    threading.Thread(target=_read, args=(lines, arrived, closed), daemon=True).start()
+    threading.Thread(target=arrived.read, args=(lines,), daemon=True).start()
     try:
-        while True:
-            window, end = _next_window(arrived, size)
-            if window:
-                yield window
-            if end is not None:
-                if end.error is not None:
-                    raise end.error
-                return
+        while window := arrived.take():
+            yield window
     finally:
-        closed.set()
+        arrived.close()
 
 
-class _End:
-    """No more lines come, because of an error if there is one."""
+class _Arrived:
+    """Lines that were read and not taken yet: a thread adds them while there is room, another takes all."""
 
-    def __init__(self, error: BaseException | None = None) -> None:
-        self.error = error
+    def __init__(self, size: int) -> None:
+        self._size = size
+        self._changed = threading.Condition()
+        self._lines: list[str] = []
+        self._num_characters = 0
+        self._is_over = False
+        self._error: BaseException | None = None
 
-
-def _read(lines: Iterable[str], arrived: "queue.Queue[str | _End]", closed: threading.Event) -> None:
-    end = _End()
-    try:
-        for line in lines:
-            if not _put(line, arrived, closed):
-                return
-    except BaseException as error:  # raised again where the lines are used
-        end = _End(error)
-    _put(end, arrived, closed)
-
-
-def _put(item: "str | _End", arrived: "queue.Queue[str | _End]", closed: threading.Event) -> bool:
-    """Hand an item over as soon as there is room; false if nobody wants it any more."""
-    while not closed.is_set():
+    def read(self, lines: Iterable[str]) -> None:
+        """Add line after line, until there are no more or nobody wants them."""
+        error = None
         try:
-            arrived.put(item, timeout=0.5)
+            for line in lines:
+                if not self._add(line):
+                    return
+        except BaseException as raised:  # raised again where the lines are used
+            error = raised
+        self.close(error)
+
+    def take(self) -> list[str]:
+        """What is there, at least one line; none at the end, if that is not an error."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._lines or self._is_over)
+            window, self._lines, self._num_characters = self._lines, [], 0
+            self._changed.notify_all()
+        if not window and self._error is not None:
+            raise self._error
+        return window
+
+    def close(self, error: BaseException | None = None) -> None:
+        """Have no more lines added."""
+        with self._changed:
+            self._is_over, self._error = True, error
+            self._changed.notify_all()
+
+    def _add(self, line: str) -> bool:
+        with self._changed:
+            self._changed.wait_for(lambda: self._is_over or self._has_room())
+            if self._is_over:
+                return False
+            self._lines.append(line)
+            self._num_characters += len(line)
+            self._changed.notify_all()
             return True
-        except queue.Full:
-            continue
-    return False
 
-
-def _next_window(arrived: "queue.Queue[str | _End]", size: int) -> tuple[list[str], _End | None]:
-    """The lines that are there, at least one, and the end if it is."""
-    window: list[str] = []
-    item = arrived.get()
-    while True:
-        if isinstance(item, _End):
-            return window, item
-        window.append(item)
-        if len(window) == size:
-            return window, None
-        try:
-            item = arrived.get_nowait()
-        except queue.Empty:
-            return window, None
+    def _has_room(self) -> bool:
+        return len(self._lines) < self._size and self._num_characters < MOST_CHARACTERS

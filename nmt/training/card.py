@@ -7,6 +7,7 @@ from typing import Any
 from nmt.config.schema import Config, OnLong
 
 COMPRESSED = (".gz", ".xz", ".zst")
+SOURCE, TARGET = "source", "target"  # of languages without a name
 METRICS = {"bleu": "BLEU", "chrf": "chrF2", "ter": "TER"}
 
 USE = """```
@@ -57,7 +58,13 @@ def model_card(config: Config, manifest: Mapping[str, Any]) -> str:
 
 def languages(config: Config) -> tuple[str, str]:
     """Names of both languages, from the endings of the training files (`train.de`, `train.en.gz`)."""
-    return _language(config.data.src, "source"), _language(config.data.tgt, "target")
+    return _language(config.data.src, SOURCE), _language(config.data.tgt, TARGET)
+
+
+def known_languages(config: Config) -> tuple[str, ...]:
+    """The names of both languages, or none where the endings of the files do not tell them apart."""
+    src, tgt = languages(config)
+    return (src, tgt) if src != tgt and (src, tgt) != (SOURCE, TARGET) else ()
 
 
 def _language(paths: Iterable[str], otherwise: str) -> str:

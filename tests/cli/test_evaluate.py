@@ -48,6 +48,7 @@ def test_json_says_which_model_and_search_the_score_is_of(
 
 
 def test_counts_are_checked_before_a_model_is_loaded(run_nmt: Run, test_set, tmp_path: Path) -> None:
+    """A19"""
     result = run_nmt("evaluate", "-m", tmp_path / "no-model", test_set[0], "-", stdin="The dog sleeps.\n")
     assert result.exit_status == 65
     assert "test.de has 3 lines, stdin has 1" in result.stderr

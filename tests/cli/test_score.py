@@ -60,6 +60,7 @@ def test_a_terminal_gets_a_table_with_every_signature_in_full(run_nmt, files, mo
 
 
 def test_counts_that_differ_are_refused_and_no_score_is_printed(run_nmt, files, tmp_path: Path) -> None:
+    """A19"""
     (tmp_path / "short.en").write_text("The cat sits on the mat.\n")
     result = run_nmt("score", files[0], tmp_path / "short.en")
     assert (result.exit_status, result.stdout) == (65, "")
@@ -68,6 +69,7 @@ def test_counts_that_differ_are_refused_and_no_score_is_printed(run_nmt, files, 
 
 
 def test_tokenised_text_is_warned_about_unless_that_is_what_is_scored(run_nmt, files, tmp_path: Path) -> None:
+    """A20"""
     (tmp_path / "tok.en").write_text("The cat sits on a mat .\nA dog barks .\nIt rains again today .\n")
     assert "tok.en looks tokenised" in run_nmt("score", tmp_path / "tok.en", files[1]).stderr
     assert run_nmt("score", tmp_path / "tok.en", files[1], "--tokenize", "none").stderr == ""

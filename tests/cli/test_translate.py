@@ -59,12 +59,6 @@ def test_the_summary_goes_to_stderr_unless_quiet(translate: Run) -> None:
     assert "0 lines in" in translate(stdin="").stderr
 
 
-def test_an_empty_file_gives_an_empty_file(translate: Run, tmp_path: Path) -> None:
-    (tmp_path / "in").touch()
-    assert translate("-i", tmp_path / "in", "-o", tmp_path / "out").exit_status == 0
-    assert (tmp_path / "out").read_bytes() == b""
-
-
 @pytest.mark.parametrize("layout", ["text", "jsonl"])
 def test_every_line_gives_one_line(translate: Run, layout: str) -> None:
     odd = [
@@ -92,6 +86,7 @@ def test_every_line_gives_one_line(translate: Run, layout: str) -> None:
 
 
 def test_invalid_utf8_is_mended_and_told_or_refused(translate: Run, tmp_path: Path) -> None:
+    """A8"""
     good, bad = tmp_path / "good", tmp_path / "bad"
     good.write_bytes(b"Der Hund\nJa\nDie Katze\n")
     bad.write_bytes(b"Der Hund\nJ\xff\nDie Katze\n")
@@ -105,19 +100,6 @@ def test_invalid_utf8_is_mended_and_told_or_refused(translate: Run, tmp_path: Pa
     assert not (tmp_path / "out").exists()
 
 
-def test_a_bom_and_a_missing_last_line_end_change_nothing(translate: Run) -> None:
-    plain = translate(stdin="Der Hund\nDie Katze\n").stdout
-    assert translate(stdin="\ufeffDer Hund\r\nDie Katze").stdout == plain
-
-
-def test_a_line_that_is_too_long_is_told(translate: Run) -> None:
-    done = translate(stdin=lines_of("Ja!", "Der Hund schläft im Garten. " * 60, "Ja!"))
-    assert done.exit_status == 0
-    assert len(done.lines) == 3
-    assert "line 2: " in done.stderr
-    assert "pieces > max 200, split into" in done.stderr
-
-
 LONG = lines_of("Ja!", "Der Hund schläft im Garten. " * 60, "Ja!")
 
 
@@ -129,6 +111,7 @@ def test_a_line_that_is_too_long_is_cut_off_on_request(translate: Run) -> None:
 
 
 def test_a_line_that_is_too_long_is_refused_on_request(translate: Run, tmp_path: Path) -> None:
+    """A12"""
     path, output = tmp_path / "in", tmp_path / "out"
     path.write_text(LONG, encoding="utf-8")
     output.write_text("as it was\n", encoding="utf-8")
@@ -215,6 +198,7 @@ def test_what_contradicts_itself_is_refused(translate: Run, args: tuple[str, ...
 def test_outputs_that_would_destroy_something_are_refused(
     translate: Run, tmp_path: Path, tiny_model_dir: Path
 ) -> None:
+    """A22"""
     source = tmp_path / "in.txt"
     source.write_text("Hund\n", encoding="utf-8")
     for output, message in {
@@ -238,6 +222,71 @@ def test_a_full_disk_is_named(translate: Run) -> None:
     done = translate("-o", "/dev/full", "Der Hund")
     assert done.exit_status == 74
     assert "No space left on device" in done.stderr
+
+
+# JSON lines in
+
+
+OBJECTS = [
+    '{"doc": "a\\u2028b", "src": "Der Hund schläft.", "n": [1, {"x": null}], "id": "first"}',
+    "",
+    '{"text": "Ja!", "tgt": "as it was", "score": "high"}',
+    '{"src": ""}',
+    '{"src": "Ja!\\nJa!\\u0000"}',
+]
+
+
+def test_fields_of_json_lines_come_out_again_around_ours(translate: Run, tmp_path: Path) -> None:
+    path = tmp_path / "in.jsonl"
+    path.write_text(lines_of(*OBJECTS), encoding="utf-8")
+    done = translate("-i", path)
+    assert done.exit_status == 0, done.stderr
+    assert len(done.lines) == len(OBJECTS) == len(done.stdout.splitlines())
+    assert done.lines[1] == ""
+    first, second, empty, two = (json.loads(line) for line in done.lines if line)
+    assert list(first) == ["doc", "src", "n", "id", "tgt", "score", "log_prob"]
+    assert {key: first[key] for key in ("doc", "src", "n", "id")} == json.loads(OBJECTS[0])
+    assert list(second) == ["text", "tgt", "score", "id", "src", "log_prob"]
+    assert (second["id"], second["src"], second["text"]) == (2, "Ja!", "Ja!")
+    assert (empty["id"], empty["src"], empty["tgt"]) == (3, "", "")
+    assert two["src"] == "Ja!\nJa!\0"
+    plain = translate("--format", "jsonl", "Der Hund schläft.", "Ja!")
+    ours = ("src", "tgt", "score", "log_prob")
+    for record, line in zip((first, second), plain.lines, strict=True):
+        assert {key: record[key] for key in ours} == {key: json.loads(line)[key] for key in ours}
+
+
+def test_json_lines_come_from_a_pipe_and_arguments_too_and_may_become_text(translate: Run) -> None:
+    plain = translate("Der Hund schläft.", "", "Ja!").lines
+    objects = [OBJECTS[0], "", OBJECTS[2]]
+    done = translate("--input-format", "jsonl", "--format", "text", stdin=lines_of(*objects))
+    assert done.lines == plain
+    assert translate("--input-format", "jsonl", "--format", "text", *objects).lines == plain
+    records = translate("--input-format", "jsonl", "--align", "--beam", "2", "--nbest", "2", *objects).lines
+    assert len(json.loads(records[0])["hypotheses"]) == 2
+    assert json.loads(records[2])["from"] == "attention"
+
+
+def test_a_line_of_json_without_a_text_becomes_an_object_that_says_so(translate: Run, tmp_path: Path) -> None:
+    path = tmp_path / "in.jsonl"
+    bad = ["Der Hund", '{"source": "Der Hund", "id": 7}', '{"src": "Ja\\ud800"}']
+    path.write_text(lines_of(OBJECTS[2], *bad, OBJECTS[2]), encoding="utf-8")
+    done = translate("-i", path)
+    assert done.exit_status == 0
+    records = [json.loads(line) for line in done.lines]
+    assert records[0] == {**records[-1], "id": 0}
+    assert (records[1]["id"], set(records[1])) == (1, {"id", "error"})
+    error = "has neither src nor text; expected a text in src"
+    assert records[2] == {"source": "Der Hund", "id": 7, "error": error}
+    assert records[3]["src"] == "Ja\ufffd"
+    assert f"{path}:2: not JSON (Expecting value" in done.stderr
+    assert f"{path}: nothing to translate on 2 lines (2, 3); --strict stops at the first" in done.stderr
+    assert "invalid UTF-8 on 1 line (4)" in done.stderr
+    assert translate("-i", path, "--format", "text").lines[1:3] == ["", ""]
+    refused = translate("-i", path, "--strict", "-o", tmp_path / "out")
+    assert refused.exit_status == 65
+    assert f"{path}:2: not JSON" in refused.stderr
+    assert not (tmp_path / "out").exists()
 
 
 def answer(stream: IO[bytes]) -> bytes:
@@ -326,6 +375,7 @@ def read_until(terminal: int, end: str) -> str:
 def test_a_reader_that_leaves_ends_the_program_quietly(
     start_nmt: Callable[..., "subprocess.Popen[bytes]"], tiny_model_dir: Path
 ) -> None:
+    """A17"""
     process = start_nmt("translate", "-m", tiny_model_dir, *GREEDY)
     assert process.stdin is not None
     assert process.stdout is not None

@@ -3,7 +3,7 @@ from collections.abc import Callable, Iterable, Iterator
 
 import pytest
 
-from nmt.decoding.windows import arrived_windows, full_windows
+from nmt.decoding.windows import MOST_CHARACTERS, arrived_windows, full_windows
 
 
 @pytest.mark.parametrize("windows_of", [full_windows, arrived_windows])
@@ -77,3 +77,23 @@ def test_an_error_of_the_reader_comes_after_the_lines_before_it() -> None:
     assert next(windows) == ["good"]
     with pytest.raises(ValueError, match="bad line"):
         next(windows)
+
+
+@pytest.mark.parametrize("windows_of", [full_windows, arrived_windows])
+def test_windows_of_very_long_lines_are_small(
+    windows_of: Callable[[Iterable[str], int], Iterator[list[str]]],
+) -> None:
+    num_read = 0
+
+    def lines() -> Iterator[str]:
+        nonlocal num_read
+        for _ in range(40):
+            num_read += 1
+            yield "x" * (MOST_CHARACTERS // 4)
+
+    sizes = []
+    for window in windows_of(lines(), 100):
+        sizes.append(len(window))
+        assert num_read <= sum(sizes) + 5  # four that wait, and one in the hand of who reads
+    assert sum(sizes) == 40
+    assert max(sizes) <= 4

@@ -1,0 +1,108 @@
+"""What is asked for, line by line: a text to translate, alone or in a JSON object with fields of its own."""
+
+import json
+import math
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from nmt.errors import DataError
+
+InputFormat = Literal["text", "jsonl"]
+
+TEXT_FIELDS = ("src", "text")
+"""The first of them that an object has is translated."""
+MOST_NESTED = 100
+"""Values inside of values; more could be read, but not be written again."""
+
+_ESCAPES = re.compile(
+    r"\\\\|\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(?P<half>\\u[dD][89a-fA-F][0-9a-fA-F]{2})"
+)
+
+
+@dataclass(frozen=True)
+class Request:
+    """A text to translate, and the fields that came with it."""
+
+    number: int
+    """Of its line, from 0."""
+    text: str
+    fields: dict[str, Any] = field(default_factory=dict)
+    """Those of its JSON object, in their order; none of plain text."""
+    error: str = ""
+    """Why there is nothing to translate on a line of JSON, if that is so."""
+    is_gap: bool = False
+    """A blank line among JSON objects, which stays one."""
+
+
+def format_of(path: Path | None) -> InputFormat:
+    """The format that the ending of a file's name tells, also before that of a compressed one."""
+    return "jsonl" if path and ".jsonl" in path.suffixes[-2:] else "text"
+
+
+def plain_requests(lines: Iterable[str], first: int) -> list[Request]:
+    """Every line a text; the number of the first of them is given."""
+    return [Request(number, line) for number, line in enumerate(lines, start=first)]
+
+
+def json_requests(
+    lines: Iterable[str], first: int, *, name: str, strict: bool, on_mended: Callable[[int], None]
+) -> list[Request]:
+    """Every line a JSON object with a text in one of `TEXT_FIELDS`, or blank.
+
+    Of any other line the request says what is wrong with it. `on_mended` hears the number, from 1, of each
+    that escapes half a character. With `strict` both are a DataError that names the line.
+    """
+    requests = []
+    for number, line in enumerate(lines, start=first):
+        whole = _with_whole_characters(line)
+        if whole != line:
+            if strict:
+                raise DataError(f"{name}:{number + 1}: has a \\u escape of half a character")
+            on_mended(number + 1)
+        request = _parse(whole, number)
+        if request.error and strict:
+            raise DataError(f"{name}:{number + 1}: {request.error}")
+        requests.append(request)
+    return requests
+
+
+def _parse(line: str, number: int) -> Request:
+    if not line.strip():
+        return Request(number, "", is_gap=True)
+    try:
+        fields = json.loads(line, parse_float=_finite, parse_constant=_finite)
+    except (ValueError, RecursionError) as error:
+        return Request(number, "", error=f"not JSON ({error}); expected an object with a text in src")
+    if not isinstance(fields, dict):
+        return Request(number, "", error="not a JSON object; expected one with a text in src")
+    if line.count("{") + line.count("[") > MOST_NESTED and _is_deeper(fields, MOST_NESTED):
+        return Request(number, "", error=f"more than {MOST_NESTED} values inside of one another")
+    key = next((key for key in TEXT_FIELDS if key in fields), None)
+    if key is None:
+        return Request(number, "", fields, error="has neither src nor text; expected a text in src")
+    if not isinstance(fields[key], str):
+        return Request(number, "", fields, error=f"{key} is not a text; expected one")
+    return Request(number, fields[key], fields)
+
+
+def _finite(number: str) -> float:
+    value = float(number)
+    if not math.isfinite(value):
+        raise ValueError(f"{number} is not a number of JSON, or too large")
+    return value
+
+
+def _is_deeper(value: Any, most: int) -> bool:
+    """Whether there are more lists and objects inside of one another than this."""
+    if not isinstance(value, dict | list):
+        return False
+    inside = value.values() if isinstance(value, dict) else value
+    return most == 0 or any(_is_deeper(each, most - 1) for each in inside)
+
+
+def _with_whole_characters(line: str) -> str:
+    """JSON with U+FFFD for every escaped half of a surrogate pair: no UTF-8 could be made of it."""
+    return _ESCAPES.sub(lambda found: "\\ufffd" if found["half"] else found[0], line)
