@@ -26,7 +26,7 @@ class Candidates:
 def best_candidates(
     log_probs: Tensor,
     so_far: Tensor,
-    lengths: Tensor,
+    lengths: Tensor,  # noqa: ARG001
     owners: Tensor,
     sentences: Sequence[Sentence],
     rules: Rules,
@@ -48,11 +48,11 @@ def best_candidates(
 
 
 def sampled_candidates(
-    log_probs: Tensor,
-    so_far: Tensor,
-    lengths: Tensor,
-    owners: Tensor,
-    sentences: Sequence[Sentence],
+    log_probs: Tensor,  # noqa: ARG001
+    so_far: Tensor,  # noqa: ARG001
+    lengths: Tensor,  # noqa: ARG001
+    owners: Tensor,  # noqa: ARG001
+    sentences: Sequence[Sentence],  # noqa: ARG001
     rules: Rules,
 ) -> Candidates:
     """A drawn continuation of every row; at the beginning as many as hypotheses are wanted.
@@ -72,7 +72,7 @@ def top(x: Tensor, k: int) -> tuple[Tensor, Tensor]:
     if num_blocks < 4 * k:
         return _top(x, k)
     whole = num_blocks * BLOCK
-    blocks = x[:, :whole].unflatten(1, (num_blocks, BLOCK))
+    blocks = x[:, :whole].view(len(x), num_blocks, BLOCK)
     chosen = blocks.amax(-1).topk(k, sorted=False).indices.sort().values  # (N, k)
     columns = chosen[:, :, None] * BLOCK + torch.arange(BLOCK, device=x.device)
     rest = torch.arange(whole, x.size(1), device=x.device).expand(len(x), -1)

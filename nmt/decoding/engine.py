@@ -33,10 +33,10 @@ class Engine:
     def __init__(self, model: TranslationModel, config: DecodingConfig) -> None:
         self.precision = choose_precision(config, model.device)
         self._network = pack(model.network, self.precision)
-        self._memory_dtype = torch.float32 if self.precision == "float32" else torch.bfloat16
+        self._memory_dtype = memory_dtype(self.precision)
         self._tokenizer = model.src_tokenizer
         on_cpu = model.device.type == "cpu"
-        self._room = Room(config.batch_rows or (CPU_ROWS if on_cpu else GPU_ROWS), config.batch_tokens)
+        self._room = Room(config.batch_rows or rows_at_once(model.device), config.batch_tokens)
         self._num_cores = torch.get_num_threads() if on_cpu else 1
 
     def find(
@@ -127,6 +127,16 @@ def choose_precision(config: DecodingConfig, device: torch.device) -> Precision:
             f"decoding.precision is int8, which torch does not have on this {device.type}; use auto"
         )
     return config.precision
+
+
+def memory_dtype(precision: Precision) -> torch.dtype:
+    """What keys and values are kept in."""
+    return torch.float32 if precision == "float32" else torch.bfloat16
+
+
+def rows_at_once(device: torch.device) -> int:
+    """Hypotheses that are decoded together, unless a configuration says so."""
+    return CPU_ROWS if device.type == "cpu" else GPU_ROWS
 
 
 def _joined(first: Found, second: Found, rules: Rules) -> Found:

@@ -4,7 +4,7 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
@@ -52,11 +52,11 @@ class Rules:
     length_penalty: float = 1.0
     nbest: int = 1
     prune: float = 0.0
-    """Hypotheses less likely than the best of their sentence by more than this, in nats, are given up; 0: none.
-    Of no effect if several are asked for."""
+    """Hypotheses less likely than the best of their sentence by more than this, in nats, are given up; 0:
+    none. Of no effect if several are asked for."""
     sampling: Sampling | None = None
     """Draw `nbest` hypotheses instead of searching for them."""
-    device: torch.device = torch.device("cpu")
+    device: torch.device = field(default_factory=lambda: torch.device("cpu"))
 
     @property
     def width(self) -> int:
@@ -70,7 +70,7 @@ class Rules:
 
 def forbid(
     log_probs: Tensor,
-    history: Tensor,
+    history: Tensor,  # noqa: ARG001
     lengths: Tensor,
     owners: Tensor,
     sentences: Sequence[Sentence],

@@ -72,7 +72,8 @@ def _next_sentences(
     waiting: deque[tuple[int, Sentence]], beams: "_Beams", room: Room
 ) -> list[tuple[int, Sentence]]:
     """As many of those that wait as there is room for; at least one if nothing is searched."""
-    rows, src_tokens, found = beams.num_rows, beams.num_src_tokens, []
+    rows, src_tokens = beams.num_rows, beams.num_src_tokens
+    found: list[tuple[int, Sentence]] = []
     while waiting:
         rows, src_tokens = rows + beams.width, src_tokens + len(waiting[0][1].source) + 1
         if (rows > room.rows or src_tokens > room.src_tokens) and (found or beams.num_rows):

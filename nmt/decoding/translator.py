@@ -118,8 +118,8 @@ class Translator:
     def translate(self, lines: Sequence[str], *, on_progress: OnProgress | None = None) -> list[Translation]:
         """Translations in the order of the lines; a blank line stays blank, `config.on_long` rules the long.
 
-        `on_progress` hears how many more sentences are done, from whichever thread finished them. Raises LineTooLongError
-        if long lines are errors, before anything is translated.
+        `on_progress` hears how many more sentences are done, from whichever thread finished them. Raises
+        LineTooLongError if long lines are errors, before anything is translated.
         """
         plans = self._plan(lines)
         sentences = [self._sentence(part) for plan in plans for part in plan.parts]

@@ -167,7 +167,7 @@ class CrossAttention(nn.Module):
 
 def split_heads(x: Tensor, num_heads: int) -> Tensor:
     """(B, T, D) to (B, H, T, K), a view."""
-    return x.unflatten(-1, (num_heads, -1)).transpose(1, 2)
+    return x.view(*x.shape[:-1], num_heads, x.size(-1) // num_heads).transpose(1, 2)
 
 
 def join_heads(x: Tensor) -> Tensor:

@@ -2,7 +2,8 @@
 
 Hypotheses of a sentence have most of their pieces in common. What they have in common is computed and kept
 once: keys and values of a piece stay in the column they were written to, every hypothesis knows which
-columns are its own, and one that no hypothesis descends from is free again. So following a beam moves nothing.
+columns are its own, and one that no hypothesis descends from is free again. So following a beam moves
+nothing.
 """
 
 # B sentences, N hypotheses of all of them, W of the one with the most, S source length, C columns, T pieces,
@@ -11,6 +12,7 @@ columns are its own, and one that no hypothesis descends from is free again. So 
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import cast
 
 import torch
@@ -43,15 +45,25 @@ class _Rows:
 
     def pad(self, x: Tensor) -> Tensor:
         """(N, …) to (groups, largest, …), zero where no row is."""
-        if self.in_order:
-            return x.unflatten(0, self.shape)
-        padded = x.new_zeros(self.shape[0] * self.shape[1], *x.shape[1:])
-        return padded.index_copy_(0, self.slots, x).unflatten(0, self.shape)
+        if not self.in_order:
+            padded = x.new_zeros(self.shape[0] * self.shape[1], *x.shape[1:])
+            x = padded.index_copy_(0, self.slots, x)
+        return x.view(*self.shape, *x.shape[1:])
 
     def unpad(self, x: Tensor) -> Tensor:
         """(groups, largest, …) to (N, …)."""
         x = x.flatten(0, 1)
         return x if self.in_order else x.index_select(0, self.slots)
+
+
+@dataclass(frozen=True)
+class _Here:
+    """Where in memory the new pieces of a step go, and what they may look at."""
+
+    rows: _Rows
+    places: Tensor  # (B, 1, W) in their hypotheses
+    columns: Tensor  # (B * W * H,), flat over (B, H, C)
+    bias: Tensor  # (B, 1, W, C)
 
 
 @dataclass
@@ -115,28 +127,20 @@ class IncrementalDecoder:
         Rows are those of the last step and of the sentences admitted since. A sentence that no row
         belongs to any more is forgotten.
         """
-        rows = self._follow(parents)
-        columns, bias = self._find_columns(rows)
+        here = self._find_columns(self._follow(parents))
         if len(self._places_table) <= (longest := int(self._places.max())):
             self._grow_places_table(2 * longest + MORE_COLUMNS)
         x = self.network.tgt_embedding(tokens) * self._scale + self._places_table[self._places]  # (N, D)
-        places = rows.pad(self._places)[:, None]  # (B, 1, W)
-        for number, module in enumerate(self.network.decoder):
-            layer, memory = cast(DecoderLayer, module), self._layers[number]
-            attention = layer.attention
-
-            def look_back(normed: Tensor) -> Tensor:
-                queries, keys, values = self._project(attention, normed, rows, places)
-                for kept, new in ((memory.keys, keys), (memory.values, values)):
-                    flat = new.transpose(1, 2).flatten(0, 2).to(kept.dtype)  # (B * W * H, K)
-                    kept.view(-1, kept.size(3)).index_copy_(0, columns, flat)
-                attended = _attend(queries, memory.keys, memory.values, bias)
-                return attention.out_proj(rows.unpad(join_heads(attended)))
-
-            def look_at_source(normed: Tensor) -> Tensor:
-                watch = number == self.watched_layer
-                return self._look_at_source(layer.cross_attention, normed, memory, rows, watch=watch)
-
+        for number, (module, memory) in enumerate(zip(self.network.decoder, self._layers, strict=True)):
+            layer, watch = cast(DecoderLayer, module), number == self.watched_layer
+            look_back = partial(_look_back, attention=layer.attention, memory=memory, here=here)
+            look_at_source = partial(
+                self._look_at_source,
+                attention=layer.cross_attention,
+                memory=memory,
+                rows=here.rows,
+                watch=watch,
+            )
             x = layer.attention_residual(x, look_back)
             x = layer.cross_residual(x, look_at_source)
             x = layer.feed_forward_residual(x, layer.feed_forward)
@@ -144,12 +148,8 @@ class IncrementalDecoder:
         self._places = self._places + 1
         return logits
 
-    def _find_columns(self, rows: _Rows) -> tuple[Tensor, Tensor]:
-        """A free column of memory for the new piece of every row: one that no other row descends from.
-
-        Where in memory they are, flat over (B, W, H), and which columns a row may look at, as a bias
-        (B, 1, W, C).
-        """
+    def _find_columns(self, rows: _Rows) -> _Here:
+        """A free column of memory for the new piece of every row: one that no other row descends from."""
         num_sentences, most = rows.shape
         ancestry = rows.pad(self._ancestry)  # (B, W, C)
         is_taken = ancestry.any(1)  # (B, C)
@@ -165,10 +165,11 @@ class IncrementalDecoder:
         bias = _as_bias(ancestry[:, None], self._layers[0].keys.dtype)
         heads = torch.arange(num_sentences * self._num_heads, device=columns.device)
         heads = heads.view(num_sentences, 1, self._num_heads)
-        return (heads * ancestry.size(2) + columns[:, :, None]).flatten(), bias
+        columns = (heads * ancestry.size(2) + columns[:, :, None]).flatten()
+        return _Here(rows, rows.pad(self._places)[:, None], columns, bias)
 
     def _look_at_source(
-        self, attention: CrossAttention, normed: Tensor, memory: _LayerMemory, rows: _Rows, *, watch: bool
+        self, normed: Tensor, *, attention: CrossAttention, memory: _LayerMemory, rows: _Rows, watch: bool
     ) -> Tensor:
         queries = split_heads(rows.pad(attention.query_proj(normed)), self._num_heads)
         assert self._src_bias is not None
@@ -178,16 +179,6 @@ class IncrementalDecoder:
         attended = _attend(queries, memory.src_keys, memory.src_values, self._src_bias)
         out: Tensor = attention.out_proj(rows.unpad(join_heads(attended)))
         return out
-
-    def _project(
-        self, attention: SelfAttention, normed: Tensor, rows: _Rows, places: Tensor
-    ) -> tuple[Tensor, ...]:
-        """Queries, keys and values (B, H, W, K) of rows (N, D)."""
-        projected = rows.pad(attention.in_proj(normed)).chunk(3, dim=-1)
-        queries, keys, values = (split_heads(part, self._num_heads) for part in projected)
-        if attention.rotary:
-            queries, keys = rotate(queries, places), rotate(keys, places)
-        return queries, keys, values
 
     def _grow_places_table(self, size: int) -> None:
         places = torch.arange(size, device=self._places.device)
@@ -209,7 +200,7 @@ class IncrementalDecoder:
             self._slots = torch.cat([self._slots, slots[new]])
             self._places = torch.cat([self._places, torch.zeros_like(new)])
             self._ancestry = functional.pad(self._ancestry, (0, 0, 0, len(new)))
-        elif 2 * len(held := self._slots.unique()) <= len(self._src_lengths):
+        elif 2 * len(held := torch.unique(self._slots)) <= len(self._src_lengths):
             self._keep(held)
         order = torch.arange(len(parents), device=parents.device)
         is_first = torch.ones_like(self._slots, dtype=torch.bool)
@@ -275,23 +266,43 @@ def encode(network: Transformer, sources: Sequence[list[int]]) -> tuple[Tensor, 
     places = torch.arange(longest, device=device).expand_as(real)
     rows = _Rows.place(real.flatten().nonzero().flatten(), (len(sources), longest))
     bias = None if bool(real.all()) else _as_bias(real[:, None, None], network.src_embedding.weight.dtype)
-    num_heads = network.config.num_heads
     x = network.src_embedding(tokens.long()) * math.sqrt(network.config.d_model)
     x = network.src_positions(x, places[real])  # (N, D), N pieces of all sources
     for module in network.encoder if len(sources) else ():
         layer = cast(EncoderLayer, module)
-        attention = layer.attention
-
-        def look_around(normed: Tensor) -> Tensor:
-            projected = rows.pad(attention.in_proj(normed)).chunk(3, dim=-1)
-            queries, keys, values = (split_heads(part, num_heads) for part in projected)
-            if attention.rotary:
-                queries, keys = rotate(queries, places[0]), rotate(keys, places[0])
-            return attention.out_proj(rows.unpad(join_heads(_attend(queries, keys, values, bias))))
-
+        look_around = partial(_look_around, attention=layer.attention, rows=rows, places=places[0], bias=bias)
         x = layer.attention_residual(x, look_around)
         x = layer.feed_forward_residual(x, layer.feed_forward)
     return rows.pad(network.encoder_norm(x)), lengths
+
+
+def _look_around(
+    normed: Tensor, *, attention: SelfAttention, rows: _Rows, places: Tensor, bias: Tensor | None
+) -> Tensor:
+    """Self-attention of the encoder over rows (N, D)."""
+    queries, keys, values = _project(normed, attention=attention, rows=rows, places=places)
+    out: Tensor = attention.out_proj(rows.unpad(join_heads(_attend(queries, keys, values, bias))))
+    return out
+
+
+def _look_back(normed: Tensor, *, attention: SelfAttention, memory: _LayerMemory, here: _Here) -> Tensor:
+    """Self-attention of the decoder over rows (N, D), which are written to memory first."""
+    queries, keys, values = _project(normed, attention=attention, rows=here.rows, places=here.places)
+    for kept, new in ((memory.keys, keys), (memory.values, values)):
+        flat = new.transpose(1, 2).flatten(0, 2).to(kept.dtype)  # (B * W * H, K)
+        kept.view(-1, kept.size(3)).index_copy_(0, here.columns, flat)
+    attended = _attend(queries, memory.keys, memory.values, here.bias)
+    out: Tensor = attention.out_proj(here.rows.unpad(join_heads(attended)))
+    return out
+
+
+def _project(normed: Tensor, *, attention: SelfAttention, rows: _Rows, places: Tensor) -> tuple[Tensor, ...]:
+    """Queries, keys and values (groups, H, largest, K) of rows (N, D)."""
+    projected = rows.pad(attention.in_proj(normed)).chunk(3, dim=-1)
+    queries, keys, values = (split_heads(part, attention.num_heads) for part in projected)
+    if attention.rotary:
+        queries, keys = rotate(queries, places), rotate(keys, places)
+    return queries, keys, values
 
 
 def _attend(queries: Tensor, keys: Tensor, values: Tensor, bias: Tensor | None) -> Tensor:
@@ -307,7 +318,8 @@ def _attend(queries: Tensor, keys: Tensor, values: Tensor, bias: Tensor | None) 
 def _weights(queries: Tensor, keys: Tensor, bias: Tensor | None) -> Tensor:
     """softmax(QKᵀ/√K + bias), (B, H, T, S) float32."""
     scores = (queries * queries.size(-1) ** -0.5) @ keys.transpose(-2, -1)
-    return (scores if bias is None else scores.add_(bias)).softmax(-1, dtype=torch.float32)
+    weights: Tensor = (scores if bias is None else scores.add_(bias)).softmax(-1, dtype=torch.float32)
+    return weights
 
 
 def _as_bias(may_look: Tensor, dtype: torch.dtype) -> Tensor:

@@ -3,19 +3,20 @@
 # N rows, K inputs, M outputs of a layer
 
 import copy
-from typing import Literal
+from typing import Literal, TypeVar, cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 Precision = Literal["float32", "bfloat16", "int8"]
+AnyModule = TypeVar("AnyModule", bound=nn.Module)
 
 LARGEST = 127  # of a signed byte; -128 is left out, so that a sign costs nothing
 ZERO = 128  # of an unsigned byte that stands for a signed one
 
 
-def pack(module: nn.Module, precision: Precision) -> nn.Module:
+def pack(module: AnyModule, precision: Precision) -> AnyModule:
     """The module with other linear layers in it; all else is shared with the original.
 
     On a CPU inputs and outputs stay in float32 whatever the precision of the products. On a GPU the whole
@@ -25,7 +26,7 @@ def pack(module: nn.Module, precision: Precision) -> nn.Module:
         assert precision != "int8", "int8 products are for CPUs"
         dtype = getattr(torch, precision)
         return module if dtype == torch.float32 else copy.deepcopy(module).to(dtype)
-    return _replaced(module, precision)
+    return cast(AnyModule, _replaced(module, precision))
 
 
 def _replaced(module: nn.Module, precision: Precision) -> nn.Module:
@@ -38,7 +39,8 @@ def _replaced(module: nn.Module, precision: Precision) -> nn.Module:
 
 def has_packed_products() -> bool:
     """Whether torch was built with oneDNN, which brings the packed products for CPUs."""
-    return torch.backends.mkldnn.is_available() and hasattr(torch.ops.mkldnn, "_linear_pointwise")
+    has_onednn: bool = torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
+    return has_onednn and hasattr(torch.ops.mkldnn, "_linear_pointwise")
 
 
 def has_int8_products() -> bool:
@@ -75,7 +77,7 @@ class PackedLinear(nn.Module):
 
 
 class Int8Linear(nn.Module):
-    """x Wᵀ + b with weights and inputs as signed bytes: a scale for every output, and for every row of inputs.
+    """x Wᵀ + b with weights and inputs as signed bytes: a scale for every output, and every row of inputs.
 
     Products and sums of bytes are exact, so what becomes of a row does not depend on the rows beside it.
     """

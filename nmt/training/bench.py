@@ -2,6 +2,7 @@
 
 import re
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
@@ -14,7 +15,7 @@ from torch.autograd.profiler import profile
 from nmt.config.schema import Config, TrainingConfig
 from nmt.corpus.batching import Batch, collate, plan_batches
 from nmt.corpus.encoded import EncodedCorpus
-from nmt.decoding.engine import CPU_ROWS
+from nmt.decoding.engine import choose_precision, memory_dtype, rows_at_once
 from nmt.decoding.rules import Rules, Sentence
 from nmt.decoding.search import Room, search
 from nmt.hardware import describe, use_device
@@ -308,19 +309,25 @@ class Workload:
 
     @torch.inference_mode()
     def translation_rate(self, beam_size: int) -> TranslationRate:
-        """Sentences of `MEAN_LENGTH` pieces, as many as are searched together, translated into as many."""
-        size = (CPU_ROWS // beam_size, MEAN_LENGTH)
+        """Sentences of `MEAN_LENGTH` pieces, as many as are searched together, translated into as many.
+
+        In the precision that translation chooses for the device; on a CPU all cores work on the same.
+        """
+        precision = choose_precision(self.config.decoding, self.device)
+        num_rows = max(beam_size, self.config.decoding.batch_rows or rows_at_once(self.device))
+        size = (num_rows // beam_size, MEAN_LENGTH)
         sources = torch.randint(EOS_ID + 1, self.vocab_size, size).tolist()
         sentences = [Sentence(each, max_length=MEAN_LENGTH, min_length=MEAN_LENGTH) for each in sources]
         rules = Rules(bos_id=BOS_ID, eos_id=EOS_ID, beam_size=beam_size, device=self.device)
-        network = pack(self.network.eval(), self.precision)
+        network = pack(self.network.eval(), precision)
+        room = Room(num_rows, len(sources) * (MEAN_LENGTH + 1))
 
         def translate() -> None:
-            for _ in search(IncrementalDecoder(network), sentences, rules, Room(CPU_ROWS, CPU_ROWS * 64)):
-                pass
+            decoder = IncrementalDecoder(network, memory_dtype=memory_dtype(precision))
+            deque(search(decoder, sentences, rules, room), maxlen=0)
 
         seconds = _seconds_of(translate, self.device, rounds=1)
-        return TranslationRate(beam_size, num_sentences, num_sentences / seconds)
+        return TranslationRate(beam_size, len(sources), len(sources) / seconds)
 
     def where_time_goes(self, precision: str) -> tuple[TimeShare, ...]:
         """What the parts of a training step take, the largest first; see `GROUPS`.

@@ -16,8 +16,8 @@ from nmt.training import gradient
 from nmt.training.gradient import Gradient, compute_gradient, parts_each
 from nmt.training.loss import batch_loss
 from nmt.training.plan import Rehearsal, parts_that_fit
-from nmt.workers import Workers
 from nmt.training.working import WorkingNetwork
+from nmt.workers import Workers
 
 VOCAB_SIZE = 11
 PAIRS = [([5, 6], [7]), ([4, 8, 9], [5, 6, 7, 10]), ([10], [4, 4]), ([6, 7, 8, 4], [9, 5, 8])]

@@ -28,10 +28,10 @@ from nmt.files import planned_fault
 from nmt.tokenizer import Tokenizer
 from nmt.training import data, gradient, opening, plan, run
 from nmt.training.data import prepare
+from nmt.training.gradient import make_workers
 from nmt.training.lock import is_locked, locked
 from nmt.training.loss import BatchLoss, batch_loss
 from nmt.training.report import EvalReport, NoteReport, StartReport, StepReport, as_line
-from nmt.training.gradient import make_workers
 
 SHAKY = (
     "model.dropout=0.2",

@@ -9,8 +9,8 @@ from nmt.corpus.encoded import EncodedCorpus
 from nmt.model import Transformer
 from nmt.training.gradient import compute_gradient
 from nmt.training.optimizer import make_optimizer
-from nmt.workers import Workers
 from nmt.training.working import WorkingNetwork
+from nmt.workers import Workers
 
 VOCAB_SIZE = 23
 
