@@ -14,6 +14,7 @@ AnyModule = TypeVar("AnyModule", bound=nn.Module)
 
 LARGEST = 127  # of a signed byte; -128 is left out, so that a sign costs nothing
 ZERO = 128  # of an unsigned byte that stands for a signed one
+SMALLEST = 1e-12  # that is divided by
 
 
 def pack(module: AnyModule, precision: Precision) -> AnyModule:
@@ -85,26 +86,28 @@ class Int8Linear(nn.Module):
     def __init__(self, linear: nn.Linear) -> None:
         super().__init__()
         weight = linear.weight.detach().float()
-        scales = weight.abs().amax(1).clamp_min(1e-12) / LARGEST  # (M,)
-        quantized = (weight / scales[:, None]).round().to(torch.int8)
-        self.weight = torch.ops.onednn.qlinear_prepack(quantized, None)
-        self.scales = scales
-        self.zeros = torch.zeros(len(scales), dtype=torch.int64)
-        self.bias = torch.zeros(len(scales)) if linear.bias is None else linear.bias.detach().float()
+        peaks = weight.abs().amax(1).clamp_min(SMALLEST)  # (M,)
+        self.rows = (weight * (LARGEST / peaks)[:, None]).round().to(torch.int8)
+        self.packed = torch.ops.onednn.qlinear_prepack(self.rows, None)
+        self.scales = peaks / LARGEST**2  # of a product, apart from the peak of its row of inputs
+        self.zeros = torch.zeros(len(peaks), dtype=torch.int64)
+        self.bias = torch.zeros(len(peaks)) if linear.bias is None else linear.bias.detach().float()
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, K) to (N, M) float32."""
-        quantized, scales = quantize_rows(x)
-        product: Tensor = torch.ops.onednn.qlinear_pointwise(
-            *(quantized, 1.0, ZERO, self.weight, self.scales, self.zeros, None),
-            *(1.0, 0, torch.float32, "none", [], ""),
-        )
-        return torch.addcmul(self.bias, product, scales)
+        signed, peaks = quantize_rows(x)
+        if x.shape[:-1] == (1,):  # what is packed for many rows is slow for one
+            product = torch._int_mm(signed, self.rows.t()) * self.scales
+        else:
+            product = torch.ops.onednn.qlinear_pointwise(
+                *(signed.view(torch.uint8).bitwise_xor_(ZERO), 1.0, ZERO),
+                *(self.packed, self.scales, self.zeros, None, 1.0, 0, torch.float32, "none", [], ""),
+            )
+        return torch.addcmul(self.bias, product, peaks)
 
 
 def quantize_rows(x: Tensor) -> tuple[Tensor, Tensor]:
-    """Bytes (N, K), 128 more than the signed ones, and scales (N, 1): x is about scale * (byte - 128)."""
-    scales = x.abs().amax(-1, keepdim=True).clamp_min_(1e-12) / LARGEST
+    """Signed bytes (N, K) and the largest number (N, 1) of each row, without its sign, which 127 stands for."""
+    peaks = x.abs().amax(-1, keepdim=True).clamp_min_(SMALLEST)
     # torch converts float32 to signed bytes many at a time, but to unsigned ones one by one
-    signed = (x * scales.reciprocal()).round_().to(torch.int8)
-    return signed.view(torch.uint8).bitwise_xor_(ZERO), scales
+    return (x * (LARGEST / peaks)).round_().to(torch.int8), peaks
