@@ -26,6 +26,7 @@ from .options import (
     ThreadsOption,
     UnitsOption,
 )
+from .scoring import ScoreOption, score_lines
 from .translating import LineTranslator, with_decoding
 from .translation_view import Format, Sinks, View
 
@@ -75,6 +76,7 @@ def translate(
         ),
     ] = None,
     tokens: UnitsOption = "punct",
+    score_path: ScoreOption = None,
     strict: Annotated[
         bool, typer.Option("--strict", metavar="", help="Refuse invalid UTF-8, do not mend it.")
     ] = False,
@@ -104,6 +106,8 @@ def translate(
         raise UsageError("--align-out - would mix links into the translations; give a file, or use --align")
     layout = _layout(format_, nbest, align=align)
     _check_paths(texts, input_path, [path for path in (output_path, align_path) if path])
+    if score_path and (align or align_path or nbest or layout == "nbest"):
+        raise UsageError("--score tells what is thought of given lines; leave out --align and --nbest")
     with open_source(texts or [], None if input_path == STDIN else input_path, strict=strict) as source:
         from nmt.alignment.attention import reading_layer
         from nmt.alignment.formats import Origin
@@ -117,6 +121,13 @@ def translate(
         num_hypotheses = nbest or (config.decoding.beam_size if layout == "nbest" else 1)
         needs_links = align or align_path is not None
         translator = Translator(loaded, config.decoding, align=needs_links, nbest=num_hypotheses)
+        if score_path:
+            if source is None:
+                raise UsageError("--score needs lines to score; give TEXT, --input or a pipe")
+            as_json = layout == "jsonl"
+            score_lines(translator, source, score_path, output_path, as_json=as_json, quiet=quiet)
+            source.warn_of_replaced()
+            return
         origin, threshold = Origin(reading_layer(loaded)), config.alignment.threshold
         view = View(layout, align, tokens, threshold, origin, has_several=num_hypotheses > 1)
         with Sinks(output_path, align_path) as sinks:

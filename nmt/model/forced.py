@@ -112,9 +112,9 @@ def token_log_probs(network: Transformer, pairs: Sequence[PiecePair]) -> list[Te
     rows = max(1, LOGITS_AT_ONCE // network.out_proj.out_features)
     found = [
         network.logits(some).float().log_softmax(-1).gather(1, wanted[:, None])[:, 0]
-        for some, wanted in zip(states.split(rows), tokens.split(rows), strict=True)
+        for some, wanted in zip(torch.split(states, rows), torch.split(tokens, rows), strict=True)
     ]
-    return list(torch.cat(found).cpu().split(lengths))
+    return list(torch.split(torch.cat(found).cpu(), lengths))
 
 
 def _pad(sequences: list[list[int]], device: torch.device) -> Tensor:
