@@ -83,8 +83,10 @@ class Translator:
 
     >>> from nmt import Translator
     >>> translator = Translator.load("demo-model", beam_size=4)
-    >>> [translation.text for translation in translator.translate(["Guten Morgen!", ""])]  # doctest: +SKIP
-    ['Good morning!', '']
+    >>> translations = translator.translate(["Guten Morgen!", ""])
+    >>> best = translations[0].hypotheses[0]
+    >>> best.text == translations[0].text, best.log_prob < best.score < 0, translations[1].text
+    (True, True, '')
     """
 
     def __init__(
