@@ -35,9 +35,9 @@ ScoreOption = Annotated[
 def score_lines(
     translator: "Translator",
     source: LineSource,
+    *,
     targets: Path,
     output_path: Path | None,
-    *,
     as_json: bool = False,
     words: UnitMode | None = None,
     quiet: bool = False,

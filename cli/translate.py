@@ -124,8 +124,14 @@ def translate(
         if score_path:
             if source is None:
                 raise UsageError("--score needs lines to score; give TEXT, --input or a pipe")
-            as_json = layout == "jsonl"
-            score_lines(translator, source, score_path, output_path, as_json=as_json, quiet=quiet)
+            score_lines(
+                translator,
+                source,
+                targets=score_path,
+                output_path=output_path,
+                as_json=layout == "jsonl",
+                quiet=quiet,
+            )
             source.warn_of_replaced()
             return
         origin, threshold = Origin(reading_layer(loaded)), config.alignment.threshold

@@ -35,15 +35,17 @@ class Hypothesis:
 
     def word_scores(self, mode: UnitMode = "punct") -> list[WordScore]:
         """Log P of every word of the text: together, and with that of the end, log_prob."""
-        words = list(self.token_spans) if mode == "piece" else word_spans(self.text, mode)
-        log_probs = self.token_log_probs[: len(self.tokens)]
-        if mode == "piece":
-            return [WordScore(*each) for each in zip(words, log_probs, strict=True)]
-        found = word_log_probs(log_probs, self.token_spans, words)
-        return [WordScore(*each) for each in zip(words, found, strict=True)]
+        log_probs: Sequence[float] = self.token_log_probs[: len(self.tokens)]
+        words: Sequence[Span] = self.token_spans
+        if mode != "piece":
+            words = word_spans(self.text, mode)
+            log_probs = word_log_probs(log_probs, self.token_spans, words=words)
+        return [WordScore(*each) for each in zip(words, log_probs, strict=True)]
 
 
-def word_log_probs(log_probs: Sequence[float], pieces: Sequence[Span], words: Sequence[Span]) -> list[float]:
+def word_log_probs(
+    log_probs: Sequence[float], pieces: Sequence[Span], *, words: Sequence[Span]
+) -> list[float]:
     """Log P of words: of their pieces together.
 
     A piece that spans several words is shared out among them by characters, as in alignments; one that is in

@@ -46,8 +46,8 @@ class _Encoded:
 def score_pairs(
     models: Sequence[TranslationModel],
     pairs: Iterable[tuple[str, str | Hypothesis]],
-    rules: Rules,
     *,
+    rules: Rules,
     window: int,
     batch_tokens: int,
 ) -> Iterator[Scored]:

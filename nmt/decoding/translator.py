@@ -176,7 +176,11 @@ class Translator:
         ['The', 'dog', 'is', 'sleeping', '.']
         """
         return score_pairs(
-            self.models, pairs, self.rules, window=self.config.window, batch_tokens=self.config.batch_tokens
+            self.models,
+            pairs,
+            rules=self.rules,
+            window=self.config.window,
+            batch_tokens=self.config.batch_tokens,
         )
 
     def translate(self, lines: Sequence[str], *, on_progress: OnProgress | None = None) -> list[Translation]:

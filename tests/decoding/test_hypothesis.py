@@ -7,7 +7,7 @@ import pytest
 from nmt.checkpoint import TranslationModel
 from nmt.config import DecodingConfig
 from nmt.corpus.words import words
-from nmt.decoding import Hypothesis, Translator
+from nmt.decoding import Hypothesis, Sentence, Translator
 from nmt.decoding.hypothesis import join_log_probs, word_log_probs
 
 SOURCES = ["Der Hund schläft.", "Die Katze, die den Hund im Garten sieht, schläft nicht.", "Ja!", ""]
@@ -28,12 +28,12 @@ def test_a_word_has_the_log_prob_of_its_pieces_together() -> None:
 
 @pytest.mark.parametrize("place", [0, 4, 8, 9])
 def test_a_piece_in_no_word_counts_for_the_next_or_else_the_last(place: int) -> None:
-    found = word_log_probs([-1, -2, -4], [(0, 3), (5, 8), (place, place)], [(0, 3), (5, 8)])
+    found = word_log_probs([-1, -2, -4], [(0, 3), (5, 8), (place, place)], words=[(0, 3), (5, 8)])
     assert found == ([-5, -2] if place == 0 else [-1, -6])
 
 
 def test_no_words_have_no_scores() -> None:
-    assert word_log_probs([-1.0], [(0, 0)], []) == []
+    assert word_log_probs([-1.0], [(0, 0)], words=[]) == []
     assert Hypothesis("", 0.0, 0.0, []).word_scores() == []
 
 
@@ -74,3 +74,12 @@ def test_the_spans_of_a_translation_in_parts_are_those_of_its_text(tiny_model: T
     assert hypothesis.token_spans[-1][1] == len(hypothesis.text)
     parts = [hypothesis.text[start:end] for start, end in dict.fromkeys(hypothesis.token_spans)]
     assert "".join(parts).replace(" ", "") == hypothesis.text.replace(" ", "")
+
+
+def test_a_translation_in_halves_has_the_log_prob_of_every_token(tiny_model: TranslationModel) -> None:
+    translator = Translator(tiny_model, DecodingConfig(beam_size=2, max_length_ratio=0.01))
+    source = tiny_model.src_tokenizer.encode(SOURCES[1])
+    [found] = translator.engine._find_in_halves(Sentence(source, max_length=20), translator.rules)
+    assert found.num_parts == 2
+    assert len(found.token_log_probs) == len(found.tokens) + 1
+    assert math.fsum(found.token_log_probs) == pytest.approx(found.log_prob, abs=1e-4)
