@@ -19,6 +19,12 @@ class EnsembleDecoder:
     def __init__(self, decoders: Sequence[Decoder]) -> None:
         self.decoders = decoders
 
+    @property
+    def watched(self) -> Tensor | None:
+        """Where the first of them looked at the source in the last step, (N, S), if it keeps that."""
+        watched: Tensor | None = getattr(self.decoders[0], "watched", None)
+        return watched
+
     def admit(self, sources: Sequence[list[int]]) -> None:
         """Let all of them take sources in."""
         for decoder in self.decoders:

@@ -94,13 +94,14 @@ def test_the_order_of_the_models_does_not_matter_but_for_alignments(
 def test_probabilities_of_the_mean_add_up_to_one(
     tiny_model: TranslationModel, other_model: TranslationModel
 ) -> None:
-    each = [IncrementalDecoder(model.network) for model in (tiny_model, other_model)]
+    each = [IncrementalDecoder(model.network, watched_layer=0) for model in (tiny_model, other_model)]
     decoder = EnsembleDecoder(each)
     decoder.admit([[5, 6, 7], [8]])
     rows = torch.arange(2)
     with torch.inference_mode():
         log_probs = decoder.step(rows, torch.full_like(rows, BOS_ID))
     assert log_probs.exp().sum(-1).tolist() == pytest.approx([1.0, 1.0], abs=1e-5)
+    assert decoder.watched is each[0].watched is not None
     assert float(log_mean([torch.tensor(-2.0), torch.tensor(-math.inf)])) == pytest.approx(-2 - math.log(2))
 
 
