@@ -28,6 +28,7 @@ from .options import (
 )
 from .prompt import ask, greeting, history
 from .requests import InputFormat, Request, format_of
+from .scoring import ScoreOption, score_lines
 from .translating import LineTranslator, with_decoding
 from .translation_view import Format, Sinks, View
 
@@ -85,6 +86,7 @@ def translate(
         ),
     ] = None,
     tokens: UnitsOption = "punct",
+    score_path: ScoreOption = None,
     strict: Annotated[
         bool, typer.Option("--strict", metavar="", help="Refuse invalid UTF-8 and JSON, do not go on.")
     ] = False,
@@ -115,6 +117,8 @@ def translate(
     input_format = input_format or format_of(input_path)
     layout = _layout(format_ or ("jsonl" if input_format == "jsonl" else None), nbest, align=align)
     _check_paths(texts, input_path, [path for path in (output_path, align_path) if path])
+    if score_path and (align or align_path or nbest or layout == "nbest"):
+        raise UsageError("--score tells what is thought of given lines; leave out --align and --nbest")
     path = None if input_path == STDIN else input_path
     with open_source(texts or [], path, input_format=input_format, strict=strict) as source:
         from nmt.alignment.attention import reading_layer
@@ -129,6 +133,19 @@ def translate(
         num_hypotheses = nbest or (config.decoding.beam_size if layout == "nbest" else 1)
         needs_links = align or align_path is not None
         translator = Translator(loaded, config.decoding, align=needs_links, nbest=num_hypotheses)
+        if score_path:
+            if source is None:
+                raise UsageError("--score needs lines to score; give TEXT, --input or a pipe")
+            score_lines(
+                translator,
+                source,
+                targets=score_path,
+                output_path=output_path,
+                as_json=layout == "jsonl",
+                quiet=quiet,
+            )
+            source.explain()
+            return
         origin, threshold = Origin(reading_layer(loaded)), config.alignment.threshold
         view = View(layout, align, tokens, threshold, origin, has_several=num_hypotheses > 1)
         with Sinks(output_path, align_path) as sinks:

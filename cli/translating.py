@@ -35,7 +35,7 @@ class LineTranslator:
         self.name = name
         self.window = translator.config.window
         self.num_lines = 0
-        self._longest = translator.model.config.data.max_length
+        self._longest = translator.longest
         self._num_cut = 0
 
     def translate(

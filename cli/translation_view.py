@@ -37,6 +37,8 @@ class View:
     origin: "Origin"
     has_several: bool = False
     """Whether more than the best hypothesis was asked for."""
+    scores: bool = False
+    """Whether JSON records have the scores of words."""
 
     def words(self, translation: "Translation") -> "WordAlignment":
         """The links of a translation that was aligned."""
@@ -80,18 +82,26 @@ class View:
         record = {**request.fields, "id": request.fields.get("id", request.number)}
         if request.error:
             return record | {"error": request.error}
-        record |= {"src": translation.source, **_hypothesis_record(translation.hypotheses[0])}
+        record |= {"src": translation.source, **self._scores(translation.hypotheses[0])}
         if self.has_several:
-            record["hypotheses"] = [_hypothesis_record(each) for each in translation.hypotheses]
+            record["hypotheses"] = [self._scores(each) for each in translation.hypotheses]
         return record | alignment_record(self.words(translation), self.origin) if self.links else record
 
+    def _scores(self, hypothesis: "Hypothesis") -> dict[str, Any]:
+        return hypothesis_record(hypothesis, self.tokens if self.scores else None)
 
-def _hypothesis_record(hypothesis: "Hypothesis") -> dict[str, Any]:
-    return {
+
+def hypothesis_record(hypothesis: "Hypothesis", words: UnitMode | None = None) -> dict[str, Any]:
+    """A text with its scores; with `words`, also [start, end, log P] of each of them."""
+    record: dict[str, Any] = {
         "tgt": hypothesis.text,
         "score": round(hypothesis.score, 6),
         "log_prob": round(hypothesis.log_prob, 6),
     }
+    if words:
+        each = hypothesis.word_scores(words)
+        record["word_scores"] = [[*word.span, round(word.log_prob, 6)] for word in each]
+    return record
 
 
 class Sinks:

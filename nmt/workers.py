@@ -17,9 +17,10 @@ class Workers:
     lies between the products, much of which torch does on one core, is done on all of them this way.
     """
 
-    def __init__(self, num_workers: int = 1) -> None:
+    def __init__(self, num_workers: int = 1, *, num_cores: int = 0) -> None:
+        """Divide `num_cores`; 0: as many as torch uses now, which others who divide them have changed."""
         self.num_workers = num_workers
-        self._num_cores = torch.get_num_threads()
+        self._num_cores = num_cores or torch.get_num_threads()
         self._pool = ThreadPoolExecutor(num_workers, "part") if num_workers > 1 else None
 
     def map(self, compute: Callable[[In], Out], items: Iterable[In]) -> list[Out]:

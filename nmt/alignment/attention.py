@@ -9,23 +9,19 @@ from typing import Literal
 
 import torch
 from torch import Tensor
-from torch.nn.utils.rnn import pad_sequence
 
 from nmt.alignment.merge import WordAlignment, keep_final_mark, matrix_links, word_matrix
 from nmt.checkpoint import TranslationModel
 from nmt.corpus.words import Span, UnitMode, word_spans
 from nmt.errors import UsageError
-from nmt.hardware import is_out_of_memory
 from nmt.model import Transformer
-from nmt.tokenizer import BOS_ID, EOS_ID, PAD_ID, Pieces
+from nmt.model.forced import PiecePair, in_batches, longest_side, read_pairs
+from nmt.tokenizer import Pieces
 
 Read = Literal["input", "output"]
 """Where a target piece looks from: the step that has it as input, or the one that outputs it."""
 
 Unlinked = Literal["too long", "out of memory"]
-
-MAX_PIECES = 1024
-"""Pairs with a longer side are left without links: attention takes memory by the product of both lengths."""
 
 
 @dataclass(frozen=True)
@@ -113,88 +109,46 @@ def align_layers(
     """Like `align_pairs`, for several layers in one pass: an alignment for each of them."""
     stream = iter(pairs)
     limit = batch_tokens or model.config.decoding.batch_tokens
+
+    def look(batch: list[PiecePair]) -> list[dict[int, Tensor]]:
+        return attend(model.network, [pair.src for pair in batch], [pair.tgt for pair in batch], layers, read)
+
     while window := list(islice(stream, model.config.decoding.window)):
         encoded = [_encode(model, source, target) for source, target in window]
-        attention = _window_attention(model.network, encoded, layers, batch_tokens=limit, read=read)
+        attention = in_batches([each.pair for each in encoded], look, batch_tokens=limit)
         for (source, target), pieces, found in zip(window, encoded, attention, strict=True):
-            if isinstance(found, dict):
+            if found is not None:
                 spans = tuple(pieces.src.spans), tuple(pieces.tgt.spans)
                 yield {layer: Alignment(source, target, *spans, found[layer]) for layer in layers}
             else:
-                yield dict.fromkeys(layers, Alignment(source, target, (), (), torch.zeros(0, 0), found))
+                unlinked = "out of memory" if pieces.pair else pieces.unlinked
+                yield dict.fromkeys(layers, Alignment(source, target, (), (), torch.zeros(0, 0), unlinked))
 
 
 _NO_PIECES = Pieces([], [], [])
 
 
 @dataclass(frozen=True)
-class _PiecePair:
+class _Encoded:
     """A pair in pieces, of which there are none if it can not be aligned."""
 
     src: Pieces = _NO_PIECES
     tgt: Pieces = _NO_PIECES
     unlinked: Unlinked | None = None
 
+    @property
+    def pair(self) -> PiecePair | None:
+        """The numbers of its pieces, if there are any."""
+        return PiecePair(self.src.ids, self.tgt.ids) if self.src.ids else None
 
-def _encode(model: TranslationModel, source: str, target: str) -> _PiecePair:
+
+def _encode(model: TranslationModel, source: str, target: str) -> _Encoded:
     if not source.strip() or not target.strip():
-        return _PiecePair()
+        return _Encoded()
     src, tgt = model.src_tokenizer.encode_with_spans(source), model.tgt_tokenizer.encode_with_spans(target)
-    longest = MAX_PIECES
-    if model.config.model.positions == "learned":
-        longest = min(longest, model.config.model.max_positions - 1)
-    if max(len(src.ids), len(tgt.ids)) > longest:
-        return _PiecePair(unlinked="too long")
-    return _PiecePair(src, tgt) if src.ids and tgt.ids else _PiecePair()
-
-
-def _window_attention(
-    network: Transformer,
-    encoded: list[_PiecePair],
-    layers: Collection[int],
-    *,
-    batch_tokens: int,
-    read: Read,
-) -> list[dict[int, Tensor] | Unlinked | None]:
-    """Attention (T, S) of every pair and layer, computed in batches of similar length, or why there is none.
-
-    Where memory runs out a batch is halved; a pair that does not even fit alone is left without.
-    """
-
-    def fill(batch: list[int]) -> None:
-        src_ids, tgt_ids = [encoded[i].src.ids for i in batch], [encoded[i].tgt.ids for i in batch]
-        try:
-            for i, by_layer in zip(batch, attend(network, src_ids, tgt_ids, layers, read), strict=True):
-                found[i] = by_layer
-            return
-        except (RuntimeError, MemoryError) as error:
-            if not is_out_of_memory(error):
-                raise
-        if len(batch) == 1:
-            found[batch[0]] = "out of memory"
-            return
-        fill(batch[: len(batch) // 2])
-        fill(batch[len(batch) // 2 :])
-
-    found: list[dict[int, Tensor] | Unlinked | None] = [pair.unlinked for pair in encoded]
-    for batch in _batches(encoded, batch_tokens):
-        fill(batch)
-    return found
-
-
-def _batches(encoded: list[_PiecePair], batch_tokens: int) -> Iterator[list[int]]:
-    """Indices of pairs with pieces, sorted by length, in batches of at most `batch_tokens` on either side."""
-    lengths = [max(len(pair.src.ids), len(pair.tgt.ids)) + 1 for pair in encoded]
-    batch: list[int] = []
-    for i in sorted(range(len(encoded)), key=lambda i: (lengths[i], len(encoded[i].src.ids), i)):
-        if not encoded[i].src.ids:
-            continue
-        if batch and (len(batch) + 1) * lengths[i] > batch_tokens:
-            yield batch
-            batch = []
-        batch.append(i)
-    if batch:
-        yield batch
+    if max(len(src.ids), len(tgt.ids)) > longest_side(model.network):
+        return _Encoded(unlinked="too long")
+    return _Encoded(src, tgt) if src.ids and tgt.ids else _Encoded()
 
 
 @torch.no_grad()
@@ -209,13 +163,12 @@ def attend(
 
     Row t of the decoder's input BOS y1 … yT outputs y(t+1); row t + 1 has seen it.
     """
-    device = next(network.parameters()).device
-    src_tokens = _pad([[*ids, EOS_ID] for ids in src_ids], device)  # (B, S + 1)
-    tgt_tokens = _pad([[BOS_ID, *ids] for ids in tgt_ids], device)  # (B, T + 1)
+    pairs = [PiecePair(src, tgt) for src, tgt in zip(src_ids, tgt_ids, strict=True)]
+    forced = read_pairs(network, pairs)
     indices = {layer: layer - 1 for layer in layers}
     decoded = network.decode(
-        tgt_tokens,
-        network.encode(src_tokens),
+        forced.tgt_tokens,
+        forced.encoder_out,
         attention_layers=indices.values(),
         last_layer=max(indices.values()),
     )
@@ -230,11 +183,6 @@ def attend(
         }
         for b, (src, tgt) in enumerate(zip(src_ids, tgt_ids, strict=True))
     ]
-
-
-def _pad(sequences: list[list[int]], device: torch.device) -> Tensor:
-    rows = [torch.tensor(ids, dtype=torch.int64) for ids in sequences]
-    return pad_sequence(rows, batch_first=True, padding_value=PAD_ID).to(device)
 
 
 def _normalized(rows: Tensor) -> Tensor:

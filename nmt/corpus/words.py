@@ -63,6 +63,7 @@ def _kind(character: str) -> str:
 
 
 _KINDS = _Kinds()
+_ZERO_WIDTH = "\u200b\u200c\u200d\u2060\ufeff"
 
 
 def word_spans(line: str, mode: TokenMode = "punct") -> list[Span]:
@@ -80,3 +81,8 @@ def word_spans(line: str, mode: TokenMode = "punct") -> list[Span]:
 def words(line: str, mode: TokenMode = "punct") -> list[str]:
     """The words of a line, in order."""
     return [line[start:end] for start, end in word_spans(line, mode)]
+
+
+def is_blank(line: str) -> bool:
+    """Whether there is nothing in a line but white space, of whatever width."""
+    return all(character.isspace() or character in _ZERO_WIDTH for character in line)

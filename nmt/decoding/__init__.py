@@ -1,8 +1,10 @@
 """From source lines to translations: search, batches, splitting."""
 
+from nmt.decoding.hypothesis import Hypothesis, WordScore
 from nmt.decoding.rules import Rules, Sampling, Sentence
+from nmt.decoding.scoring import Scored
 from nmt.decoding.search import Found, Room, search
-from nmt.decoding.translator import Hypothesis, LineTooLongError, Translation, Translator
+from nmt.decoding.translator import LineTooLongError, Translation, Translator
 
 __all__ = [
     "Found",
@@ -11,8 +13,10 @@ __all__ = [
     "Room",
     "Rules",
     "Sampling",
+    "Scored",
     "Sentence",
     "Translation",
     "Translator",
+    "WordScore",
     "search",
 ]

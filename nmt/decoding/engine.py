@@ -8,8 +8,10 @@ import torch
 
 from nmt.checkpoint import TranslationModel
 from nmt.config.schema import DecodingConfig
+from nmt.decoding.ensemble import EnsembleDecoder
+from nmt.decoding.hypothesis import join_log_probs
 from nmt.decoding.rules import Rules, Sentence
-from nmt.decoding.search import Found, Room, search
+from nmt.decoding.search import Decoder, Found, Room, search
 from nmt.errors import ConfigError, ResourceError
 from nmt.hardware import is_out_of_memory
 from nmt.model import IncrementalDecoder, Precision, pack
@@ -28,11 +30,12 @@ OnProgress = Callable[[int], None]
 
 
 class Engine:
-    """A network made ready for searching, for as many threads at once as there are."""
+    """Networks made ready for searching together, for as many threads at once as there are."""
 
-    def __init__(self, model: TranslationModel, config: DecodingConfig) -> None:
+    def __init__(self, models: Sequence[TranslationModel], config: DecodingConfig) -> None:
+        model = models[0]
         self.precision = choose_precision(config, model.device)
-        self._network = pack(model.network, self.precision)
+        self._networks = [pack(each.network, self.precision) for each in models]
         self._memory_dtype = memory_dtype(self.precision)
         self._tokenizer = model.src_tokenizer
         on_cpu = model.device.type == "cpu"
@@ -67,7 +70,7 @@ class Engine:
         num_workers = max(1, min(self._num_cores, len(sentences) * rules.width // FEWEST_ROWS))
         shares = [by_length[start::num_workers] for start in range(num_workers)]
         try:
-            Workers(num_workers).map(find_share, shares)
+            Workers(num_workers, num_cores=self._num_cores).map(find_share, shares)
         finally:
             stopped.set()
         return found
@@ -86,8 +89,7 @@ class Engine:
         while left and not stopped.is_set():
             tried = list(left)
             try:
-                decoder = IncrementalDecoder(self._network, memory_dtype=self._memory_dtype)
-                for number, hypotheses in search(decoder, [sentences[i] for i in tried], rules, room):
+                for number, hypotheses in search(self._decoder(), [sentences[i] for i in tried], rules, room):
                     del left[tried[number]]
                     keep(tried[number], hypotheses)
                     if stopped.is_set():
@@ -102,6 +104,10 @@ class Engine:
                 first = next(iter(left))
                 del left[first]
                 keep(first, self._find_in_halves(sentences[first], rules))
+
+    def _decoder(self) -> Decoder:
+        decoders = [IncrementalDecoder(each, memory_dtype=self._memory_dtype) for each in self._networks]
+        return decoders[0] if len(decoders) == 1 else EnsembleDecoder(decoders)
 
     def _find_in_halves(self, sentence: Sentence, rules: Rules) -> list[Found]:
         """The hypotheses of a sentence, cut at the word that begins nearest to its middle."""
@@ -142,6 +148,6 @@ def rows_at_once(device: torch.device) -> int:
 def _joined(first: Found, second: Found, rules: Rules) -> Found:
     """Two hypotheses as one; each brings the probability of its own end."""
     tokens, log_prob = [*first.tokens, *second.tokens], first.log_prob + second.log_prob
-    each = (*first.token_log_probs, *second.token_log_probs)
+    each = join_log_probs((first.token_log_probs, second.token_log_probs))
     score = rules.score(log_prob, len(tokens) + 2)
     return Found(tokens, log_prob, score, each, first.num_parts + second.num_parts)

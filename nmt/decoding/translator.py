@@ -2,19 +2,25 @@
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from itertools import pairwise
+from pathlib import Path
+from typing import Self
 
 from nmt.alignment.attention import Alignment, align_pairs
-from nmt.checkpoint import TranslationModel
+from nmt.checkpoint import TranslationModel, load_model
+from nmt.config import from_dict
 from nmt.config.schema import DecodingConfig
-from nmt.corpus.words import Span
+from nmt.corpus.words import Span, is_blank
 from nmt.decoding.engine import Engine, OnProgress
+from nmt.decoding.ensemble import check_ensemble
+from nmt.decoding.hypothesis import Hypothesis, join_log_probs
 from nmt.decoding.rules import Rules, Sentence
+from nmt.decoding.scoring import Scored, score_pairs
 from nmt.decoding.search import Found
 from nmt.decoding.splitting import split_line
 from nmt.decoding.windows import full_windows
-from nmt.errors import ConfigError, DataError
+from nmt.errors import ConfigError, DataError, UsageError
 from nmt.tokenizer import BOS_ID, EOS_ID, PAD_ID, UNK_ID
 
 LINE_END_PIECES = ("<0x0A>", "<0x0D>")
@@ -24,19 +30,6 @@ EXTRA_LENGTH = 20
 """Pieces that a translation may have beyond its share of the source's length."""
 
 _LINE_END = re.compile("[\n\r\v\f\x1c-\x1e\x85\u2028\u2029]")
-_ZERO_WIDTH = "\u200b\u200c\u200d\u2060\ufeff"
-
-
-@dataclass(frozen=True)
-class Hypothesis:
-    """One translation of a line and what the model thinks of it."""
-
-    text: str
-    score: float
-    """What hypotheses are ranked by: log_prob / length ** length_penalty, the end of the line counted."""
-    log_prob: float
-    """Natural logarithm of the model's probability of the tokens and the end."""
-    tokens: list[int]
 
 
 @dataclass(frozen=True)
@@ -86,34 +79,109 @@ class _Plan:
 
 
 class Translator:
-    """A model with a way to search."""
+    """A model, or several that share a tokenizer, with a way to search; threads may share a translator.
+
+    >>> from nmt import Translator
+    >>> translator = Translator.load("demo-model", beam_size=4)
+    >>> translations = translator.translate(["Guten Morgen!", ""])
+    >>> best = translations[0].hypotheses[0]
+    >>> best.text == translations[0].text, best.log_prob < best.score < 0, translations[1].text
+    (True, True, '')
+    """
 
     def __init__(
-        self, model: TranslationModel, config: DecodingConfig, *, align: bool = False, nbest: int = 1
+        self,
+        models: TranslationModel | Sequence[TranslationModel],
+        config: DecodingConfig,
+        *,
+        align: bool = False,
+        nbest: int = 1,
     ) -> None:
+        """Translate with the mean of the probabilities of several models; alignments are those of the first.
+
+        Raises ConfigError if their tokenizers differ, or if `nbest` is more than the beam holds.
+        """
         if nbest > config.beam_size:
             raise ConfigError(
                 f"{nbest} hypotheses do not fit into a beam of {config.beam_size}; give --beam {nbest}"
             )
-        self.model = model
+        self.models = (models,) if isinstance(models, TranslationModel) else tuple(models)
+        check_ensemble(self.models)
+        self.model = self.models[0]
         self.config = config
         self.align = align
-        self.engine = Engine(model, config)
+        self.longest = min(model.config.data.max_length for model in self.models)
+        self.engine = Engine(self.models, config)
         self.rules = Rules(
             bos_id=BOS_ID,
             eos_id=EOS_ID,
-            banned=_banned_ids(model),
+            banned=_banned_ids(self.model),
             beam_size=config.beam_size,
             length_penalty=config.length_penalty,
             nbest=nbest,
             prune=config.prune,
-            device=model.device,
+            device=self.model.device,
         )
 
+    @classmethod
+    def load(
+        cls,
+        *paths: str | Path,
+        device: str = "auto",
+        threads: int = 0,
+        align: bool = False,
+        nbest: int = 1,
+        **options: bool | int | float | str,
+    ) -> Self:
+        """Load a model folder, or several as an ensemble.
+
+        `device` is auto, cpu, cuda or mps; `threads` are those of the CPU, for the whole process, 0: all;
+        `options` are those of DecodingConfig, such as `beam_size=4`, by default the first model's. Raises
+        UsageError if there is no such folder or option, ModelError if a folder is damaged.
+
+        >>> translator = Translator.load("demo-model", nbest=2, align=True)
+        >>> translation = translator.translate(["Der Hund schläft im Garten."])[0]
+        >>> len(translation.hypotheses), translation.alignment.words().target == translation.text
+        (2, True)
+        """
+        if not paths:
+            raise UsageError("there is no model to load; give the path of a model folder")
+        models = [load_model(Path(path), device=device, threads=threads) for path in paths]
+        stored = asdict(models[0].config)
+        config = from_dict(stored | {"decoding": stored["decoding"] | options}).decoding
+        return cls(models, config, align=align, nbest=nbest)
+
     def stream(self, lines: Iterable[str]) -> Iterator[Translation]:
-        """Translations in the order of the lines, of which no more than `config.window` are read ahead."""
+        """Translations in the order of the lines, of which no more than `config.window` are read ahead.
+
+        >>> lines = (line.strip() for line in ["Ja!\\n", "\\n"])  # such as an open file gives
+        >>> [translation.source for translation in translator.stream(lines)]
+        ['Ja!', '']
+        """
         for window in full_windows(lines, self.config.window):
             yield from self.translate(window)
+
+    def score(self, pairs: Iterable[tuple[str, str | Hypothesis]]) -> Iterator[Scored]:
+        """Scores of translations that are already there, in the order of the pairs and in constant memory.
+
+        A target is a line, which is cut into pieces as the tokenizer does it, or a hypothesis, whose own
+        tokens are scored. What a search found has the same text cut otherwise now and then: then the score of
+        the line is another, that of the hypothesis is the one it was found with. Always computed with the
+        weights as they are stored, in float32 on a CPU, and in one piece: of a line that was translated in
+        parts, or in bfloat16 or int8, the score is another. A blank source and pairs with a side of more than
+        1,024 pieces have no scores.
+
+        >>> scored = next(translator.score([("Der Hund schläft.", "The dog is sleeping.")]))
+        >>> [scored.target[slice(*word.span)] for word in scored.hypothesis.word_scores()]
+        ['The', 'dog', 'is', 'sleeping', '.']
+        """
+        return score_pairs(
+            self.models,
+            pairs,
+            rules=self.rules,
+            window=self.config.window,
+            batch_tokens=self.config.batch_tokens,
+        )
 
     def translate(self, lines: Sequence[str], *, on_progress: OnProgress | None = None) -> list[Translation]:
         """Translations in the order of the lines; a blank line stays blank, `config.on_long` rules the long.
@@ -130,7 +198,7 @@ class Translator:
     def _plan(self, lines: Sequence[str]) -> list[_Plan]:
         texts = ["" if is_blank(line) else line for line in lines]
         encoded = self.model.src_tokenizer.encode_batch(texts)
-        longest = self.model.config.data.max_length
+        longest = self.longest
         if self.config.on_long == "error":
             for index, ids in enumerate(encoded):
                 if len(ids) > longest:
@@ -156,8 +224,9 @@ class Translator:
     def _limit(self, num_pieces: int) -> int:
         """The most pieces that the translation of so many may have."""
         limit = int(self.config.max_length_ratio * num_pieces) + EXTRA_LENGTH
-        config = self.model.config.model
-        return min(limit, config.max_positions - 1) if config.positions == "learned" else limit
+        configs = (model.config.model for model in self.models)
+        places = (config.max_positions for config in configs if config.positions == "learned")
+        return min([limit, *(number - 1 for number in places)])
 
     def _translation(self, plan: _Plan, found: list[list[Found]]) -> Translation:
         if not found:
@@ -171,13 +240,20 @@ class Translator:
 
     def _hypothesis(self, plan: _Plan, found: list[Found]) -> Hypothesis:
         """The translations of the parts with the white space between the parts, as one."""
-        texts = [self.model.tgt_tokenizer.decode(part.tokens) for part in found]
         gaps = [plan.line[end:start] for (_, end), (start, _) in pairwise(plan.spans)]
-        text = "".join(text + gap for text, gap in zip(texts, [*gaps, ""], strict=True))
+        text, spans = "", list[Span]()
+        for part, gap in zip(found, [*gaps, ""], strict=True):
+            decoded, of_part = self.model.tgt_tokenizer.decode_with_spans(part.tokens)
+            spans += [(len(text) + start, len(text) + end) for start, end in of_part]
+            text += decoded + gap
         log_prob = sum(part.log_prob for part in found)
-        score = self.rules.score(log_prob, sum(len(part.tokens) + 1 for part in found))
         return Hypothesis(
-            without_line_ends(text), score, log_prob, [id for part in found for id in part.tokens]
+            without_line_ends(text),
+            score=self.rules.score(log_prob, sum(len(part.tokens) + 1 for part in found)),
+            log_prob=log_prob,
+            tokens=[id for part in found for id in part.tokens],
+            token_log_probs=join_log_probs(part.token_log_probs for part in found),
+            token_spans=tuple(spans),
         )
 
     def _aligned(self, plans: list[_Plan], translations: list[Translation]) -> list[Translation]:
@@ -190,11 +266,6 @@ class Translator:
             replace(translation, alignment=replace(alignment, source=translation.source))
             for translation, alignment in zip(translations, alignments, strict=True)
         ]
-
-
-def is_blank(line: str) -> bool:
-    """Whether there is nothing in a line but white space, of whatever width."""
-    return all(character.isspace() or character in _ZERO_WIDTH for character in line)
 
 
 def without_line_ends(text: str) -> str:

@@ -107,7 +107,7 @@ class Int8Linear(nn.Module):
 
 
 def quantize_rows(x: Tensor) -> tuple[Tensor, Tensor]:
-    """Signed bytes (N, K) and the largest number (N, 1) of each row, without its sign, which 127 stands for."""
+    """Signed bytes (N, K), and the largest number (N, 1) of each row, sign aside, which 127 stands for."""
     peaks = x.abs().amax(-1, keepdim=True).clamp_min_(SMALLEST)
     # torch converts float32 to signed bytes many at a time, but to unsigned ones one by one
     return (x * (LARGEST / peaks)).round_().to(torch.int8), peaks

@@ -13,10 +13,11 @@ import pytest
 import torch
 from torch.nn import functional
 
-from nmt.alignment.attention import MAX_PIECES, Alignment, align_layers, align_pairs, attend, reading_layer
+from nmt.alignment.attention import Alignment, align_layers, align_pairs, attend, reading_layer
 from nmt.checkpoint import TranslationModel
 from nmt.config.schema import ModelConfig
 from nmt.model import Transformer
+from nmt.model.forced import MAX_PIECES
 from nmt.tokenizer import BOS_ID, EOS_ID
 
 FIRST_SYMBOL, NUM_SYMBOLS = 4, 10
