@@ -9,9 +9,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from nmt.decoding.rules import Rules, Sentence
+from nmt.decoding.rules import Rules, Sampling, Sentence
 
 BLOCK = 64  # columns of which the largest number is looked at first
+BITS = 32  # of a drawn number
 
 
 @dataclass(frozen=True)
@@ -54,13 +55,77 @@ def sampled_candidates(
     owners: Tensor,
     sentences: Sequence[Sentence],
     rules: Rules,
+    *,
+    ranks: Tensor,
 ) -> Candidates:
     """A drawn continuation of every row; at the beginning as many as hypotheses are wanted.
 
-    What is drawn for a sentence is a function of its seed, whatever is searched beside it.
+    The candidate of sample number i of a sentence stands in column i, and so `ranks` (N,) tells which one a
+    row is. What is drawn is a function of the sentence's seed, the number, the length and the distribution,
+    whatever is searched beside it; log P stays the model's.
     """
     assert rules.sampling is not None
-    raise NotImplementedError
+    seeds = torch.tensor([each.seed % 2**BITS for each in sentences], device=owners.device)[owners]
+    numbers = torch.arange(rules.nbest, device=owners.device)
+    uniform = uniform_numbers(seeds[:, None], numbers, lengths[:, None])  # (N, C)
+    drawn = draw(log_probs, uniform, rules.sampling)
+    is_its = (numbers == ranks[:, None]) | (lengths == 0)[:, None]  # (N, C), the root is all of them
+    row, number = is_its.nonzero(as_tuple=True)
+    shape = len(sentences), rules.nbest
+    values = so_far.new_full(shape, -math.inf)
+    rows, tokens = torch.zeros_like(values, dtype=torch.int64), torch.zeros_like(values, dtype=torch.int64)
+    place = owners[row], number
+    rows[place], tokens[place] = row, drawn[row, number]
+    values[place] = so_far[row] + log_probs[row, tokens[place]]
+    return Candidates(values, rows, tokens)
+
+
+def draw(log_probs: Tensor, uniform: Tensor, sampling: Sampling) -> Tensor:
+    """Columns (N, C) of log_probs (N, V), each found by a number in [0, 1) where it falls among the chances.
+
+    The temperature comes first, then top-k, top-p of what that left, and min-p.
+    """
+    shares, columns = _shares(log_probs, sampling)
+    precise = torch.float32 if shares.device.type == "mps" else torch.float64  # which MPS does not have
+    sums = shares.cumsum(1, dtype=precise)
+    found = torch.searchsorted(sums, uniform.to(precise) * sums[:, -1:], right=True)
+    found.clamp_(max=shares.size(1) - 1)  # where everything is forbidden
+    return found if columns is None else columns.gather(1, found)
+
+
+def _shares(log_probs: Tensor, sampling: Sampling) -> tuple[Tensor, Tensor | None]:
+    """What the chances are proportional to, and which columns they belong to, if not to each in its order."""
+    best = log_probs.amax(1, keepdim=True)
+    tempered, columns = (log_probs - best) / sampling.temperature, None
+    if sampling.top_k:
+        tempered, columns = top(tempered, sampling.top_k)
+    shares = tempered.softmax(-1)
+    if sampling.top_p < 1 and columns is None:
+        # all that are less likely than this come to less than 1 - top_p together
+        floor = (1 - sampling.top_p) / shares.size(1)
+        shares, columns = top(shares, max(1, int((shares >= floor).sum(1).max())))
+    if sampling.top_p < 1:
+        shares = shares.masked_fill(shares.cumsum(1) - shares >= sampling.top_p, 0)
+    if sampling.min_p:
+        shares = shares.masked_fill(shares < sampling.min_p * shares.amax(1, keepdim=True), 0)
+    return shares, columns
+
+
+def uniform_numbers(seeds: Tensor, numbers: Tensor, steps: Tensor) -> Tensor:
+    """Numbers in [0, 1), float64 but on MPS, that are a hash of three others each."""
+    mixed = _mix(_mix(_mix(seeds) + numbers) + steps)
+    if mixed.device.type == "mps":
+        return (mixed >> 8).float() / 2 ** (BITS - 8)  # float32 would round the others up to 1
+    return mixed.double() / 2**BITS
+
+
+def _mix(x: Tensor) -> Tensor:
+    """A hash of 32 bits in int64, none of whose products overflow."""
+    mask = 2**BITS - 1
+    x = (x + 0x9E3779B9) & mask  # or 0 would stay 0
+    for _ in range(2):
+        x = ((x >> 16) ^ x) * 0x45D9F3B & mask
+    return (x >> 16) ^ x
 
 
 def top(x: Tensor, k: int) -> tuple[Tensor, Tensor]:

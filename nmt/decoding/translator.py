@@ -1,6 +1,7 @@
 """Translates lines of text: pieces, batches, search, text again, in the order of the lines."""
 
 import re
+import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
@@ -10,7 +11,8 @@ from nmt.checkpoint import TranslationModel
 from nmt.config.schema import DecodingConfig
 from nmt.corpus.words import Span
 from nmt.decoding.engine import Engine, OnProgress
-from nmt.decoding.rules import Rules, Sentence
+from nmt.decoding.mbr import utilities
+from nmt.decoding.rules import Rules, Sampling, Sentence
 from nmt.decoding.search import Found
 from nmt.decoding.splitting import split_line
 from nmt.decoding.windows import full_windows
@@ -37,6 +39,8 @@ class Hypothesis:
     log_prob: float
     """Natural logarithm of the model's probability of the tokens and the end."""
     tokens: list[int]
+    utility: float | None = None
+    """Mean chrF against the other samples of the line, if they are ordered by it."""
 
 
 @dataclass(frozen=True)
@@ -91,7 +95,8 @@ class Translator:
     def __init__(
         self, model: TranslationModel, config: DecodingConfig, *, align: bool = False, nbest: int = 1
     ) -> None:
-        if nbest > config.beam_size:
+        """Finds the `nbest` best translations of a line, or all of `config.samples`, if that is not 0."""
+        if not config.samples and nbest > config.beam_size:
             raise ConfigError(
                 f"{nbest} hypotheses do not fit into a beam of {config.beam_size}; give --beam {nbest}"
             )
@@ -105,7 +110,8 @@ class Translator:
             banned=_banned_ids(model),
             beam_size=config.beam_size,
             length_penalty=config.length_penalty,
-            nbest=nbest,
+            nbest=config.samples or nbest,
+            sampling=_sampling(config) if config.samples else None,
             prune=config.prune,
             device=model.device,
         )
@@ -151,7 +157,8 @@ class Translator:
         return _Plan(line, spans, parts, len(ids))
 
     def _sentence(self, source: list[int]) -> Sentence:
-        return Sentence(source, max_length=self._limit(len(source)))
+        seed = zlib.crc32(repr(source).encode(), self.config.seed) if self.rules.sampling else 0
+        return Sentence(source, max_length=self._limit(len(source)), seed=seed)
 
     def _limit(self, num_pieces: int) -> int:
         """The most pieces that the translation of so many may have."""
@@ -163,9 +170,11 @@ class Translator:
         if not found:
             return Translation(plan.line, (Hypothesis("", 0.0, 0.0, []),))
         num_hypotheses = min(map(len, found))
-        hypotheses = (
+        hypotheses = [
             self._hypothesis(plan, [part[rank] for part in found]) for rank in range(num_hypotheses)
-        )
+        ]
+        if self.config.mbr:
+            hypotheses = _by_utility(hypotheses)
         num_parts = sum(part[0].num_parts for part in found)
         return Translation(plan.line, tuple(hypotheses), plan.num_pieces, num_parts)
 
@@ -190,6 +199,17 @@ class Translator:
             replace(translation, alignment=replace(alignment, source=translation.source))
             for translation, alignment in zip(translations, alignments, strict=True)
         ]
+
+
+def _sampling(config: DecodingConfig) -> Sampling:
+    return Sampling(config.temperature, top_k=config.top_k, top_p=config.top_p, min_p=config.min_p)
+
+
+def _by_utility(hypotheses: list[Hypothesis]) -> list[Hypothesis]:
+    """Hypotheses with their utilities, the most useful first; of equals the one of the better score."""
+    each = zip(hypotheses, utilities([one.text for one in hypotheses]), strict=True)
+    judged = [replace(one, utility=utility) for one, utility in each]
+    return sorted(judged, key=lambda one: -(one.utility or 0.0))
 
 
 def is_blank(line: str) -> bool:
