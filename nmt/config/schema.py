@@ -268,7 +268,7 @@ class DecodingConfig:
     top_k: int = 0
     """Draw among the so many likeliest pieces; 0: among all."""
     top_p: float = 1.0
-    """Draw among the likeliest pieces that reach this probability together (Holtzman et al., 2020); 1: all."""
+    """Draw among the likeliest pieces that reach this probability together (Holtzman et al., 2020)."""
     min_p: float = 0.0
     """Draw among pieces of at least this share of the likeliest one's probability (Nguyen et al., 2024)."""
     seed: int = 1

@@ -2,9 +2,10 @@
 
 from nmt.decoding.rules import Rules, Sampling, Sentence
 from nmt.decoding.search import Found, Room, search
-from nmt.decoding.translator import Hypothesis, LineTooLongError, Translation, Translator
+from nmt.decoding.translator import Alternative, Hypothesis, LineTooLongError, Translation, Translator
 
 __all__ = [
+    "Alternative",
     "Found",
     "Hypothesis",
     "LineTooLongError",

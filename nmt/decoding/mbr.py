@@ -37,7 +37,7 @@ def pairwise_chrf(texts: Sequence[str]) -> Tensor:
         counts = _ngram_counts(texts, order)  # (n, G)
         totals = counts.sum(1)  # (n,)
         # |x - y| over all n-grams is |x| + |y| less twice what they have in common
-        common = (totals[:, None] + totals - torch.cdist(counts, counts, p=1)) / 2  # (n, n)
+        common = (totals[:, None] + totals - torch.cdist(counts, counts, p=1)).double() / 2  # (n, n)
         both = (totals[:, None] > 0) & (totals > 0)
         precision += (common / totals[:, None]).where(both, 0)
         recall += (common / totals).where(both, 0)
@@ -45,11 +45,12 @@ def pairwise_chrf(texts: Sequence[str]) -> Tensor:
     precision, recall = precision / orders.clamp(min=1), recall / orders.clamp(min=1)
     both = precision + recall > 0
     score = (1 + BETA**2) * precision * recall / (BETA**2 * precision + recall)
-    return 100 * score.where(both, 0)
+    chrf: Tensor = 100 * score.where(both, 0)
+    return chrf
 
 
 def _ngram_counts(texts: Sequence[str], order: int) -> Tensor:
-    """How often every text has each n-gram of characters, white space left out, (n, G) float64."""
+    """How often every text has each n-gram of characters, white space left out, (n, G) float32."""
     column: dict[str, int] = {}
     rows, columns = [], []
     for row, text in enumerate(texts):
@@ -57,6 +58,6 @@ def _ngram_counts(texts: Sequence[str], order: int) -> Tensor:
         for start in range(len(characters) - order + 1):
             rows.append(row)
             columns.append(column.setdefault(characters[start : start + order], len(column)))
-    counts = torch.zeros(len(texts), len(column), dtype=torch.float64)
+    counts = torch.zeros(len(texts), len(column))
     places = torch.tensor([rows, columns], dtype=torch.int64)
-    return counts.index_put_((places[0], places[1]), torch.ones((), dtype=torch.float64), accumulate=True)
+    return counts.index_put_((places[0], places[1]), torch.ones(()), accumulate=True)

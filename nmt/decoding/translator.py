@@ -1,5 +1,6 @@
 """Translates lines of text: pieces, batches, search, text again, in the order of the lines."""
 
+import math
 import re
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
@@ -10,6 +11,7 @@ from nmt.alignment.attention import Alignment, align_pairs
 from nmt.checkpoint import TranslationModel
 from nmt.config.schema import DecodingConfig
 from nmt.corpus.words import Span
+from nmt.decoding.alternatives import Option, next_options
 from nmt.decoding.engine import Engine, OnProgress
 from nmt.decoding.mbr import utilities
 from nmt.decoding.rules import Rules, Sampling, Sentence
@@ -17,7 +19,7 @@ from nmt.decoding.search import Found
 from nmt.decoding.splitting import split_line
 from nmt.decoding.windows import full_windows
 from nmt.errors import ConfigError, DataError
-from nmt.tokenizer import BOS_ID, EOS_ID, PAD_ID, UNK_ID
+from nmt.tokenizer import BOS_ID, EOS_ID, PAD_ID, SPACE, UNK_ID
 
 LINE_END_PIECES = ("<0x0A>", "<0x0D>")
 """Byte pieces that would end a line; never generated."""
@@ -62,6 +64,19 @@ class Translation:
     def text(self) -> str:
         """The best hypothesis."""
         return self.hypotheses[0].text
+
+
+@dataclass(frozen=True)
+class Alternative:
+    """A piece that may come next, and the best translation that goes on with it."""
+
+    piece: str
+    """Spaces written as U+2581; `</s>`: the translation ends."""
+    word: str
+    """What the translation has from there to the next space; empty at its end."""
+    probability: float
+    """Of the piece, after all that comes before it."""
+    translation: Hypothesis
 
 
 class LineTooLongError(DataError):
@@ -132,6 +147,52 @@ class Translator:
         found = iter(self.engine.find(sentences, self.rules, on_progress=on_progress))
         translations = [self._translation(plan, [next(found) for _ in plan.parts]) for plan in plans]
         return self._aligned(plans, translations) if self.align else translations
+
+    def alternatives(self, line: str, prefix: str = "", *, count: int = 5) -> tuple[Alternative, ...]:
+        """The `count` likeliest pieces after the beginning of a translation, the likeliest first.
+
+        The translation begins with the pieces that `prefix` is cut into. So the next one may also continue
+        its last word; not if `prefix` ends in white space, for then a new word begins. Of a prefix that ends
+        within a word the pieces are often none that the word as a whole is cut into: what completes it is
+        then less likely than it would be. A blank line has no alternatives. Raises LineTooLongError for a
+        line that would be split, and DataError for a prefix that the model can not write.
+        """
+        plan = self._plan([line])[0]
+        if len(plan.parts) > 1:
+            raise LineTooLongError(0, plan.num_pieces, self.model.config.data.max_length)
+        if not plan.parts:
+            return ()
+        sentence = self._with_prefix(self._sentence(plan.parts[0]), prefix)
+        excluded = self._inside_words() if sentence.prefix and prefix[-1].isspace() else ()
+        options = next_options(self.engine, sentence, self.rules, count=count, excluded=excluded)
+        return tuple(self._alternative(plan, len(sentence.prefix), option) for option in options)
+
+    def _with_prefix(self, sentence: Sentence, prefix: str) -> Sentence:
+        """The sentence with room for a prefix of any length that the model has positions for."""
+        forced = self.model.tgt_tokenizer.encode(without_line_ends(prefix).rstrip())
+        if UNK_ID in forced:
+            raise DataError("prefix: has a character that no piece stands for; leave it out")
+        config = self.model.config.model
+        if config.positions == "learned" and len(forced) >= config.max_positions:
+            longest = config.max_positions - 1
+            raise DataError(
+                f"prefix: {len(forced):,} pieces, expected at most {longest:,}; give a shorter one"
+            )
+        wanted = len(forced) + EXTRA_LENGTH
+        if config.positions == "learned":
+            wanted = min(wanted, config.max_positions - 1)
+        return replace(sentence, prefix=tuple(forced), max_length=max(sentence.max_length, wanted))
+
+    def _inside_words(self) -> list[int]:
+        """Target pieces that no word begins with, and the end."""
+        tokenizer = self.model.tgt_tokenizer
+        return [id for id in range(tokenizer.vocab_size) if not tokenizer.piece(id).startswith(SPACE)]
+
+    def _alternative(self, plan: _Plan, place: int, option: Option) -> Alternative:
+        tokenizer, translation = self.model.tgt_tokenizer, self._hypothesis(plan, [option.found])
+        rest = translation.text[len(tokenizer.decode(option.found.tokens[:place])) :]
+        word = next(iter(rest.split()), "")
+        return Alternative(tokenizer.piece(option.token), word, math.exp(option.log_prob), translation)
 
     def _plan(self, lines: Sequence[str]) -> list[_Plan]:
         texts = ["" if is_blank(line) else line for line in lines]

@@ -136,26 +136,36 @@ HAND_WORKED = [0.2, 0.3, 0.1, 0.4, 0.0]
     ids=str,
 )
 def test_chances_are_those_worked_out_by_hand(sampling: Sampling, expected: list[float]) -> None:
-    uniform = ((torch.arange(9000, dtype=torch.float64) + 0.5) / 9000)[None]
-    drawn = draw(torch.tensor([HAND_WORKED]).log(), uniform, sampling)[0]
+    uniform = (torch.arange(9000, dtype=torch.float64) + 0.5) / 9000
+    drawn = draw(torch.tensor([HAND_WORKED]).log(), torch.zeros(9000).long(), uniform, sampling)
     counts = torch.bincount(drawn, minlength=5) / 9000
     assert counts.tolist() == pytest.approx(expected, abs=1.2e-4)
     assert [bool(n) for n in counts] == [bool(n) for n in expected]
 
 
-@pytest.mark.parametrize("sampling", [Sampling(top_p=0.6), Sampling(top_p=0.99), Sampling(top_k=700)], ids=str)
+@pytest.mark.parametrize(
+    "sampling", [Sampling(top_p=0.6), Sampling(top_p=0.99), Sampling(top_k=700)], ids=str
+)
 def test_a_wide_distribution_is_cut_as_a_whole_sort_cuts_it(sampling: Sampling) -> None:
     torch.manual_seed(1)
     log_probs = (3 * torch.randn(5, 5000)).log_softmax(-1)
-    log_probs[0] = -math.log(5000)
-    uniform = torch.arange(5000, dtype=torch.float64).expand(5, -1) / 5000
+    log_probs[0] = (2 * log_probs[0]).log_softmax(-1)
+    uniform = torch.arange(5000, dtype=torch.float64).repeat(5) / 5000
+    rows = torch.arange(5).repeat_interleave(5000)
     allowed = torch.zeros(5, 5000, dtype=torch.bool)
     for row, probabilities in enumerate(log_probs.double().exp()):
         ordered = sorted(range(5000), key=lambda i: (-float(log_probs[row, i]), i))
         before = probabilities[ordered].cumsum(0) - probabilities[ordered]
         most = sampling.top_k or int((before < sampling.top_p - 1e-5).sum())
         allowed[row, ordered[: most + 1]] = True  # sums of float32 may take one more
-    assert bool(allowed.gather(1, draw(log_probs, uniform, sampling)).all())
+    assert bool(allowed[rows, draw(log_probs, rows, uniform, sampling)].all())
+
+
+def test_equals_are_left_out_together_or_not_at_all() -> None:
+    uniform = torch.arange(100, dtype=torch.float64) / 100
+    for sampling in (Sampling(top_k=2), Sampling(top_p=0.5)):
+        drawn = draw(torch.tensor([[0.3, 0.3, 0.1, 0.3]]).log(), torch.zeros(100).long(), uniform, sampling)
+        assert set(drawn.tolist()) == {0, 1, 3}
 
 
 def test_a_row_of_which_everything_is_forbidden_ends() -> None:
