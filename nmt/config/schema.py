@@ -261,6 +261,20 @@ class DecodingConfig:
     """A line of more than data.max_length pieces is translated in parts, cut off, or an error."""
     window: int = 4096
     """Lines read ahead and sorted by length."""
+    samples: int = 0
+    """Draw so many translations of every sentence instead of searching for the likeliest; 0: search."""
+    temperature: float = 1.0
+    """Logits are divided by it before a piece is drawn: below 1 likely pieces become likelier."""
+    top_k: int = 0
+    """Draw among the so many likeliest pieces; 0: among all."""
+    top_p: float = 1.0
+    """Draw among the likeliest pieces that reach this probability together (Holtzman et al., 2020)."""
+    min_p: float = 0.0
+    """Draw among pieces of at least this share of the likeliest one's probability (Nguyen et al., 2024)."""
+    seed: int = 1
+    """Of what is drawn, with the sentence itself: equal sentences have equal samples, whatever is around."""
+    mbr: bool = False
+    """Order samples by minimum Bayes risk, the mean chrF against the others (Eikema & Aziz, 2020)."""
 
     def __post_init__(self) -> None:
         for name in ("beam_size", "batch_tokens", "window"):
@@ -269,6 +283,16 @@ class DecodingConfig:
         _require(self.batch_rows >= 0, "decoding.batch_rows", self.batch_rows, "0 or more")
         _require(self.length_penalty >= 0, "decoding.length_penalty", self.length_penalty, "0 or more")
         _require(self.max_length_ratio > 0, "decoding.max_length_ratio", self.max_length_ratio, "above 0")
+        for name in ("samples", "top_k", "seed"):
+            _require(getattr(self, name) >= 0, f"decoding.{name}", getattr(self, name), "0 or more")
+        _require(0 < self.temperature < math.inf, "decoding.temperature", self.temperature, "above 0")
+        _require(0 < self.top_p <= 1, "decoding.top_p", self.top_p, "above 0, to 1")
+        _require(0 <= self.min_p <= 1, "decoding.min_p", self.min_p, "0 to 1")
+        if self.mbr and self.samples < 2:
+            raise ConfigError(
+                f"decoding.mbr compares samples with each other; decoding.samples is {self.samples}, "
+                "expected at least 2"
+            )
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """Candidates for the next step of a search: the likeliest continuations of every sentence, or drawn ones."""
 
-# B sentences, N rows, W of the sentence with the most, C candidates of a sentence, V vocabulary
+# B sentences, N rows, W of the sentence with the most, C candidates of a sentence, M of all, V vocabulary
 
 import math
 from collections.abc import Sequence
@@ -8,10 +8,12 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
-from nmt.decoding.rules import Rules, Sentence
+from nmt.decoding.rules import Rules, Sampling, Sentence
 
 BLOCK = 64  # columns of which the largest number is looked at first
+BITS = 32  # of a drawn number
 
 
 @dataclass(frozen=True)
@@ -48,19 +50,102 @@ def best_candidates(
 
 
 def sampled_candidates(
-    log_probs: Tensor,  # noqa: ARG001
-    so_far: Tensor,  # noqa: ARG001
-    lengths: Tensor,  # noqa: ARG001
-    owners: Tensor,  # noqa: ARG001
-    sentences: Sequence[Sentence],  # noqa: ARG001
+    log_probs: Tensor,
+    so_far: Tensor,
+    lengths: Tensor,
+    owners: Tensor,
+    sentences: Sequence[Sentence],
     rules: Rules,
+    *,
+    ranks: Tensor,
 ) -> Candidates:
     """A drawn continuation of every row; at the beginning as many as hypotheses are wanted.
 
-    What is drawn for a sentence is a function of its seed, whatever is searched beside it.
+    The candidate of sample number i of a sentence stands in column i, and so `ranks` (N,) tells which one a
+    row is. What is drawn is a function of the sentence's seed, the number, the length and the distribution,
+    whatever is searched beside it; log P stays the model's.
     """
     assert rules.sampling is not None
-    raise NotImplementedError
+    numbers = torch.arange(rules.nbest, device=owners.device)
+    is_its = (numbers == ranks[:, None]) | (lengths == 0)[:, None]  # (N, C), the root is all of them
+    row, number = is_its.nonzero(as_tuple=True)  # (M,) each
+    seeds = torch.tensor([each.seed % 2**BITS for each in sentences], device=owners.device)[owners[row]]
+    drawn = draw(log_probs, row, uniform_numbers(seeds, number, lengths[row]), rules.sampling)
+    values = so_far.new_full((len(sentences), rules.nbest), -math.inf)
+    rows, tokens = torch.zeros_like(values, dtype=torch.int64), torch.zeros_like(values, dtype=torch.int64)
+    place = owners[row], number
+    rows[place], tokens[place] = row, drawn
+    values[place] = so_far[row] + log_probs[row, drawn]
+    return Candidates(values, rows, tokens)
+
+
+def draw(log_probs: Tensor, rows: Tensor, uniform: Tensor, sampling: Sampling) -> Tensor:
+    """A column (M,) of each of these rows of (N, V): where a number in [0, 1) falls among the chances.
+
+    In blocks: running sums over all columns would take longer than all the rest.
+    """
+    shares = _shares(log_probs, sampling)
+    blocks = functional.pad(shares, (0, -shares.size(1) % BLOCK)).view(len(shares), -1, BLOCK)
+    sums = blocks.sum(2, dtype=uniform.dtype).cumsum(1)[rows]  # (M, V / BLOCK)
+    place = uniform[:, None] * sums[:, -1:]
+    block = torch.searchsorted(sums, place, right=True).clamp_(max=sums.size(1) - 1)  # (M, 1)
+    inside = blocks[rows, block[:, 0]].cumsum(1, dtype=uniform.dtype)  # (M, BLOCK)
+    whole = inside[:, -1:]
+    rest = place - (sums.gather(1, block) - whole)
+    # rounding must not lead to a neighbour, which may have no share
+    rest = rest.clamp(min=0).minimum(whole * (1 - 2 * torch.finfo(rest.dtype).eps))
+    column = block * BLOCK + torch.searchsorted(inside, rest, right=True)
+    return column.flatten().clamp(max=shares.size(1) - 1)  # beyond only where everything is forbidden
+
+
+def _shares(log_probs: Tensor, sampling: Sampling) -> Tensor:
+    """What the chances are proportional to, (N, V): of the likeliest 1, of what is left out 0.
+
+    The temperature comes first, then top-k, top-p of what that left, and min-p. Equals stay together.
+    """
+    best = log_probs.amax(1, keepdim=True).clamp(min=torch.finfo(log_probs.dtype).min)
+    shares = (log_probs - best).div_(sampling.temperature).exp_()
+    if 0 < sampling.top_k < shares.size(1):
+        smallest = top(shares, sampling.top_k)[0][:, -1:]
+        shares.masked_fill_(shares < smallest, 0)
+    if sampling.top_p < 1:
+        shares.masked_fill_(shares < _smallest_of_nucleus(shares, sampling.top_p), 0)
+    if sampling.min_p:
+        shares.masked_fill_(shares < sampling.min_p, 0)
+    return shares
+
+
+def _smallest_of_nucleus(shares: Tensor, top_p: float) -> Tensor:
+    """The last share (N, 1) that is needed for a part `top_p` of all, counted from the largest."""
+    wanted = top_p * shares.sum(1, keepdim=True)
+
+    def needed(ordered: Tensor, wanted: Tensor) -> Tensor:
+        num_needed = (ordered.cumsum(1) - ordered < wanted).sum(1, keepdim=True)
+        return ordered.gather(1, num_needed.clamp(min=1) - 1)
+
+    likeliest = shares.topk(min(BLOCK, shares.size(1))).values  # mostly they are enough, and a sort is slow
+    smallest = needed(likeliest, wanted)
+    flat = (likeliest.sum(1, keepdim=True) < wanted).flatten().nonzero().flatten()
+    if len(flat):
+        smallest[flat] = needed(shares[flat].sort(descending=True).values, wanted[flat])
+    return smallest
+
+
+def uniform_numbers(seeds: Tensor, numbers: Tensor, steps: Tensor) -> Tensor:
+    """Numbers in [0, 1), float64 but on MPS, that are a hash of three others each."""
+    mixed = _mix(_mix(_mix(seeds) + numbers) + steps)
+    if mixed.device.type == "mps":
+        return (mixed >> 8).float().div(2 ** (BITS - 8))  # float32 would round more bits up to 1
+    return mixed.double().div(2**BITS)
+
+
+def _mix(x: Tensor) -> Tensor:
+    """A hash of 32 bits in int64, none of whose products overflow."""
+    mask = 2**BITS - 1
+    x = (x + 0x9E3779B9) & mask  # or 0 would stay 0
+    for _ in range(2):
+        x = ((x >> 16) ^ x) * 0x45D9F3B & mask
+    return x ^ (x >> 16)
 
 
 def top(x: Tensor, k: int) -> tuple[Tensor, Tensor]:

@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import torch
+from torch import Tensor
 
 from nmt.checkpoint import TranslationModel
 from nmt.config.schema import DecodingConfig
@@ -16,7 +17,7 @@ from nmt.errors import ConfigError, ResourceError
 from nmt.hardware import is_out_of_memory
 from nmt.model import IncrementalDecoder, Precision, pack
 from nmt.model.packed import has_int8_products
-from nmt.tokenizer import SPACE
+from nmt.tokenizer import BOS_ID, SPACE
 from nmt.workers import Workers
 
 CPU_ROWS = 160
@@ -38,6 +39,7 @@ class Engine:
         self._networks = [pack(each.network, self.precision) for each in models]
         self._memory_dtype = memory_dtype(self.precision)
         self._tokenizer = model.src_tokenizer
+        self._device = model.device
         on_cpu = model.device.type == "cpu"
         self._room = Room(config.batch_rows or rows_at_once(model.device), config.batch_tokens)
         self._num_cores = torch.get_num_threads() if on_cpu else 1
@@ -74,6 +76,16 @@ class Engine:
         finally:
             stopped.set()
         return found
+
+    @torch.inference_mode()
+    def next_log_probs(self, sentence: Sentence) -> Tensor:
+        """Of every token, (V,), log P that it comes after the prefix of a sentence."""
+        decoder = self._decoder()
+        decoder.admit([sentence.source])
+        tokens = torch.tensor([BOS_ID, *sentence.prefix], device=self._device)
+        for token in tokens:
+            logits = decoder.step(torch.zeros_like(tokens[:1]), token[None])  # (1, V)
+        return logits[0].log_softmax(-1)
 
     @torch.inference_mode()
     def _find_share(

@@ -32,6 +32,8 @@ class Hypothesis:
     in parts the end of a part counts with what comes next."""
     token_spans: tuple[Span, ...] = ()
     """The characters of the text that each token stands for."""
+    utility: float | None = None
+    """Mean chrF against the other samples of the line, if they are ordered by it."""
 
     def word_scores(self, mode: UnitMode = "punct") -> list[WordScore]:
         """Log P of every word of the text: together, and with that of the end, log_prob."""

@@ -106,6 +106,7 @@ class _Beams:
         self._history = torch.zeros(0, 0, dtype=torch.int64, device=device)  # (N, T)
         self._token_log_probs = torch.zeros(0, 0, device=device)  # (N, T)
         self._lengths = self._parents  # tokens of each row, BOS not counted
+        self._ranks = self._parents  # of each row among the candidates of its sentence that it was one of
         self._num_before = 0  # rows of the last step
 
     @property
@@ -136,6 +137,7 @@ class _Beams:
         self._owners = torch.cat([self._owners, first + new])
         self._log_probs = torch.cat([self._log_probs, self._log_probs.new_zeros(len(new))])
         self._lengths = torch.cat([self._lengths, torch.zeros_like(new)])
+        self._ranks = torch.cat([self._ranks, torch.zeros_like(new)])
         for name in ("_history", "_token_log_probs"):
             old: Tensor = getattr(self, name)
             setattr(self, name, torch.cat([old, old.new_zeros(len(new), old.size(1))]))
@@ -147,8 +149,9 @@ class _Beams:
         log_probs = logits.log_softmax(-1)
         sentences = [each.sentence for each in self._live]
         forbid(log_probs, self._history, self._lengths, self._owners, sentences, self._rules)
-        choose = sampled_candidates if self._rules.sampling else best_candidates
-        candidates = choose(log_probs, self._log_probs, self._lengths, self._owners, sentences, self._rules)
+        rows = (log_probs, self._log_probs, self._lengths, self._owners, sentences, self._rules)
+        sampling = self._rules.sampling is not None
+        candidates = sampled_candidates(*rows, ranks=self._ranks) if sampling else best_candidates(*rows)
         ends = candidates.tokens == self._rules.eos_id  # (B, C)
         self._finish(candidates, ends)
         going_on = self._going_on(candidates, ends)
@@ -196,7 +199,7 @@ class _Beams:
 
     def _go_on(self, candidates: Candidates, going_on: Tensor) -> None:
         """Make the candidates that are kept the rows of the next step."""
-        index = going_on.nonzero()[:, 0]  # (N,), in the order of sentences
+        index, self._ranks = going_on.nonzero(as_tuple=True)  # (N,), in the order of sentences
         rows, tokens = candidates.rows[going_on], candidates.tokens[going_on]
         values, lengths = candidates.values[going_on], self._lengths[rows]
         last = (values - self._log_probs[rows])[:, None]

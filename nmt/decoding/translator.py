@@ -1,6 +1,8 @@
 """Translates lines of text: pieces, batches, search, text again, in the order of the lines."""
 
+import math
 import re
+import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import pairwise
@@ -12,16 +14,18 @@ from nmt.checkpoint import TranslationModel, load_model
 from nmt.config import from_dict
 from nmt.config.schema import DecodingConfig
 from nmt.corpus.words import Span, is_blank
+from nmt.decoding.alternatives import Option, next_options
 from nmt.decoding.engine import Engine, OnProgress
 from nmt.decoding.ensemble import check_ensemble
 from nmt.decoding.hypothesis import Hypothesis, join_log_probs
-from nmt.decoding.rules import Rules, Sentence
+from nmt.decoding.mbr import utilities
+from nmt.decoding.rules import Rules, Sampling, Sentence
 from nmt.decoding.scoring import Scored, score_pairs
 from nmt.decoding.search import Found
 from nmt.decoding.splitting import split_line
 from nmt.decoding.windows import full_windows
 from nmt.errors import ConfigError, DataError, UsageError
-from nmt.tokenizer import BOS_ID, EOS_ID, PAD_ID, UNK_ID
+from nmt.tokenizer import BOS_ID, EOS_ID, PAD_ID, SPACE, UNK_ID
 
 LINE_END_PIECES = ("<0x0A>", "<0x0D>")
 """Byte pieces that would end a line; never generated."""
@@ -51,6 +55,19 @@ class Translation:
     def text(self) -> str:
         """The best hypothesis."""
         return self.hypotheses[0].text
+
+
+@dataclass(frozen=True)
+class Alternative:
+    """A piece that may come next, and the best translation that goes on with it."""
+
+    piece: str
+    """Spaces written as U+2581; `</s>`: the translation ends."""
+    word: str
+    """What the translation has from there to the next space; empty at its end."""
+    probability: float
+    """Of the piece, after all that comes before it."""
+    translation: Hypothesis
 
 
 class LineTooLongError(DataError):
@@ -97,11 +114,12 @@ class Translator:
         align: bool = False,
         nbest: int = 1,
     ) -> None:
-        """Translate with the mean of the probabilities of several models; alignments are those of the first.
+        """Find the `nbest` best translations of a line, or all of `config.samples`, if that is not 0.
 
-        Raises ConfigError if their tokenizers differ, or if `nbest` is more than the beam holds.
+        Several models give the mean of their probabilities; alignments are those of the first. Raises
+        ConfigError if their tokenizers differ, or if `nbest` is more than the beam holds.
         """
-        if nbest > config.beam_size:
+        if not config.samples and nbest > config.beam_size:
             raise ConfigError(
                 f"{nbest} hypotheses do not fit into a beam of {config.beam_size}; give --beam {nbest}"
             )
@@ -118,7 +136,8 @@ class Translator:
             banned=_banned_ids(self.model),
             beam_size=config.beam_size,
             length_penalty=config.length_penalty,
-            nbest=nbest,
+            nbest=config.samples or nbest,
+            sampling=_sampling(config) if config.samples else None,
             prune=config.prune,
             device=self.model.device,
         )
@@ -195,6 +214,52 @@ class Translator:
         translations = [self._translation(plan, [next(found) for _ in plan.parts]) for plan in plans]
         return self._aligned(plans, translations) if self.align else translations
 
+    def alternatives(self, line: str, prefix: str = "", *, count: int = 5) -> tuple[Alternative, ...]:
+        """The `count` likeliest pieces after the beginning of a translation, the likeliest first.
+
+        The translation begins with the pieces that `prefix` is cut into. So the next one may also continue
+        its last word; not if `prefix` ends in white space, for then a new word begins. Of a prefix that ends
+        within a word the pieces are often none that the word as a whole is cut into: what completes it is
+        then less likely than it would be. A blank line has no alternatives. Raises LineTooLongError for a
+        line that would be split, and DataError for a prefix that the model can not write.
+        """
+        plan = self._plan([line])[0]
+        if len(plan.parts) > 1:
+            raise LineTooLongError(0, plan.num_pieces, self.model.config.data.max_length)
+        if not plan.parts:
+            return ()
+        sentence = self._with_prefix(self._sentence(plan.parts[0]), prefix)
+        excluded = self._inside_words() if sentence.prefix and prefix[-1].isspace() else ()
+        options = next_options(self.engine, sentence, self.rules, count=count, excluded=excluded)
+        return tuple(self._alternative(plan, len(sentence.prefix), option) for option in options)
+
+    def _with_prefix(self, sentence: Sentence, prefix: str) -> Sentence:
+        """The sentence with room for a prefix of any length that the model has positions for."""
+        forced = self.model.tgt_tokenizer.encode(without_line_ends(prefix).rstrip())
+        if UNK_ID in forced:
+            raise DataError("prefix: has a character that no piece stands for; leave it out")
+        config = self.model.config.model
+        if config.positions == "learned" and len(forced) >= config.max_positions:
+            longest = config.max_positions - 1
+            raise DataError(
+                f"prefix: {len(forced):,} pieces, expected at most {longest:,}; give a shorter one"
+            )
+        wanted = len(forced) + EXTRA_LENGTH
+        if config.positions == "learned":
+            wanted = min(wanted, config.max_positions - 1)
+        return replace(sentence, prefix=tuple(forced), max_length=max(sentence.max_length, wanted))
+
+    def _inside_words(self) -> list[int]:
+        """Target pieces that no word begins with, and the end."""
+        tokenizer = self.model.tgt_tokenizer
+        return [id for id in range(tokenizer.vocab_size) if not tokenizer.piece(id).startswith(SPACE)]
+
+    def _alternative(self, plan: _Plan, place: int, option: Option) -> Alternative:
+        tokenizer, translation = self.model.tgt_tokenizer, self._hypothesis(plan, [option.found])
+        rest = translation.text[len(tokenizer.decode(option.found.tokens[:place])) :]
+        word = next(iter(rest.split()), "")
+        return Alternative(tokenizer.piece(option.token), word, math.exp(option.log_prob), translation)
+
     def _plan(self, lines: Sequence[str]) -> list[_Plan]:
         texts = ["" if is_blank(line) else line for line in lines]
         encoded = self.model.src_tokenizer.encode_batch(texts)
@@ -219,7 +284,8 @@ class Translator:
         return _Plan(line, spans, parts, len(ids))
 
     def _sentence(self, source: list[int]) -> Sentence:
-        return Sentence(source, max_length=self._limit(len(source)))
+        seed = zlib.crc32(repr(source).encode(), self.config.seed) if self.rules.sampling else 0
+        return Sentence(source, max_length=self._limit(len(source)), seed=seed)
 
     def _limit(self, num_pieces: int) -> int:
         """The most pieces that the translation of so many may have."""
@@ -232,9 +298,11 @@ class Translator:
         if not found:
             return Translation(plan.line, (Hypothesis("", 0.0, 0.0, []),))
         num_hypotheses = min(map(len, found))
-        hypotheses = (
+        hypotheses = [
             self._hypothesis(plan, [part[rank] for part in found]) for rank in range(num_hypotheses)
-        )
+        ]
+        if self.config.mbr:
+            hypotheses = _by_utility(hypotheses)
         num_parts = sum(part[0].num_parts for part in found)
         return Translation(plan.line, tuple(hypotheses), plan.num_pieces, num_parts)
 
@@ -266,6 +334,17 @@ class Translator:
             replace(translation, alignment=replace(alignment, source=translation.source))
             for translation, alignment in zip(translations, alignments, strict=True)
         ]
+
+
+def _sampling(config: DecodingConfig) -> Sampling:
+    return Sampling(config.temperature, top_k=config.top_k, top_p=config.top_p, min_p=config.min_p)
+
+
+def _by_utility(hypotheses: list[Hypothesis]) -> list[Hypothesis]:
+    """Hypotheses with their utilities, the most useful first; of equals the one of the better score."""
+    each = zip(hypotheses, utilities([one.text for one in hypotheses]), strict=True)
+    judged = [replace(one, utility=utility) for one, utility in each]
+    return sorted(judged, key=lambda one: -(one.utility or 0.0))
 
 
 def without_line_ends(text: str) -> str:

@@ -94,6 +94,17 @@ REFUSED: list[tuple[Section, dict[str, Any], str]] = [
     ),
     (DecodingConfig, {"length_penalty": -0.5}, "decoding.length_penalty is -0.5; expected 0 or more"),
     (DecodingConfig, {"max_length_ratio": 0.0}, "decoding.max_length_ratio is 0.0; expected above 0"),
+    *(
+        (DecodingConfig, {name: -1}, f"decoding.{name} is -1; expected 0 or more")
+        for name in ("samples", "top_k", "seed")
+    ),
+    (DecodingConfig, {"temperature": 0.0}, "decoding.temperature is 0.0; expected above 0"),
+    (DecodingConfig, {"temperature": math.inf}, "decoding.temperature is inf; expected above 0"),
+    (DecodingConfig, {"top_p": 0.0}, "decoding.top_p is 0.0; expected above 0, to 1"),
+    (DecodingConfig, {"top_p": 1.1}, "decoding.top_p is 1.1; expected above 0, to 1"),
+    (DecodingConfig, {"min_p": -0.1}, "decoding.min_p is -0.1; expected 0 to 1"),
+    (DecodingConfig, {"min_p": 1.1}, "decoding.min_p is 1.1; expected 0 to 1"),
+    (DecodingConfig, {"mbr": True, "samples": 1}, "decoding.samples is 1, expected at least 2"),
     (AlignmentConfig, {"layer": -1}, "alignment.layer is -1; expected 0 or more"),
     (AlignmentConfig, {"threshold": -0.1}, "alignment.threshold is -0.1; expected 0 to 1"),
     (AlignmentConfig, {"threshold": 1.1}, "alignment.threshold is 1.1; expected 0 to 1"),
@@ -120,6 +131,7 @@ def test_a_number_out_of_range_is_refused_by_name(
         (TrainingConfig, {"seed": 0}),
         (TrainingConfig, {"seed": 2**63 - 1}),
         (DecodingConfig, {"beam_size": 1, "length_penalty": 0.0, "max_length_ratio": 0.01}),
+        (DecodingConfig, {"samples": 2, "mbr": True, "top_p": 1.0, "min_p": 1.0, "temperature": 1e-6}),
         (AlignmentConfig, {"threshold": 1.0}),
     ],
 )
