@@ -105,7 +105,7 @@ def test_a_sentence_that_does_not_fit_is_searched_in_halves_cut_between_words(
     expected = ours.find([first, second], rules())
     limit_memory(src_tokens=max(len(first.source), len(second.source)))
     heard: list[int] = []
-    [other], [one] = ours.find(sentences(tiny_model, ["Ja!"]) + [whole], rules(), on_progress=heard.append)
+    [other], [one] = ours.find([*sentences(tiny_model, ["Ja!"]), whole], rules(), on_progress=heard.append)
     assert other.num_parts == 1
     assert one.num_parts == 2
     halves = [half for [half] in expected]
@@ -148,7 +148,7 @@ def many(model: TranslationModel) -> list[Sentence]:
 def test_an_error_in_one_thread_ends_the_other(tiny_model: TranslationModel) -> None:
     finished: list[int] = []
 
-    def fail_once(count: int) -> None:
+    def fail_once(_: int) -> None:
         finished.append(threading.get_ident())
         if len(finished) == 5:
             raise ZeroDivisionError
