@@ -81,6 +81,16 @@ def test_batched_equals_alone(model: TranslationModel, beam_size: int) -> None:
         assert_same(translator(model, **options, **limits).translate(LINES), alone)
 
 
+@needs_int8
+def test_in_int8_the_batch_matters_no_more_than_the_last_bits_of_attention(model: TranslationModel) -> None:
+    """Products are exact and rows are scaled one by one; what is left is bfloat16 in attention."""
+    options = {"beam_size": 1, "max_length_ratio": 0.1, "precision": "int8"}
+    together = translator(model, **options).translate(LINES)
+    for line, one in zip(LINES, together, strict=True):
+        [alone] = translator(model, **options).translate([line])
+        assert one.hypotheses[0].score == pytest.approx(alone.hypotheses[0].score, rel=0.02)
+
+
 @pytest.mark.parametrize("beam_size", [1, 4])
 def test_on_two_cores_it_is_as_on_one(
     model: TranslationModel, beam_size: int, use_cores: Callable[[int], None]
