@@ -24,7 +24,7 @@ BESIDE = {("decoding", "alignment"), ("corpus", "tokenizer")}
 
 
 def part_of(path: Path) -> str:
-    """The part of the program a file belongs to: `nmt/model/cache.py` belongs to model."""
+    """The part of the program a file belongs to: `nmt/model/layers.py` belongs to model."""
     inside = path.relative_to(ROOT).parts
     return "cli" if inside[0] == "cli" else inside[1].removesuffix(".py")
 
@@ -71,9 +71,9 @@ def test_every_part_has_its_layer() -> None:
 @pytest.mark.parametrize(
     ("path", "source"),
     [
-        ("nmt/model/cache.py", "from nmt.decoding import search"),
-        ("nmt/model/cache.py", "import nmt.checkpoint"),
-        ("nmt/alignment/words.py", "from nmt.decoding.search import beam_search"),
+        ("nmt/model/layers.py", "from nmt.decoding import search"),
+        ("nmt/model/layers.py", "import nmt.checkpoint"),
+        ("nmt/alignment/words.py", "from nmt.decoding.search import search"),
         ("nmt/evaluation.py", "from nmt.alignment import Links"),
         ("nmt/corpus/reading.py", "def read():\n    from nmt import training"),
         ("nmt/training/loop.py", "from nmt.cli.console import err"),

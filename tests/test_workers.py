@@ -6,8 +6,6 @@ from collections.abc import Iterator
 import pytest
 import torch
 
-from nmt.config import TrainingConfig
-from nmt.training.gradient import make_workers
 from nmt.workers import Workers
 
 
@@ -41,25 +39,3 @@ def test_the_cores_are_given_back_after_an_error() -> None:
     with pytest.raises(ZeroDivisionError):
         list(Workers(2).map(lambda x: 1 / x, [1, 0, 1]))
     assert torch.get_num_threads() == 4
-
-
-@pytest.mark.parametrize(
-    ("num_cores", "options", "num_workers"),
-    [
-        (4, {"batch_tokens": 4096}, 4),
-        (4, {"batch_tokens": 25_000}, 4),
-        (4, {"batch_tokens": 2500}, 2),
-        (4, {"batch_tokens": 2047}, 1),
-        (1, {"batch_tokens": 25_000}, 1),
-        (6, {"batch_tokens": 4096}, 3),  # of two cores each; four of one would leave two cores idle
-        (7, {"batch_tokens": 4096}, 3),
-        (5, {"batch_tokens": 25_000}, 5),
-        (64, {"batch_tokens": 25_000}, 8),
-    ],
-)
-def test_every_worker_has_enough_to_do_and_few_cores_have_nothing(
-    num_cores: int, options: dict[str, int], num_workers: int
-) -> None:
-    torch.set_num_threads(num_cores)
-    assert make_workers(torch.device("cpu"), TrainingConfig(**options)).num_workers == num_workers
-    assert make_workers(torch.device("cuda"), TrainingConfig(**options)).num_workers == 1

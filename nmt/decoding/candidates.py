@@ -151,14 +151,15 @@ def _mix(x: Tensor) -> Tensor:
 def top(x: Tensor, k: int) -> tuple[Tensor, Tensor]:
     """The k largest values of every row of (N, V), and their columns; of equals the leftmost.
 
-    Wide rows are looked at in blocks first: the k largest numbers lie in the k blocks with the largest.
+    Wide rows are looked at in blocks first: the k largest numbers lie in the k blocks with the largest, and
+    what is left of its equals lies in a block that is left of theirs.
     """
     num_blocks = x.size(1) // BLOCK
     if num_blocks < 4 * k:
         return _top(x, k)
     whole = num_blocks * BLOCK
     blocks = x[:, :whole].view(len(x), num_blocks, BLOCK)
-    chosen = blocks.amax(-1).topk(k, sorted=False).indices.sort().values  # (N, k)
+    chosen = _top(blocks.amax(-1), k)[1].sort().values  # (N, k)
     columns = chosen[:, :, None] * BLOCK + torch.arange(BLOCK, device=x.device)
     rest = torch.arange(whole, x.size(1), device=x.device).expand(len(x), -1)
     columns = torch.cat([columns.flatten(1), rest], dim=1)

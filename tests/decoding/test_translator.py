@@ -1,7 +1,8 @@
 """A tiny model with random weights: what it says is nonsense, how it is said must be right."""
 
 import random
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from itertools import pairwise
 
@@ -15,12 +16,14 @@ from nmt.alignment import align_pairs
 from nmt.checkpoint import TranslationModel
 from nmt.config import DecodingConfig
 from nmt.corpus.words import word_spans
-from nmt.decoding import LineTooLongError, Translation, Translator, search
+from nmt.decoding import LineTooLongError, Room, Sentence, Translation, Translator, search
 from nmt.decoding.splitting import split_line
-from nmt.decoding.translator import is_blank, length_batches, without_line_ends
-from nmt.errors import ConfigError, ResourceError
+from nmt.decoding.translator import is_blank, without_line_ends
+from nmt.errors import ConfigError
+from nmt.model.packed import has_int8_products
 from nmt.tokenizer import BOS_ID, EOS_ID
 
+needs_int8 = pytest.mark.skipif(not has_int8_products(), reason="no products of bytes on this processor")
 LINES = [
     "Der Hund schläft.",
     "",
@@ -44,11 +47,6 @@ def translator(model: TranslationModel, **options: object) -> Translator:
     return Translator(model, DecodingConfig(**options), nbest=nbest, align=bool(align))  # type: ignore[arg-type]
 
 
-@pytest.fixture
-def few_steps(model: TranslationModel) -> Translator:
-    return translator(model, beam_size=2, max_length_ratio=0.01)
-
-
 def forced_log_prob(model: TranslationModel, line: str, tokens: list[int]) -> float:
     source = torch.tensor([[*model.src_tokenizer.encode(line), EOS_ID]])
     target = torch.tensor([[BOS_ID, *tokens]])
@@ -58,14 +56,74 @@ def forced_log_prob(model: TranslationModel, line: str, tokens: list[int]) -> fl
     return float(log_probs.gather(1, torch.tensor([*tokens, EOS_ID])[:, None]).sum())
 
 
+@pytest.fixture
+def use_cores() -> Iterator[Callable[[int], None]]:
+    before = torch.get_num_threads()
+    yield torch.set_num_threads
+    torch.set_num_threads(before)
+
+
+def assert_same(some: Sequence[Translation], others: Sequence[Translation]) -> None:
+    for one, other in zip(some, others, strict=True):
+        assert one.source == other.source
+        assert [each.text for each in one.hypotheses] == [each.text for each in other.hypotheses]
+        for each, another in zip(one.hypotheses, other.hypotheses, strict=True):
+            assert each.score == pytest.approx(another.score, abs=1e-4)
+
+
 @pytest.mark.parametrize("beam_size", [1, 4])
 def test_batched_equals_alone(model: TranslationModel, beam_size: int) -> None:
-    alone = [translator(model, beam_size=beam_size).translate([line])[0] for line in LINES]
-    for batch_tokens in (1, 100, 10_000):
-        together = translator(model, beam_size=beam_size, batch_tokens=batch_tokens).translate(LINES)
-        assert [one.text for one in together] == [one.text for one in alone]
-        for one, other in zip(together, alone, strict=True):
-            assert one.hypotheses[0].score == pytest.approx(other.hypotheses[0].score, abs=1e-4)
+    """In float32, with any number of rows and of pieces at once."""
+    options = {"beam_size": beam_size, "nbest": beam_size, "max_length_ratio": 0.1}
+    alone = [translator(model, **options).translate([line])[0] for line in LINES]
+    for batch_rows, batch_tokens in ((1, 1), (0, 1), (0, 100), (7, 10_000), (0, 10_000)):
+        limits = {"batch_rows": batch_rows, "batch_tokens": batch_tokens}
+        assert_same(translator(model, **options, **limits).translate(LINES), alone)
+
+
+@needs_int8
+def test_in_int8_the_batch_matters_no_more_than_the_last_bits_of_attention(model: TranslationModel) -> None:
+    """Products are exact and rows are scaled one by one; what is left is bfloat16 in attention."""
+    options = {"beam_size": 1, "max_length_ratio": 0.1, "precision": "int8"}
+    together = translator(model, **options).translate(LINES)
+    for line, one in zip(LINES, together, strict=True):
+        [alone] = translator(model, **options).translate([line])
+        assert one.hypotheses[0].score == pytest.approx(alone.hypotheses[0].score, rel=0.02)
+
+
+@pytest.mark.parametrize("beam_size", [1, 4])
+def test_on_two_cores_it_is_as_on_one(
+    model: TranslationModel, beam_size: int, use_cores: Callable[[int], None]
+) -> None:
+    lines = 40 * LINES if beam_size == 1 else 10 * LINES  # enough for two threads
+    found = []
+    for num_cores in (1, 2):
+        use_cores(num_cores)
+        threads: set[int] = set()
+
+        def hear(_: int, threads: set[int] = threads) -> None:
+            threads.add(threading.get_ident())
+
+        options = {"beam_size": beam_size, "max_length_ratio": 0.01}
+        found.append(translator(model, **options).translate(lines, on_progress=hear))
+        assert len(threads) == num_cores
+        assert torch.get_num_threads() == num_cores
+    assert_same(*found)
+
+
+@pytest.mark.parametrize("precision", ["bfloat16", pytest.param("int8", marks=needs_int8)])
+@pytest.mark.parametrize("beam_size", [1, 4])
+def test_fewer_bits_are_close(model: TranslationModel, precision: str, beam_size: int) -> None:
+    """What they find has nearly the probability that they say, and is nearly as good as in float32."""
+    options = {"beam_size": beam_size, "max_length_ratio": 0.1}
+    exact = translator(model, **options).translate(LINES)
+    for one, best in zip(
+        translator(model, **options, precision=precision).translate(LINES), exact, strict=True
+    ):
+        if one.num_parts:
+            expected = forced_log_prob(model, one.source, one.hypotheses[0].tokens)
+            assert one.hypotheses[0].log_prob == pytest.approx(expected, rel=0.02, abs=0.1)
+            assert one.hypotheses[0].score == pytest.approx(best.hypotheses[0].score, rel=0.1)
 
 
 def test_the_order_of_the_lines_does_not_matter(model: TranslationModel) -> None:
@@ -86,31 +144,29 @@ def test_scores_are_those_of_forced_decoding(model: TranslationModel, beam_size:
 
 
 @pytest.mark.parametrize("beam_size", [1, 4])
-def test_cached_equals_uncached(model: TranslationModel, beam_size: int) -> None:
-    class Prefixes:
-        """A cache that remembers everything and computes nothing once."""
+def test_what_is_kept_between_steps_changes_nothing(model: TranslationModel, beam_size: int) -> None:
+    class Whole:
+        """A decoder that reads everything again in every step."""
 
-        def __init__(self, src_tokens: Tensor) -> None:
-            self.src_tokens = src_tokens
-            self.tokens = src_tokens.new_empty(len(src_tokens), 0)
+        def __init__(self, source: list[int]) -> None:
+            self.source = torch.tensor([[*source, EOS_ID]])
+            self.rows = torch.empty(1, 0, dtype=torch.int64)
 
-        def select(self, rows: Tensor) -> None:
-            self.src_tokens, self.tokens = self.src_tokens[rows], self.tokens[rows]
+        def admit(self, sources: Sequence[list[int]]) -> None:
+            assert len(sources) == 1
 
-        reorder = select
-
-    def step(tokens: Tensor, cache: Prefixes) -> Tensor:
-        cache.tokens = torch.cat([cache.tokens, tokens[:, None]], dim=1)
-        out = model.network.decode(cache.tokens, model.network.encode(cache.src_tokens))
-        return model.network.logits(out.states[:, -1])
+        def step(self, parents: Tensor, tokens: Tensor) -> Tensor:
+            self.rows = torch.cat([self.rows[parents], tokens[:, None]], dim=1)
+            source = self.source.expand(len(self.rows), -1)
+            return model.network.logits(model.network(source, self.rows)[:, -1])
 
     fast = translator(model, beam_size=beam_size, max_length_ratio=0.1)
     for line in (LINES[0], LINES[4]):
         ids = model.src_tokenizer.encode(line)
-        limits = torch.tensor([int(0.1 * len(ids)) + 20])
+        sentence = Sentence(ids, max_length=int(0.1 * len(ids)) + 20)
         with torch.inference_mode():
-            slow = search(step, Prefixes(torch.tensor([[*ids, EOS_ID]])), limits, fast.rules)
-        assert fast.translate([line])[0].hypotheses[0].tokens == slow[0][0].tokens
+            [(_, [slow])] = search(Whole(ids), [sentence], fast.rules, Room(100, 100))
+        assert fast.translate([line])[0].hypotheses[0].tokens == slow.tokens
 
 
 def test_blank_lines_stay_blank_and_never_reach_the_model(model: TranslationModel) -> None:
@@ -186,71 +242,6 @@ def test_a_line_that_is_too_long_is_cut_off_or_refused(model: TranslationModel) 
         translator(short, on_long="error").translate(["Ja!", LINES[4]])
 
 
-@pytest.mark.parametrize("error", [RuntimeError("DefaultCPUAllocator: can't allocate memory"), MemoryError()])
-def test_a_batch_without_enough_memory_is_halved(
-    few_steps: Translator, monkeypatch: pytest.MonkeyPatch, error: Exception
-) -> None:
-    expected = [one.text for one in few_steps.translate(LINES)]
-    encode, sizes = few_steps.model.network.encode, []
-
-    def encode_few(src_tokens: Tensor) -> object:
-        sizes.append(len(src_tokens))
-        if len(src_tokens) > 2:
-            raise error
-        return encode(src_tokens)
-
-    monkeypatch.setattr(few_steps.model.network, "encode", encode_few)
-    assert [one.text for one in few_steps.translate(LINES)] == expected
-    assert max(sizes) > 2 >= min(sizes)
-
-
-def test_a_sentence_without_enough_memory_is_halved_between_words(
-    few_steps: Translator, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    encode, tokenizer = few_steps.model.network.encode, few_steps.model.src_tokenizer
-    line = LINES[0]
-    whole = tokenizer.encode(line)
-    seen: list[str] = []
-
-    def encode_short(src_tokens: Tensor) -> object:
-        if src_tokens.size(1) > len(whole):  # EOS counted: one piece less than the line has
-            raise MemoryError
-        seen.extend(tokenizer.decode(row.tolist()[:-1]) for row in src_tokens)
-        return encode(src_tokens)
-
-    monkeypatch.setattr(few_steps.model.network, "encode", encode_short)
-    [translation] = few_steps.translate([line])
-    first, second = seen
-    assert f"{first} {second}" == line
-    one, other = (few_steps.translate([half])[0] for half in (first, second))
-    assert translation.hypotheses[0].tokens == one.hypotheses[0].tokens + other.hypotheses[0].tokens
-    halves = one.hypotheses[0].log_prob + other.hypotheses[0].log_prob
-    assert translation.hypotheses[0].log_prob == pytest.approx(halves, abs=1e-4)
-    assert translation.num_parts == 2
-
-
-def test_a_piece_without_enough_memory_is_an_error(
-    few_steps: Translator, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def fail(src_tokens: Tensor) -> object:
-        raise torch.OutOfMemoryError(f"no room for {src_tokens.shape}")
-
-    monkeypatch.setattr(few_steps.model.network, "encode", fail)
-    with pytest.raises(ResourceError, match="out of memory: not even a single piece"):
-        few_steps.translate(LINES)
-
-
-def test_other_errors_are_not_taken_for_a_lack_of_memory(
-    few_steps: Translator, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def fail(src_tokens: Tensor) -> object:
-        raise RuntimeError(f"mat1 and mat2 do not fit {src_tokens.shape}")
-
-    monkeypatch.setattr(few_steps.model.network, "encode", fail)
-    with pytest.raises(RuntimeError, match="mat1"):
-        few_steps.translate(LINES)
-
-
 def test_pieces_that_end_a_line_are_never_generated(model: TranslationModel) -> None:
     banned = {model.tgt_tokenizer.piece(id) for id in translator(model).rules.banned}
     assert banned >= {"<0x0A>", "<0x0D>", "<unk>"}
@@ -278,11 +269,3 @@ def test_hypotheses_come_best_first(model: TranslationModel) -> None:
         assert scores == sorted(scores, reverse=True)
         assert len(scores) == (4 if translation.num_parts else 1)
         assert translation.text == translation.hypotheses[0].text
-
-
-@given(st.lists(st.integers(1, 60), max_size=40), st.integers(1, 200))
-def test_batches_hold_every_sentence_once_within_the_budget(lengths: list[int], batch_tokens: int) -> None:
-    batches = list(length_batches(lengths, batch_tokens))
-    assert sorted(index for batch in batches for index in batch) == list(range(len(lengths)))
-    for batch in batches:
-        assert len(batch) == 1 or max(lengths[index] for index in batch) * len(batch) <= batch_tokens

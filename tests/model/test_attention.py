@@ -205,7 +205,7 @@ def test_what_is_masked_can_not_matter() -> None:
 @pytest.mark.parametrize("num_new", [1, 2, S])
 @pytest.mark.parametrize("return_weights", [False, True])
 def test_the_last_causal_queries_see_what_they_see_among_all(num_new: int, return_weights: bool) -> None:
-    """Keys of earlier positions come from the cache; the queries are the last ones."""
+    """There may be keys of earlier positions; the queries are the last ones."""
     queries, keys, values = (torch.randn(B, 3, S, 8) for _ in range(3))
     whole, _ = attend(queries, keys, values, causal=True)
     last, _ = attend(queries[:, :, -num_new:], keys, values, causal=True, return_weights=return_weights)

@@ -169,18 +169,6 @@ def test_dropout_in_training_repeats_with_the_seed() -> None:
     assert not torch.equal(states(1), states(2))
 
 
-def test_decoding_needs_the_source_once() -> None:
-    network = Transformer(CONFIG, src_vocab_size=23, tgt_vocab_size=23)
-    encoder_out = network.encode(PADDED)
-    cache = network.start_cache(encoder_out, 5)
-    with pytest.raises(AssertionError, match="output or a cache"):
-        network.decode(TARGET)
-    with pytest.raises(AssertionError, match="output or a cache"):
-        network.decode(TARGET, encoder_out, cache=cache)
-    with pytest.raises(AssertionError, match="every layer"):
-        network.decode(TARGET, cache=cache, last_layer=0)
-
-
 # Weights
 
 

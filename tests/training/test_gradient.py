@@ -13,7 +13,7 @@ from nmt.corpus.encoded import EncodedCorpus
 from nmt.errors import ResourceError
 from nmt.model import Transformer
 from nmt.training import gradient
-from nmt.training.gradient import Gradient, compute_gradient, parts_each
+from nmt.training.gradient import Gradient, compute_gradient, make_workers, parts_each
 from nmt.training.loss import batch_loss
 from nmt.training.plan import Rehearsal, parts_that_fit
 from nmt.training.working import WorkingNetwork
@@ -188,3 +188,25 @@ def test_any_other_error_of_a_worker_is_raised(monkeypatch) -> None:
     monkeypatch.setattr(gradient, "batch_loss", broken)
     with pytest.raises(RuntimeError, match="shapes do not match"):
         gradient_of(make_network(), make_batch(PAIRS), count=2)
+
+
+@pytest.mark.parametrize(
+    ("num_cores", "options", "num_workers"),
+    [
+        (4, {"batch_tokens": 4096}, 4),
+        (4, {"batch_tokens": 25_000}, 4),
+        (4, {"batch_tokens": 2500}, 2),
+        (4, {"batch_tokens": 2047}, 1),
+        (1, {"batch_tokens": 25_000}, 1),
+        (6, {"batch_tokens": 4096}, 3),  # of two cores each; four of one would leave two cores idle
+        (7, {"batch_tokens": 4096}, 3),
+        (5, {"batch_tokens": 25_000}, 5),
+        (64, {"batch_tokens": 25_000}, 8),
+    ],
+)
+def test_every_worker_has_enough_to_do_and_few_cores_have_nothing(
+    num_cores: int, options: dict[str, int], num_workers: int, monkeypatch
+) -> None:
+    monkeypatch.setattr(torch, "get_num_threads", lambda: num_cores)
+    assert make_workers(torch.device("cpu"), TrainingConfig(**options)).num_workers == num_workers
+    assert make_workers(torch.device("cuda"), TrainingConfig(**options)).num_workers == 1

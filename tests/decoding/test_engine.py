@@ -1,0 +1,223 @@
+"""Searching where memory ends, where something breaks, and where somebody has had enough."""
+
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+
+import pytest
+import torch
+from torch import Tensor
+
+from nmt.checkpoint import TranslationModel
+from nmt.config import DecodingConfig
+from nmt.decoding import Found, Rules, Sentence, engine
+from nmt.decoding.engine import Engine, choose_precision
+from nmt.errors import ConfigError, ResourceError
+from nmt.model import IncrementalDecoder
+from nmt.tokenizer import BOS_ID, EOS_ID
+
+LIMIT = 6
+OUT_OF_MEMORY = (
+    RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes"),
+    MemoryError(),
+    torch.OutOfMemoryError("CUDA out of memory"),
+)
+
+
+def rules(**options: object) -> Rules:
+    return Rules(BOS_ID, EOS_ID, banned=(0, 1, BOS_ID), **{"beam_size": 2, **options})  # type: ignore[arg-type]
+
+
+def sentences(model: TranslationModel, lines: Sequence[str]) -> list[Sentence]:
+    return [Sentence(model.src_tokenizer.encode(line), max_length=LIMIT) for line in lines]
+
+
+LINES = ["Der Hund schläft.", "Ja!", "Die kleine Katze sieht den Hund.", "Wir gehen", "Apfelbaum im Garten"]
+
+
+@pytest.fixture
+def limit_memory(monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[tuple[int, int]]]:
+    """Let memory end for so many rows, or so long a source; the rows and longest source of every attempt."""
+
+    def limit(
+        *, rows: int = 1000, src_tokens: int = 1000, error: BaseException = OUT_OF_MEMORY[1]
+    ) -> list[tuple[int, int]]:
+        seen: list[tuple[int, int]] = []
+
+        class Limited(IncrementalDecoder):
+            longest = 0
+
+            def admit(self, sources: Sequence[list[int]]) -> None:
+                self.longest = max(self.longest, *map(len, sources))
+                super().admit(sources)
+
+            def step(self, parents: Tensor, tokens: Tensor) -> Tensor:
+                seen.append((len(parents), self.longest))
+                if len(parents) > rows or self.longest > src_tokens:
+                    raise error
+                return super().step(parents, tokens)
+
+        monkeypatch.setattr(engine, "IncrementalDecoder", Limited)
+        return seen
+
+    return limit
+
+
+@pytest.fixture
+def two_cores() -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    yield
+    torch.set_num_threads(before)
+
+
+def tokens_of(found: list[list[Found]]) -> list[list[int]]:
+    return [one.tokens for [one] in found]
+
+
+# Where memory ends
+
+
+@pytest.mark.parametrize("error", OUT_OF_MEMORY, ids=["cpu", "python", "gpu"])
+@pytest.mark.parametrize("most", [2, 3, 7])
+def test_fewer_rows_are_searched_where_memory_ends(
+    tiny_model: TranslationModel, limit_memory, most: int, error: BaseException
+) -> None:
+    some = sentences(tiny_model, LINES)
+    expected = Engine(tiny_model, DecodingConfig()).find(some, rules())
+    seen = limit_memory(rows=most, error=error)
+    heard: list[int] = []
+    found = Engine(tiny_model, DecodingConfig(batch_rows=16)).find(some, rules(), on_progress=heard.append)
+    assert tokens_of(found) == tokens_of(expected)
+    assert sum(heard) == len(LINES)  # no sentence twice
+    assert max(seen)[0] > most
+
+
+def test_a_sentence_that_does_not_fit_is_searched_in_halves_cut_between_words(
+    tiny_model: TranslationModel, limit_memory
+) -> None:
+    line, tokenizer = LINES[0], tiny_model.src_tokenizer
+    first, second = sentences(tiny_model, ["Der Hund", "schläft."])
+    whole = sentences(tiny_model, [line])[0]
+    assert whole.source == [*first.source, *second.source]
+    ours = Engine(tiny_model, DecodingConfig())
+    expected = ours.find([first, second], rules())
+    limit_memory(src_tokens=max(len(first.source), len(second.source)))
+    heard: list[int] = []
+    [other], [one] = ours.find([*sentences(tiny_model, ["Ja!"]), whole], rules(), on_progress=heard.append)
+    assert other.num_parts == 1
+    assert one.num_parts == 2
+    halves = [half for [half] in expected]
+    assert one.tokens == [token for half in halves for token in half.tokens]
+    assert one.log_prob == pytest.approx(sum(half.log_prob for half in halves), abs=1e-4)
+    assert sum(one.token_log_probs) == pytest.approx(one.log_prob, abs=1e-4)
+    assert one.score == pytest.approx(one.log_prob / (len(one.tokens) + 2), abs=1e-5)
+    assert sum(heard) == 2
+    assert tokenizer.decode(whole.source) == line
+
+
+def test_halves_are_halved_again(tiny_model: TranslationModel, limit_memory) -> None:
+    limit_memory(src_tokens=2)
+    some = sentences(tiny_model, LINES)
+    for sentence, [one] in zip(some, Engine(tiny_model, DecodingConfig()).find(some, rules()), strict=True):
+        assert len(sentence.source) / 2 <= one.num_parts <= len(sentence.source)
+
+
+def test_a_piece_that_does_not_fit_is_an_error(tiny_model: TranslationModel, limit_memory) -> None:
+    limit_memory(rows=0)
+    with pytest.raises(ResourceError, match="out of memory: not even a single piece"):
+        Engine(tiny_model, DecodingConfig()).find(sentences(tiny_model, LINES), rules())
+
+
+def test_other_errors_are_not_taken_for_a_lack_of_memory(tiny_model: TranslationModel, limit_memory) -> None:
+    seen = limit_memory(rows=0, error=RuntimeError("mat1 and mat2 do not fit"))
+    with pytest.raises(RuntimeError, match="mat1"):
+        Engine(tiny_model, DecodingConfig()).find(sentences(tiny_model, LINES), rules())
+    assert len(seen) == 1
+
+
+# Several threads
+
+
+def many(model: TranslationModel) -> list[Sentence]:
+    return sentences(model, 100 * LINES)
+
+
+@pytest.mark.usefixtures("two_cores")
+def test_an_error_in_one_thread_ends_the_other(tiny_model: TranslationModel) -> None:
+    finished: list[int] = []
+
+    def fail_once(_: int) -> None:
+        finished.append(threading.get_ident())
+        if len(finished) == 5:
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        Engine(tiny_model, DecodingConfig(batch_rows=8)).find(
+            many(tiny_model), rules(), on_progress=fail_once
+        )
+    time.sleep(0.3)  # for a thread that had not heard of it
+    assert len(finished) < 20
+    assert torch.get_num_threads() == 2
+
+
+@pytest.mark.usefixtures("two_cores")
+@pytest.mark.skipif(not hasattr(signal, "pthread_kill"), reason="no signals to threads")
+def test_ctrl_c_ends_all_threads(tiny_model: TranslationModel) -> None:
+    finished: list[int] = []
+
+    def interrupt(count: int) -> None:
+        finished.append(count)
+        if len(finished) == 5:
+            signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
+            time.sleep(0.05)
+
+    with pytest.raises(KeyboardInterrupt):
+        Engine(tiny_model, DecodingConfig(batch_rows=8)).find(
+            many(tiny_model), rules(), on_progress=interrupt
+        )
+    time.sleep(0.3)
+    number = len(finished)
+    assert number < 100
+    time.sleep(0.1)
+    assert len(finished) == number
+
+
+@pytest.mark.usefixtures("two_cores")
+@pytest.mark.parametrize("num_sentences", [1, 31, 32, 500])
+def test_as_many_threads_search_as_have_enough_to_do(
+    tiny_model: TranslationModel, num_sentences: int
+) -> None:
+    threads: set[int] = set()
+    Engine(tiny_model, DecodingConfig()).find(
+        many(tiny_model)[:num_sentences], rules(), on_progress=lambda _: threads.add(threading.get_ident())
+    )
+    assert len(threads) == (2 if 2 * num_sentences >= 64 else 1)
+
+
+@pytest.mark.usefixtures("two_cores")
+def test_what_is_found_stands_in_the_order_of_the_sentences(tiny_model: TranslationModel) -> None:
+    found = tokens_of(Engine(tiny_model, DecodingConfig()).find(many(tiny_model), rules()))
+    assert found == 100 * found[:5]
+
+
+def test_no_sentences_are_found_at_once(tiny_model: TranslationModel) -> None:
+    assert Engine(tiny_model, DecodingConfig()).find([], rules()) == []
+
+
+# Precision
+
+
+def test_the_precision_is_the_one_that_the_device_is_best_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    cpu, gpu = torch.device("cpu"), torch.device("cuda")
+    assert choose_precision(DecodingConfig(), cpu) == "float32"
+    assert choose_precision(DecodingConfig(), gpu) == "bfloat16"
+    assert choose_precision(DecodingConfig(precision="bfloat16"), cpu) == "bfloat16"
+    with pytest.raises(
+        ConfigError, match=r"decoding.precision is int8, which torch does not have on this cuda"
+    ):
+        choose_precision(DecodingConfig(precision="int8"), gpu)
+    monkeypatch.setattr(engine, "has_int8_products", lambda: False)
+    with pytest.raises(ConfigError, match=r"int8, which torch does not have on this cpu; use auto"):
+        choose_precision(DecodingConfig(precision="int8"), cpu)

@@ -1,0 +1,237 @@
+"""Rows that come, branch and end as they like, against the network that reads every one of them whole."""
+
+import random
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+import pytest
+import torch
+from torch import Tensor
+
+from nmt.config import ModelConfig
+from nmt.model import IncrementalDecoder, Transformer
+from nmt.model.incremental import MORE_COLUMNS, encode
+from nmt.tokenizer import BOS_ID, EOS_ID, PAD_ID
+
+FIRST_PIECE, LAST_PIECE = EOS_ID + 1, 18
+
+
+@pytest.fixture(autouse=True)
+def without_gradients() -> Iterator[None]:
+    with torch.inference_mode():
+        yield
+
+
+@dataclass
+class Rows:
+    """A decoder beside what each of its rows has read; every step is compared with teacher forcing."""
+
+    network: Transformer
+    sources: Sequence[list[int]]
+    memory_dtype: torch.dtype | None = None
+    watched_layer: int | None = None
+    tolerance: float = 5e-5
+    decoder: IncrementalDecoder = field(init=False)
+    rows: list[tuple[int, tuple[int, ...]]] = field(default_factory=list)  # sentence, what was read
+    newest: list[tuple[int, tuple[int, ...]]] = field(default_factory=list)  # of the last step
+    seen: int = 0  # rows that were compared
+
+    def __post_init__(self) -> None:
+        self.decoder = IncrementalDecoder(
+            self.network, memory_dtype=self.memory_dtype, watched_layer=self.watched_layer
+        )
+
+    def step(self, choices: list[tuple[int, int]], *, admitted: Sequence[int] = ()) -> None:
+        """Continue rows by pieces, (row, piece), and begin with some sentences."""
+        if admitted:
+            self.decoder.admit([self.sources[sentence] for sentence in admitted])
+        new = [(len(self.newest) + rank, BOS_ID) for rank in range(len(admitted))]
+        before = [*self.newest, *((sentence, ()) for sentence in admitted)]
+        parents, tokens = zip(*choices, *new, strict=True)
+        self.rows = [(before[row][0], (*before[row][1], token)) for row, token in (*choices, *new)]
+        self.newest = self.rows
+        logits = self.decoder.step(torch.tensor(parents), torch.tensor(tokens))
+        assert logits.dtype == torch.float32
+        for number, row_logits in enumerate(logits):
+            self._compare(number, row_logits)
+        self.seen += len(logits)
+
+    def _compare(self, number: int, found: Tensor) -> None:
+        sentence, read = self.rows[number]
+        source = self.sources[sentence]
+        out = self.network.decode(
+            torch.tensor([read]),
+            self.network.encode(torch.tensor([[*source, EOS_ID]])),
+            attention_layers=() if self.watched_layer is None else [self.watched_layer],
+        )
+        expected = self.network.logits(out.states[0, -1])
+        torch.testing.assert_close(found, expected, rtol=self.tolerance, atol=self.tolerance)
+        if self.watched_layer is not None:
+            assert self.decoder.watched is not None
+            weights = self.decoder.watched[number]
+            expected = out.attention[self.watched_layer][0, :, -1].mean(0)
+            torch.testing.assert_close(weights[: len(source) + 1], expected, rtol=1e-4, atol=1e-5)
+            assert not weights[len(source) + 1 :].any()
+
+    def go_on(
+        self, generator: random.Random, *, most: int = 4, end: float = 0.1, admitted: Sequence[int] = ()
+    ) -> None:
+        """A step in which every sentence ends, or has some of its rows continued, one of them many times."""
+        choices: list[tuple[int, int]] = []
+        for sentence in dict.fromkeys(sentence for sentence, _ in self.rows):
+            own = [row for row, (owner, _) in enumerate(self.rows) if owner == sentence]
+            if generator.random() >= end:
+                parents = generator.choices(own, k=generator.randint(1, most))
+                choices += [(row, generator.randint(FIRST_PIECE, LAST_PIECE)) for row in parents]
+        if choices or admitted:
+            self.step(choices, admitted=admitted)
+        else:
+            self.rows = []
+
+
+def some_sources(generator: random.Random, lengths: Sequence[int]) -> list[list[int]]:
+    return [[generator.randint(FIRST_PIECE, LAST_PIECE) for _ in range(length)] for length in lengths]
+
+
+def sentences_that_come_and_go(rows: Rows, generator: random.Random, *, num_steps: int = 24) -> None:
+    waiting = list(range(len(rows.sources)))
+    for _ in range(num_steps):
+        count = generator.randint(0, 2) if rows.rows else 3
+        admitted, waiting = waiting[:count], waiting[count:]
+        rows.go_on(generator, admitted=admitted)
+    assert not waiting
+    assert rows.seen > 3 * num_steps
+
+
+# Against the whole network
+
+
+def test_rows_that_branch_and_end_among_sentences_that_come_and_go(network: Transformer) -> None:
+    generator = random.Random(1)
+    sources = some_sources(generator, [generator.randint(0, 20) for _ in range(16)])
+    rows = Rows(network, sources)
+    sentences_that_come_and_go(rows, generator)
+    assert len(rows.decoder._src_lengths) < len(sources)  # slots were given to others
+
+
+def test_the_watched_layer_looks_at_the_source_as_it_does_in_the_whole(network: Transformer) -> None:
+    generator = random.Random(2)
+    for layer in range(len(network.decoder)):
+        sources = some_sources(generator, [0, 7, 25, 3])
+        rows = Rows(network, sources, watched_layer=layer)
+        rows.step([], admitted=[0, 1])
+        rows.go_on(generator, admitted=[2, 3])
+        for _ in range(3):
+            rows.go_on(generator)
+
+
+def test_memory_in_bfloat16_is_close(network: Transformer) -> None:
+    generator = random.Random(3)
+    sources = some_sources(generator, [5, 12, 1, 9, 14, 3])
+    rows = Rows(network, sources, memory_dtype=torch.bfloat16, tolerance=0.15)
+    sentences_that_come_and_go(rows, generator, num_steps=12)
+    assert {each.keys.dtype for each in rows.decoder._layers} == {torch.bfloat16}
+    assert {each.src_values.dtype for each in rows.decoder._layers} == {torch.bfloat16}
+
+
+def test_a_step_by_itself_is_teacher_forcing_in_order(network: Transformer) -> None:
+    """All rows at every place of the array: the way without copies."""
+    rows = Rows(network, some_sources(random.Random(4), [6, 6, 6]))
+    rows.step([], admitted=[0, 1, 2])
+    for piece in range(FIRST_PIECE, FIRST_PIECE + 8):
+        rows.step([(0, piece), (1, piece + 1), (2, piece + 2)])
+
+
+@pytest.mark.parametrize("lengths", [[1, 40, 2], [40, 1, 1], [0, 0, 0], [63]])
+def test_sources_of_very_different_lengths_share_memory(network: Transformer, lengths: list[int]) -> None:
+    generator = random.Random(5)
+    rows = Rows(network, some_sources(generator, lengths))
+    for sentence in range(len(lengths)):  # longer than what is there already, and shorter
+        rows.go_on(generator, end=0.0, admitted=[sentence])
+    rows.go_on(generator, end=0.0)
+
+
+def test_sequences_go_beyond_the_table_of_places(network: Transformer) -> None:
+    rows = Rows(network, [[5, 6]], tolerance=2e-4)
+    rows.step([], admitted=[0])
+    for place in range(2 * MORE_COLUMNS + 5):
+        rows.step([(0, FIRST_PIECE + place % 9)])
+
+
+# Memory
+
+
+@pytest.fixture(scope="module")
+def plain() -> Transformer:
+    torch.manual_seed(1)
+    config = ModelConfig(encoder_layers=1, decoder_layers=2, d_model=24, d_ff=40, num_heads=3)
+    return Transformer(config, src_vocab_size=19, tgt_vocab_size=19).eval()
+
+
+def test_columns_of_rows_that_nobody_descends_from_are_free_again(plain: Transformer) -> None:
+    rows = Rows(plain, [[7, 8, 9]])
+    rows.step([], admitted=[0])
+    for place in range(12):  # four branches of which one survives, every time another
+        rows.step([(place % min(4, len(rows.rows)), piece) for piece in range(5, 9)])
+    assert rows.decoder._layers[0].keys.size(2) <= 12 + 1 + 4 + MORE_COLUMNS
+    taken = rows.decoder._ancestry
+    assert taken.sum(1).tolist() == [13] * 4
+    assert int(taken.all(0).sum()) == 12  # what they have in common is there once
+
+
+def test_memory_shrinks_when_most_sentences_have_ended_and_sources_are_short(plain: Transformer) -> None:
+    sources = some_sources(random.Random(6), [3, 50, 50, 50, 50, 4, 50, 50])
+    rows = Rows(plain, sources)
+    rows.step([], admitted=range(8))
+    memory = rows.decoder._layers[0]
+    assert memory.src_keys.shape[:3:2] == (8, 51)
+    rows.step([(row, 6) for row in (0, 1, 2, 3, 5)])
+    assert memory.src_keys.shape[:3:2] == (8, 51)  # more than half are still there
+    rows.step([(0, 6), (4, 6)])
+    assert memory.src_keys.shape[:3:2] == (2, 16)
+    assert memory.keys.size(0) == 2
+    rows.step([(0, 7), (1, 7)], admitted=[1])
+    assert memory.src_values.shape[:3:2] == (3, 51)
+
+
+def test_a_slot_goes_to_another_sentence_in_the_order_of_rows(plain: Transformer) -> None:
+    """The rows of a step need not come in the order of their slots."""
+    rows = Rows(plain, some_sources(random.Random(7), [4, 9, 5, 8]))
+    rows.step([], admitted=[0, 1, 2])
+    rows.step([(1, 5), (2, 6), (2, 7)], admitted=[3])
+    assert rows.decoder._slots.tolist() == [1, 2, 2, 0]
+    rows.step([(0, 5), (0, 6), (2, 6), (3, 7), (3, 8)])
+
+
+def test_everything_may_end_before_others_come(plain: Transformer) -> None:
+    rows = Rows(plain, some_sources(random.Random(8), [4, 9, 30, 2]))
+    rows.step([], admitted=[0, 1])
+    rows.step([(0, 5), (1, 6)])
+    rows.rows = []
+    rows.step([], admitted=[2, 3])
+    rows.step([(0, 5), (1, 6), (1, 7)])
+
+
+# The encoder
+
+
+def test_without_padding_the_encoder_says_the_same(network: Transformer) -> None:
+    sources = some_sources(random.Random(9), [5, 0, 33, 12, 1])
+    longest = max(map(len, sources))
+    padded = torch.tensor([[*each, EOS_ID, *[PAD_ID] * (longest - len(each))] for each in sources])
+    expected = network.encode(padded)
+    states, lengths = encode(network, sources)
+    assert lengths.tolist() == [len(each) + 1 for each in sources]
+    torch.testing.assert_close(states[expected.mask], expected.states[expected.mask], rtol=2e-5, atol=2e-5)
+    assert not states[~expected.mask].any()
+
+
+def test_sources_of_one_length_need_no_mask(network: Transformer) -> None:
+    sources = some_sources(random.Random(10), [8, 8, 8])
+    expected = network.encode(torch.tensor([[*each, EOS_ID] for each in sources]))
+    torch.testing.assert_close(encode(network, sources)[0], expected.states, rtol=2e-5, atol=2e-5)
+
+
+def test_no_sources_have_no_states(plain: Transformer) -> None:
+    states, lengths = encode(plain, [])
+    assert (len(states), len(lengths)) == (0, 0)
