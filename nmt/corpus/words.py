@@ -65,6 +65,11 @@ def _kind(character: str) -> str:
 _KINDS = _Kinds()
 
 
+def is_in_word(character: str) -> bool:
+    """Whether a character makes the word it stands in longer; in scripts without spaces none does."""
+    return _KINDS[ord(character)] in (LETTER, MARK)
+
+
 def word_spans(line: str, mode: TokenMode = "punct") -> list[Span]:
     """Spans of the words of a line, in order.
 

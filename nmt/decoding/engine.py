@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import torch
 
+from nmt.alignment.attention import reading_layer
 from nmt.checkpoint import TranslationModel
 from nmt.config.schema import DecodingConfig
 from nmt.decoding.rules import Rules, Sentence
@@ -34,6 +35,7 @@ class Engine:
         self.precision = choose_precision(config, model.device)
         self._network = pack(model.network, self.precision)
         self._memory_dtype = torch.float32 if self.precision == "float32" else torch.bfloat16
+        self._watched_layer = reading_layer(model) - 1 if config.coverage_penalty else None
         self._tokenizer = model.src_tokenizer
         on_cpu = model.device.type == "cpu"
         self._room = Room(config.batch_rows or (CPU_ROWS if on_cpu else GPU_ROWS), config.batch_tokens)
@@ -86,7 +88,9 @@ class Engine:
         while left and not stopped.is_set():
             tried = list(left)
             try:
-                decoder = IncrementalDecoder(self._network, memory_dtype=self._memory_dtype)
+                decoder = IncrementalDecoder(
+                    self._network, memory_dtype=self._memory_dtype, watched_layer=self._watched_layer
+                )
                 for number, hypotheses in search(decoder, [sentences[i] for i in tried], rules, room):
                     del left[tried[number]]
                     keep(tried[number], hypotheses)
@@ -113,8 +117,13 @@ class Engine:
         starts = (i for i in range(1, len(source)) if self._tokenizer.piece(source[i]).startswith(SPACE))
         middle = len(source) // 2
         cut = min(starts, key=lambda i: abs(i - middle), default=middle)
-        halves = [replace(sentence, source=half) for half in (source[:cut], source[cut:])]
-        first, second = self.find(halves, rules)
+        demands = sentence.demands  # as strict as they have to be for one half without the other
+        first_half = replace(
+            sentence, source=source[:cut], demands=demands and replace(demands, goes_on=True)
+        )
+        rest = demands and replace(demands, required=())
+        second_half = replace(sentence, source=source[cut:], prefix=(), after_prefix=(), demands=rest)
+        first, second = self.find([first_half, second_half], rules)
         return [_joined(*pair, rules) for pair in zip(first, second, strict=False)]
 
 
@@ -133,5 +142,6 @@ def _joined(first: Found, second: Found, rules: Rules) -> Found:
     """Two hypotheses as one; each brings the probability of its own end."""
     tokens, log_prob = [*first.tokens, *second.tokens], first.log_prob + second.log_prob
     each = (*first.token_log_probs, *second.token_log_probs)
-    score = rules.score(log_prob, len(tokens) + 2)
-    return Found(tokens, log_prob, score, each, first.num_parts + second.num_parts)
+    penalty = first.penalty + second.penalty
+    score = rules.score(log_prob, len(tokens) + 2) + penalty
+    return Found(tokens, log_prob, score, each, first.num_parts + second.num_parts, penalty)
