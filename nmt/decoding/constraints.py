@@ -9,6 +9,7 @@ of sentences that demand something cost anything.
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import torch
 from torch import Tensor
@@ -111,7 +112,16 @@ def _require(log_probs: Tensor, before: Tensor, standing: Standing, urge: _Urge)
         log_probs.fill_(-math.inf)
         log_probs[chosen] = allowed
     elif urge.keep:
-        log_probs[[token for token in standing.longer() if token not in wanted]] = -math.inf
+        kept = {token: float(log_probs[token]) for token in wanted}
+        for longer in standing.longer():
+            log_probs.index_fill_(0, _indices(longer).to(log_probs.device), -math.inf)
+        for token, value in kept.items():
+            log_probs[token] = value
+
+
+@lru_cache(64)
+def _indices(tokens: frozenset[int]) -> Tensor:
+    return torch.tensor(sorted(tokens), dtype=torch.int64)
 
 
 @dataclass(frozen=True)
@@ -142,7 +152,7 @@ def divide(
     wanted = [(row, token) for rows in own_rows.values() for row in rows for token in standings[row].wanted()]
     found = zip(candidates.values.tolist(), candidates.rows.tolist(), candidates.tokens.tolist(), strict=True)
     entries = {
-        owner: dict.fromkeys(zip(*lists, strict=True))
+        owner: {(row, token): value for value, row, token in zip(*lists, strict=True)}
         for owner, lists in enumerate(found)
         if owner in own_rows
     }
@@ -150,13 +160,15 @@ def divide(
         rows, tokens = (torch.tensor(x, device=log_probs.device) for x in zip(*wanted, strict=True))
         sums = (so_far[rows] + log_probs[rows, tokens]).tolist()
         for (row, token), value, owner in zip(wanted, sums, owners[rows].tolist(), strict=True):
-            entries[owner][value, row, token] = None
+            entries[owner][row, token] = value
     width = 2 * rules.width
     values, rows, tokens = (
         _widened(x, width) for x in (candidates.values, candidates.rows, candidates.tokens)
     )
     for owner, entry in entries.items():
-        options = [_option(*each, standings, rules) for each in entry if each[0] > -math.inf]
+        options = [
+            _option(value, *place, standings, rules) for place, value in entry.items() if value > -math.inf
+        ]
         chosen = _choose(options, rules, standings[own_rows[owner][0]].demands.num_tokens)
         values[owner], rows[owner] = -math.inf, own_rows[owner][0]
         for column, name in ((values, "value"), (rows, "row"), (tokens, "token")):

@@ -105,10 +105,10 @@ class Standing:
         complete = {number for number, place in self.begun if place == lengths[number]}
         return sum(lengths[number] for number in lengths if number not in complete), sum(lengths.values())
 
-    def longer(self) -> frozenset[int]:
-        """Tokens that would take a complete phrase back, by making its last word longer."""
-        phrases = ((self.demands.required[number], place) for number, place in self.begun)
-        return frozenset().union(*(phrase.longer for phrase, place in phrases if place == len(phrase.tokens)))
+    def longer(self) -> set[frozenset[int]]:
+        """Tokens that would take complete phrases back, by making their last words longer."""
+        begun = ((self.demands.required[number], place) for number, place in self.begun)
+        return {phrase.longer for phrase, place in begun if place == len(phrase.tokens)}
 
     def _unmet(self) -> Iterator[int]:
         return (number for number in range(len(self.demands.required)) if number not in self.met)
