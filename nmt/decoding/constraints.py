@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from nmt.decoding.candidates import Candidates
-from nmt.decoding.demands import Standing
+from nmt.decoding.demands import SPARE_LENGTH, Standing
 from nmt.decoding.rules import Rules, Sentence
 
 Standings = dict[int, Standing]
@@ -67,7 +67,7 @@ def constrain(
             is_behind_prefix = sentence.after_prefix and row_lengths[place] == len(sentence.prefix)
             _require(log_probs[row], log_probs[row] if is_behind_prefix else before[place], standing, urge)
         if forbidden := standing.demands.forbidden:
-            banned = forbidden.banned(standing.reading, left == 1)
+            banned = forbidden.banned(standing.reading, left == 1, standing.demands.goes_on)
             log_probs[row].index_fill_(0, banned.to(log_probs.device), -math.inf)
 
 
@@ -85,7 +85,7 @@ def _urge(standing: Standing, left: int, rules: Rules, *, would_end: bool) -> _U
     """What a row with room for `left` tokens must do."""
     demands = standing.demands
     is_narrow = rules.sampling is not None or rules.width <= demands.num_tokens
-    spare = len(demands.required) if demands.forbidden else 0  # for what must stand between two phrases
+    spare = SPARE_LENGTH * len(demands.required) if demands.forbidden else 0
     after_end, after_longer = standing.num_left_after_others()
     keep = is_narrow or after_longer + spare > left - 1
     if is_narrow and (standing.is_within or (would_end and standing.num_left)):
@@ -152,7 +152,7 @@ def divide(
     wanted = [(row, token) for rows in own_rows.values() for row in rows for token in standings[row].wanted()]
     found = zip(candidates.values.tolist(), candidates.rows.tolist(), candidates.tokens.tolist(), strict=True)
     entries = {
-        owner: {(row, token): value for value, row, token in zip(*lists, strict=True)}
+        owner: {(row, token): value for value, row, token in zip(*lists, strict=True) if value > -math.inf}
         for owner, lists in enumerate(found)
         if owner in own_rows
     }
@@ -160,15 +160,14 @@ def divide(
         rows, tokens = (torch.tensor(x, device=log_probs.device) for x in zip(*wanted, strict=True))
         sums = (so_far[rows] + log_probs[rows, tokens]).tolist()
         for (row, token), value, owner in zip(wanted, sums, owners[rows].tolist(), strict=True):
-            entries[owner][row, token] = value
+            if value > -math.inf:
+                entries[owner][row, token] = value
     width = 2 * rules.width
     values, rows, tokens = (
         _widened(x, width) for x in (candidates.values, candidates.rows, candidates.tokens)
     )
     for owner, entry in entries.items():
-        options = [
-            _option(value, *place, standings, rules) for place, value in entry.items() if value > -math.inf
-        ]
+        options = [_option(value, *place, standings, rules) for place, value in entry.items()]
         chosen = _choose(options, rules, standings[own_rows[owner][0]].demands.num_tokens)
         values[owner], rows[owner] = -math.inf, own_rows[owner][0]
         for column, name in ((values, "value"), (rows, "row"), (tokens, "token")):

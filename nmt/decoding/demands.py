@@ -6,6 +6,9 @@ from functools import cached_property
 
 from nmt.decoding.phrases import Forbidden, Reading
 
+SPARE_LENGTH = 4
+"""Tokens that there is room for beside each required phrase, as something may have to stand between two."""
+
 
 @dataclass(frozen=True)
 class Required:

@@ -109,8 +109,8 @@ class Forbidden:
             self._add(phrase)
         self._whole = {id for phrase in self.phrases for id in pieces.containing(phrase)}
         self.banned = lru_cache(4096)(self._banned)
-        """`banned(reading, last)`: the pieces after which the text has a phrase in it, as a tensor of ids;
-        also those after which it must not end, if the piece is the `last` one."""
+        """`banned(reading, last, goes_on)`: the pieces after which the text has a phrase in it, as a tensor of
+        ids; if the piece is the `last` one, also those after which it must not end."""
 
     def _add(self, phrase: str) -> None:
         node = self._nodes[0]
@@ -161,9 +161,9 @@ class Forbidden:
         spaced = self.read(ended, " ")
         return not goes_on or not (ended.nodes or spaced is None or spaced.nodes)
 
-    def _banned(self, reading: Reading, last: bool) -> Tensor:
+    def _banned(self, reading: Reading, last: bool, goes_on: bool = False) -> Tensor:
         candidates = set(self._whole)
-        if reading.rest:  # an unfinished character, so a piece with a text adds others before it
+        if reading.rest or (last and goes_on):  # other characters come before, or a beginning is too much
             candidates.update(id for id, text in enumerate(self._pieces.texts) if text)
         for node in reading.nodes:
             for rest in self._rests(node):
@@ -172,7 +172,7 @@ class Forbidden:
 
         def is_banned(piece: int) -> bool:
             found = self.after(reading, piece)
-            return found is None or (last and not self.may_end(found))
+            return found is None or (last and not self.may_end(found, goes_on=goes_on))
 
         return torch.tensor(sorted(filter(is_banned, candidates)), dtype=torch.int64)
 

@@ -5,15 +5,11 @@ from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 
 from nmt.corpus.words import is_in_word
-from nmt.decoding.demands import Demands, Required
+from nmt.decoding.demands import SPARE_LENGTH, Demands, Required
 from nmt.decoding.phrases import Forbidden, PieceTexts, Reading, as_phrase
 from nmt.decoding.rules import Sentence
 from nmt.errors import DataError
 from nmt.tokenizer import Tokenizer
-
-SPARE_LENGTH = 4
-"""Pieces, for each required phrase, that a translation may have besides them and its prefix."""
-
 
 @dataclass(frozen=True)
 class Request:
