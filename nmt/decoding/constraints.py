@@ -62,7 +62,7 @@ def constrain(
             log_probs[row, rules.eos_id] = -math.inf
         if left == 0:
             continue
-        if len(standing.met) < len(standing.demands.required):
+        if len(standing.progress.met) < len(standing.demands.required):
             urge = _urge(standing, left, rules, would_end=would_end[place])
             is_behind_prefix = sentence.after_prefix and row_lengths[place] == len(sentence.prefix)
             _require(log_probs[row], log_probs[row] if is_behind_prefix else before[place], standing, urge)
@@ -86,9 +86,10 @@ def _urge(standing: Standing, left: int, rules: Rules, *, would_end: bool) -> _U
     demands = standing.demands
     is_narrow = rules.sampling is not None or rules.width <= demands.num_tokens
     spare = SPARE_LENGTH * len(demands.required) if demands.forbidden else 0
-    after_end, after_longer = standing.num_left_after_others()
-    keep = is_narrow or after_longer + spare > left - 1
-    if is_narrow and (standing.is_within or (would_end and standing.num_left)):
+    after_end, after_longer = standing.progress.num_left_after_others
+    may_stay = demands.forbidden is None or demands.forbidden.may_end(standing.reading)
+    keep = may_stay and (is_narrow or after_longer + spare > left - 1)
+    if is_narrow and (standing.progress.is_within or (would_end and standing.progress.num_left)):
         return _Urge(0, keep)
     return _Urge(left - 1 if after_end + spare > left - 1 else None, keep)
 
@@ -97,14 +98,8 @@ def _require(log_probs: Tensor, before: Tensor, standing: Standing, urge: _Urge)
     """Let required tokens come in a row (V,), and nothing else if it must be they."""
     wanted = standing.wanted()
     is_forced = urge.most_left is not None
-    for token in wanted if is_forced else standing.going_on():
+    for token in wanted if is_forced else standing.progress.going_on:
         log_probs[token] = before[token]
-    if forbidden := standing.demands.forbidden:
-        wanted = {
-            token: num_left
-            for token, num_left in wanted.items()
-            if forbidden.after(standing.reading, token) is not None
-        }
     if urge.most_left is not None and wanted:
         most = max(urge.most_left, min(wanted.values()))
         chosen = [token for token, num_left in wanted.items() if num_left <= most]
@@ -113,7 +108,7 @@ def _require(log_probs: Tensor, before: Tensor, standing: Standing, urge: _Urge)
         log_probs[chosen] = allowed
     elif urge.keep:
         kept = {token: float(log_probs[token]) for token in wanted}
-        for longer in standing.longer():
+        for longer in standing.progress.longer:
             log_probs.index_fill_(0, _indices(longer).to(log_probs.device), -math.inf)
         for token, value in kept.items():
             log_probs[token] = value
@@ -149,7 +144,9 @@ def divide(
     own_rows = _rows_that_require(standings, owners)
     if not own_rows:
         return candidates
-    wanted = [(row, token) for rows in own_rows.values() for row in rows for token in standings[row].wanted()]
+    wanted = [
+        (row, token) for rows in own_rows.values() for row in rows for token in standings[row].progress.wanted
+    ]
     found = zip(candidates.values.tolist(), candidates.rows.tolist(), candidates.tokens.tolist(), strict=True)
     entries = {
         owner: {(row, token): value for value, row, token in zip(*lists, strict=True) if value > -math.inf}
@@ -204,7 +201,7 @@ def _rows_that_require(standings: Standings, owners: Tensor) -> dict[int, list[i
 
 
 def _option(value: float, row: int, token: int, standings: Standings, rules: Rules) -> _Option:
-    num_left = 0 if token == rules.eos_id else standings[row].after(token).num_left
+    num_left = 0 if token == rules.eos_id else standings[row].progress.after(token).num_left
     return _Option(value, row, token, num_left)
 
 

@@ -11,6 +11,7 @@ from nmt.decoding.rules import Sentence
 from nmt.errors import DataError
 from nmt.tokenizer import Tokenizer
 
+
 @dataclass(frozen=True)
 class Request:
     """What is asked of the translation of a line."""

@@ -106,9 +106,8 @@ def forbid(
     at_limit = lengths >= of_rows([each.max_length for each in sentences])
     _allow_only(log_probs, at_limit.nonzero().flatten(), rules.eos_id)
     _force_prefixes(log_probs, forced)
-    for index, each in enumerate(sentences):
-        if each.after_prefix:
-            _allow_some(log_probs, (owners == index) & (lengths == len(each.prefix)), each.after_prefix)
+    if any(each.after_prefix for each in sentences):
+        _force_next(log_probs, lengths, owners, sentences)
 
 
 def _allow_only(log_probs: Tensor, rows: Tensor, token: int) -> None:
@@ -118,10 +117,14 @@ def _allow_only(log_probs: Tensor, rows: Tensor, token: int) -> None:
         log_probs[rows, token] = allowed
 
 
-def _allow_some(log_probs: Tensor, is_row: Tensor, tokens: Sequence[int]) -> None:
-    forbidden = torch.ones(log_probs.size(1), dtype=torch.bool, device=log_probs.device)
-    forbidden[list(tokens)] = False
-    log_probs.masked_fill_(is_row[:, None] & forbidden, -math.inf)
+def _force_next(log_probs: Tensor, lengths: Tensor, owners: Tensor, sentences: Sequence[Sentence]) -> None:
+    """Allow only what may come directly behind a prefix in rows that end with theirs."""
+    ends = [len(each.prefix) if each.after_prefix else -1 for each in sentences]
+    for row in (lengths == torch.tensor(ends, device=lengths.device)[owners]).nonzero().flatten().tolist():
+        allowed = list(sentences[int(owners[row])].after_prefix)
+        kept = log_probs[row, allowed]
+        log_probs[row] = -math.inf
+        log_probs[row, allowed] = kept
 
 
 def _forbid_repeats(log_probs: Tensor, history: Tensor, lengths: Tensor, n: int) -> None:
@@ -153,6 +156,8 @@ def _forced(
     if not any(each.prefix for each in sentences):
         return None
     longest = max(len(each.prefix) for each in sentences)
+    if int(lengths.min()) > longest:
+        return None
     table = [[*each.prefix, *[-1] * (longest + 1 - len(each.prefix))] for each in sentences]
     prefixes = torch.tensor(table, device=lengths.device)  # (B, longest + 1), -1 behind the end
     tokens = prefixes[owners, lengths.clamp(max=longest)]

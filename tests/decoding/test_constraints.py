@@ -128,11 +128,11 @@ def test_a_wide_beam_finds_the_best_that_meets_the_demands(demands: Demands) -> 
 @pytest.mark.parametrize("beam_size", [1, 2, 4])
 def test_a_narrow_beam_meets_the_demands(beam_size: int, demands: Demands) -> None:
     rules = replace(RULES, beam_size=beam_size, nbest=beam_size)
-    found = searched([sentence(number, 8, demands) for number in range(8)], rules)
+    found = searched([sentence(number, 12, demands) for number in range(8)], rules)
     for hypotheses in found:
         assert hypotheses
         for one in hypotheses:
-            assert len(one.tokens) <= 8
+            assert len(one.tokens) <= 12
             assert all(comes(phrase, one.tokens) for phrase in demands.required)
             for phrase in demands.forbidden.phrases if demands.forbidden else ():
                 assert not contains(text_of(one.tokens), phrase)
