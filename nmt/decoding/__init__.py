@@ -2,12 +2,13 @@
 
 from nmt.decoding.rules import Rules, Sampling, Sentence
 from nmt.decoding.search import Found, Room, search
-from nmt.decoding.translator import Hypothesis, LineTooLongError, Translation, Translator
+from nmt.decoding.translator import Hypothesis, LineTooLongError, RequestError, Translation, Translator
 
 __all__ = [
     "Found",
     "Hypothesis",
     "LineTooLongError",
+    "RequestError",
     "Room",
     "Rules",
     "Sampling",

@@ -68,7 +68,8 @@ def constrain(
             _require(log_probs[row], log_probs[row] if is_behind_prefix else before[place], standing, urge)
         if forbidden := standing.demands.forbidden:
             banned = forbidden.banned(standing.reading, left == 1, standing.demands.goes_on)
-            log_probs[row].index_fill_(0, banned.to(log_probs.device), -math.inf)
+            if len(banned):
+                log_probs[row].index_fill_(0, banned.to(log_probs.device), -math.inf)
 
 
 @dataclass(frozen=True)
@@ -187,7 +188,8 @@ def bank_choice(num_left: Sequence[int], width: int, total: int) -> list[int]:
         if room[bank]:
             room[bank] -= 1
             kept.append(index)
-    others = [index for index in range(len(num_left)) if index not in set(kept)]
+    taken = set(kept)
+    others = [index for index in range(len(num_left)) if index not in taken]
     return sorted(kept + others[: width - len(kept)])
 
 

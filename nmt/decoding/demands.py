@@ -21,7 +21,7 @@ class Required:
 
 @dataclass(frozen=True, eq=False)
 class Progress:
-    """How far a hypothesis has come with required phrases; there is one of each kind, which knows its next."""
+    """How far a hypothesis has come with required phrases; each kind is there once and knows the next."""
 
     required: tuple[Required, ...]
     met: frozenset[int] = frozenset()

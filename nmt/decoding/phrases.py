@@ -109,8 +109,8 @@ class Forbidden:
             self._add(phrase)
         self._whole = {id for phrase in self.phrases for id in pieces.containing(phrase)}
         self.banned = lru_cache(4096)(self._banned)
-        """`banned(reading, last, goes_on)`: the pieces after which the text has a phrase in it, as a tensor of
-        ids; if the piece is the `last` one, also those after which it must not end."""
+        """`banned(reading, last, goes_on)`: the pieces after which a phrase is in the text, as a tensor of ids;
+        if the piece is the `last` one, also those after which it must not end."""
 
     def _add(self, phrase: str) -> None:
         node = self._nodes[0]
@@ -158,8 +158,10 @@ class Forbidden:
         ended = self.read(reading, REPLACEMENT * len(reading.rest))
         if not ended or any(self._nodes[node].is_phrase for node in ended.nodes):
             return False
+        if not goes_on:
+            return True
         spaced = self.read(ended, " ")
-        return not goes_on or not (ended.nodes or spaced is None or spaced.nodes)
+        return not (ended.nodes or spaced is None or spaced.nodes)
 
     def _banned(self, reading: Reading, last: bool, goes_on: bool = False) -> Tensor:
         candidates = set(self._whole)

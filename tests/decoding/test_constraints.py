@@ -1,4 +1,4 @@
-"""Required and forbidden phrases: against all hypotheses of small tables, and in translations of a network."""
+"""Required and forbidden phrases: against all hypotheses of small tables, and as a network translates."""
 
 import itertools
 from collections.abc import Callable, Sequence
@@ -211,7 +211,7 @@ def test_what_a_model_likes_best_can_be_forbidden_word_by_word(
     tiny_model: TranslationModel, beam_size: int
 ) -> None:
     forbid: list[str] = []
-    for _ in range(8):
+    for _ in range(5):
         found = translator(tiny_model, beam_size=beam_size, forbid=tuple(forbid)).translate(LINES[:1])[0]
         assert not any(contains(found.text, phrase) for phrase in forbid)
         words = found.text.split()
