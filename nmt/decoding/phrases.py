@@ -109,7 +109,7 @@ class Forbidden:
             self._add(phrase)
         self._whole = {id for phrase in self.phrases for id in pieces.containing(phrase)}
         self.banned = lru_cache(4096)(self._banned)
-        """`banned(reading, last, goes_on)`: the pieces after which a phrase is in the text, as a tensor of ids;
+        """`banned(reading, last, goes_on)`: the pieces after which a phrase is in the text, as a tensor;
         if the piece is the `last` one, also those after which it must not end."""
 
     def _add(self, phrase: str) -> None:
