@@ -116,6 +116,10 @@ class Tokenizer:
         """The piece with this id, spaces written as U+2581."""
         return self._pieces[id]
 
+    def byte(self, id: int) -> int | None:
+        """The byte that a piece stands for, if it is one of those that spell unknown characters."""
+        return self._byte_of.get(id)
+
     # Text to pieces
 
     def encode(self, line: str) -> list[int]:

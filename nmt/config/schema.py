@@ -248,6 +248,15 @@ class DecodingConfig:
     """Hypotheses are ranked by log-probability / length ** length_penalty; 0: by log-probability alone."""
     max_length_ratio: float = 3.0
     """A hypothesis has at most max_length_ratio * source pieces + 20 pieces."""
+    min_length_ratio: float = 0.0
+    """A hypothesis has at least min_length_ratio * source pieces."""
+    no_repeat_ngram: int = 0
+    """No run of this many pieces comes twice in a hypothesis; 0: whatever repeats."""
+    coverage_penalty: float = 0.0
+    """Weight of log min(1, attention that a source piece got in all), summed over the source and added to the
+    score of a finished hypothesis (Wu et al., 2016); 0: none."""
+    forbid: tuple[str, ...] = ()
+    """Phrases that are in no translation, as whole words and written like this."""
     prune: float = 0.0
     """Give up hypotheses less likely than the best of their sentence by more than this, in nats; 0: none. Of
     no effect where several translations are asked for."""
@@ -283,6 +292,20 @@ class DecodingConfig:
         _require(self.batch_rows >= 0, "decoding.batch_rows", self.batch_rows, "0 or more")
         _require(self.length_penalty >= 0, "decoding.length_penalty", self.length_penalty, "0 or more")
         _require(self.max_length_ratio > 0, "decoding.max_length_ratio", self.max_length_ratio, "above 0")
+        _require(
+            0 <= self.min_length_ratio <= self.max_length_ratio,
+            "decoding.min_length_ratio",
+            self.min_length_ratio,
+            f"0 to max_length_ratio, {self.max_length_ratio}",
+        )
+        _require(self.no_repeat_ngram >= 0, "decoding.no_repeat_ngram", self.no_repeat_ngram, "0 or more")
+        _require(
+            0 <= self.coverage_penalty < math.inf,
+            "decoding.coverage_penalty",
+            self.coverage_penalty,
+            "0 or more",
+        )
+        _require(all(map(str.strip, self.forbid)), "decoding.forbid", list(self.forbid), "no blank phrase")
         for name in ("samples", "top_k", "seed"):
             _require(getattr(self, name) >= 0, f"decoding.{name}", getattr(self, name), "0 or more")
         _require(0 < self.temperature < math.inf, "decoding.temperature", self.temperature, "above 0")

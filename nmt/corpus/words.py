@@ -66,6 +66,11 @@ _KINDS = _Kinds()
 _ZERO_WIDTH = "\u200b\u200c\u200d\u2060\ufeff"
 
 
+def is_in_word(character: str) -> bool:
+    """Whether a character makes the word it stands in longer; in scripts without spaces none does."""
+    return _KINDS[ord(character)] in (LETTER, MARK)
+
+
 def word_spans(line: str, mode: TokenMode = "punct") -> list[Span]:
     """Spans of the words of a line, in order.
 

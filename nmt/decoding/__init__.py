@@ -4,13 +4,20 @@ from nmt.decoding.hypothesis import Hypothesis, WordScore
 from nmt.decoding.rules import Rules, Sampling, Sentence
 from nmt.decoding.scoring import Scored
 from nmt.decoding.search import Found, Room, search
-from nmt.decoding.translator import Alternative, LineTooLongError, Translation, Translator
+from nmt.decoding.translator import (
+    Alternative,
+    LineTooLongError,
+    RequestError,
+    Translation,
+    Translator,
+)
 
 __all__ = [
     "Alternative",
     "Found",
     "Hypothesis",
     "LineTooLongError",
+    "RequestError",
     "Room",
     "Rules",
     "Sampling",

@@ -7,6 +7,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
+from nmt.alignment.attention import reading_layer
 from nmt.checkpoint import TranslationModel
 from nmt.config.schema import DecodingConfig
 from nmt.decoding.ensemble import EnsembleDecoder
@@ -38,6 +39,7 @@ class Engine:
         self.precision = choose_precision(config, model.device)
         self._networks = [pack(each.network, self.precision) for each in models]
         self._memory_dtype = memory_dtype(self.precision)
+        self._watched_layer = reading_layer(model) - 1 if config.coverage_penalty else None
         self._tokenizer = model.src_tokenizer
         self._device = model.device
         on_cpu = model.device.type == "cpu"
@@ -118,7 +120,11 @@ class Engine:
                 keep(first, self._find_in_halves(sentences[first], rules))
 
     def _decoder(self) -> Decoder:
-        decoders = [IncrementalDecoder(each, memory_dtype=self._memory_dtype) for each in self._networks]
+        watched = [self._watched_layer, *[None] * (len(self._networks) - 1)]
+        decoders = [
+            IncrementalDecoder(network, memory_dtype=self._memory_dtype, watched_layer=layer)
+            for network, layer in zip(self._networks, watched, strict=True)
+        ]
         return decoders[0] if len(decoders) == 1 else EnsembleDecoder(decoders)
 
     def _find_in_halves(self, sentence: Sentence, rules: Rules) -> list[Found]:
@@ -131,8 +137,13 @@ class Engine:
         starts = (i for i in range(1, len(source)) if self._tokenizer.piece(source[i]).startswith(SPACE))
         middle = len(source) // 2
         cut = min(starts, key=lambda i: abs(i - middle), default=middle)
-        halves = [replace(sentence, source=half) for half in (source[:cut], source[cut:])]
-        first, second = self.find(halves, rules)
+        demands = sentence.demands  # as strict as they have to be for one half without the other
+        first_half = replace(
+            sentence, source=source[:cut], demands=demands and replace(demands, goes_on=True)
+        )
+        rest = demands and replace(demands, required=())
+        second_half = replace(sentence, source=source[cut:], prefix=(), after_prefix=(), demands=rest)
+        first, second = self.find([first_half, second_half], rules)
         return [_joined(*pair, rules) for pair in zip(first, second, strict=False)]
 
 
@@ -161,5 +172,6 @@ def _joined(first: Found, second: Found, rules: Rules) -> Found:
     """Two hypotheses as one; each brings the probability of its own end."""
     tokens, log_prob = [*first.tokens, *second.tokens], first.log_prob + second.log_prob
     each = join_log_probs((first.token_log_probs, second.token_log_probs))
-    score = rules.score(log_prob, len(tokens) + 2)
-    return Found(tokens, log_prob, score, each, first.num_parts + second.num_parts)
+    penalty = first.penalty + second.penalty
+    score = rules.score(log_prob, len(tokens) + 2) + penalty
+    return Found(tokens, log_prob, score, each, first.num_parts + second.num_parts, penalty)

@@ -23,7 +23,8 @@ class Hypothesis:
 
     text: str
     score: float
-    """What hypotheses are ranked by: log_prob / length ** length_penalty, the end of the line counted."""
+    """What hypotheses are ranked by: log_prob / length ** length_penalty, the end of the line counted, and a
+    coverage penalty if there is one."""
     log_prob: float
     """Natural logarithm of the model's probability of the tokens and the end."""
     tokens: list[int]

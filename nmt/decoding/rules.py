@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
+from nmt.decoding.demands import Demands
+
 
 @dataclass(frozen=True)
 class Sentence:
@@ -22,8 +24,12 @@ class Sentence:
     """The fewest."""
     prefix: tuple[int, ...] = ()
     """Tokens that every translation begins with."""
+    after_prefix: tuple[int, ...] = ()
+    """Of which one follows the prefix; none: whatever does."""
     seed: int = 0
     """Of what is drawn, if translations are sampled."""
+    demands: Demands | None = None
+    """Phrases that every translation has, or has not."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +62,11 @@ class Rules:
     none. Of no effect if several are asked for."""
     sampling: Sampling | None = None
     """Draw `nbest` hypotheses instead of searching for them."""
+    no_repeat_ngram: int = 0
+    """No run of so many tokens comes twice in a hypothesis, but for what a prefix or required phrases bring;
+    0: whatever repeats."""
+    coverage_penalty: float = 0.0
+    """Weight of the coverage of the source in the score of a finished hypothesis (Wu et al., 2016)."""
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
 
     @property
@@ -70,13 +81,19 @@ class Rules:
 
 def forbid(
     log_probs: Tensor,
-    history: Tensor,  # noqa: ARG001
+    history: Tensor,
     lengths: Tensor,
     owners: Tensor,
     sentences: Sequence[Sentence],
     rules: Rules,
 ) -> None:
-    """Make minus infinity, in place, of what must not come next in a row: log_probs is (N, V)."""
+    """Make minus infinity, in place, of what must not come next in a row: log_probs is (N, V).
+
+    A prefix comes before all other rules.
+    """
+    forced = _forced(log_probs, lengths, owners, sentences)
+    if rules.no_repeat_ngram:
+        _forbid_repeats(log_probs, history, lengths, rules.no_repeat_ngram)
     if rules.banned:
         log_probs[:, list(rules.banned)] = -math.inf
 
@@ -88,10 +105,9 @@ def forbid(
         log_probs[too_short, rules.eos_id] = -math.inf
     at_limit = lengths >= of_rows([each.max_length for each in sentences])
     _allow_only(log_probs, at_limit.nonzero().flatten(), rules.eos_id)
-    if any(each.prefix for each in sentences):
-        for row, (owner, length) in enumerate(zip(owners.tolist(), lengths.tolist(), strict=True)):
-            if length < len(prefix := sentences[owner].prefix):
-                _allow_only(log_probs, torch.tensor([row], device=lengths.device), prefix[length])
+    _force_prefixes(log_probs, forced)
+    if any(each.after_prefix for each in sentences):
+        _force_next(log_probs, lengths, owners, sentences)
 
 
 def _allow_only(log_probs: Tensor, rows: Tensor, token: int) -> None:
@@ -99,3 +115,57 @@ def _allow_only(log_probs: Tensor, rows: Tensor, token: int) -> None:
         allowed = log_probs[rows, token]
         log_probs[rows] = -math.inf
         log_probs[rows, token] = allowed
+
+
+def _force_next(log_probs: Tensor, lengths: Tensor, owners: Tensor, sentences: Sequence[Sentence]) -> None:
+    """Allow only what may come directly behind a prefix in rows that end with theirs."""
+    ends = [len(each.prefix) if each.after_prefix else -1 for each in sentences]
+    for row in (lengths == torch.tensor(ends, device=lengths.device)[owners]).nonzero().flatten().tolist():
+        allowed = list(sentences[int(owners[row])].after_prefix)
+        kept = log_probs[row, allowed]
+        log_probs[row] = -math.inf
+        log_probs[row, allowed] = kept
+
+
+def _forbid_repeats(log_probs: Tensor, history: Tensor, lengths: Tensor, n: int) -> None:
+    """Forbid what would make the last n - 1 tokens of a row, and it, n tokens that are in the row already."""
+    if history.size(1) < n:
+        return
+    windows = history.unfold(1, n, 1)  # (N, T - n + 1, n)
+    places = torch.arange(n - 1, history.size(1), device=history.device)  # of the last token of each
+    behind = lengths[:, None] + torch.arange(1 - n, 0, device=history.device)
+    newest = history.gather(1, behind.clamp(min=0))  # (N, n - 1)
+    is_repeated = (windows[:, :, :-1] == newest[:, None]).all(-1) & (places < lengths[:, None])
+    rows, starts = is_repeated.nonzero(as_tuple=True)
+    log_probs[rows, windows[rows, starts, -1]] = -math.inf
+
+
+@dataclass(frozen=True)
+class _Forced:
+    """Tokens that prefixes demand next, of rows (F,) that are still in theirs."""
+
+    rows: Tensor
+    tokens: Tensor
+    log_probs: Tensor
+
+
+def _forced(
+    log_probs: Tensor, lengths: Tensor, owners: Tensor, sentences: Sequence[Sentence]
+) -> _Forced | None:
+    """What prefixes demand, which rules may forbid after this."""
+    if not any(each.prefix for each in sentences):
+        return None
+    longest = max(len(each.prefix) for each in sentences)
+    if int(lengths.min()) > longest:
+        return None
+    table = [[*each.prefix, *[-1] * (longest + 1 - len(each.prefix))] for each in sentences]
+    prefixes = torch.tensor(table, device=lengths.device)  # (B, longest + 1), -1 behind the end
+    tokens = prefixes[owners, lengths.clamp(max=longest)]
+    rows = (tokens >= 0).nonzero().flatten()
+    return _Forced(rows, tokens[rows], log_probs[rows, tokens[rows]])
+
+
+def _force_prefixes(log_probs: Tensor, forced: _Forced | None) -> None:
+    if forced is not None and len(forced.rows):
+        log_probs[forced.rows] = -math.inf
+        log_probs[forced.rows, forced.tokens] = forced.log_probs

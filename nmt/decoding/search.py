@@ -12,13 +12,17 @@ import math
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, cast
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from nmt.decoding.candidates import Candidates, best_candidates, sampled_candidates
+from nmt.decoding.constraints import Standings, begin, constrain, divide, follow
 from nmt.decoding.rules import Rules, Sentence, forbid
+
+LEAST_COVERAGE = 1e-6  # of a source token that nothing looks at, as its logarithm has to be finite
 
 
 class Decoder(Protocol):
@@ -29,6 +33,13 @@ class Decoder(Protocol):
 
     def step(self, parents: Tensor, tokens: Tensor) -> Tensor:
         """Logits (N, V) of what comes after `tokens` (N,), which continue the rows `parents` (N,)."""
+
+
+class WatchedDecoder(Decoder, Protocol):
+    """One that tells where it looks, for a coverage penalty."""
+
+    watched: Tensor | None
+    """Attention to the source in the last step, (N, S), of the tokens that were put in."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +53,8 @@ class Found:
     """Of every token and of EOS."""
     num_parts: int = 1
     """In which the source was searched."""
+    penalty: float = 0.0
+    """For what was not covered of the source; a part of the score."""
 
 
 @dataclass(frozen=True)
@@ -108,6 +121,8 @@ class _Beams:
         self._lengths = self._parents  # tokens of each row, BOS not counted
         self._ranks = self._parents  # of each row among the candidates of its sentence that it was one of
         self._num_before = 0  # rows of the last step
+        self._standings: Standings = {}  # of rows whose sentence demands something
+        self._coverage = torch.zeros(0, 0, device=device)  # (N, S), attention in all steps
 
     @property
     def num_rows(self) -> int:
@@ -131,6 +146,7 @@ class _Beams:
         self._decoder.admit([sentence.source for _, sentence in sentences])
         first = len(self._live)
         self._live += [_Progress(*each) for each in sentences]
+        self._standings |= begin([sentence for _, sentence in sentences], self.num_rows)
         new = torch.arange(len(sentences), device=self._parents.device)
         self._parents = torch.cat([self._parents, self._num_before + new])
         self._tokens = torch.cat([self._tokens, torch.full_like(new, self._rules.bos_id)])
@@ -138,7 +154,7 @@ class _Beams:
         self._log_probs = torch.cat([self._log_probs, self._log_probs.new_zeros(len(new))])
         self._lengths = torch.cat([self._lengths, torch.zeros_like(new)])
         self._ranks = torch.cat([self._ranks, torch.zeros_like(new)])
-        for name in ("_history", "_token_log_probs"):
+        for name in ("_history", "_token_log_probs", "_coverage"):
             old: Tensor = getattr(self, name)
             setattr(self, name, torch.cat([old, old.new_zeros(len(new), old.size(1))]))
 
@@ -146,12 +162,21 @@ class _Beams:
         """Make every hypothesis longer by a token; what was found for sentences that are done by that."""
         logits = self._decoder.step(self._parents, self._tokens)  # (N, V)
         self._num_before = len(logits)
+        if self._rules.coverage_penalty:
+            self._cover()
         log_probs = logits.log_softmax(-1)
         sentences = [each.sentence for each in self._live]
+        before = log_probs[list(self._standings)] if self._standings else log_probs
         forbid(log_probs, self._history, self._lengths, self._owners, sentences, self._rules)
+        if self._standings:
+            place = (self._standings, self._lengths, self._owners, sentences, self._rules)
+            constrain(log_probs, before, *place)
         rows = (log_probs, self._log_probs, self._lengths, self._owners, sentences, self._rules)
         sampling = self._rules.sampling is not None
         candidates = sampled_candidates(*rows, ranks=self._ranks) if sampling else best_candidates(*rows)
+        if self._standings and not sampling:
+            banks = (self._standings, self._owners, self._rules)
+            candidates = divide(candidates, log_probs, self._log_probs, *banks)
         ends = candidates.tokens == self._rules.eos_id  # (B, C)
         self._finish(candidates, ends)
         going_on = self._going_on(candidates, ends)
@@ -167,9 +192,25 @@ class _Beams:
             length = int(self._lengths[row])
             token_log_probs = self._token_log_probs[row, :length].tolist()
             last = log_prob - float(self._log_probs[row])
-            score = self._rules.score(log_prob, length + 1)
-            tokens = self._history[row, :length].tolist()
-            self._live[index].found.append(Found(tokens, log_prob, score, (*token_log_probs, last)))
+            penalty = self._penalty(row, index)
+            score = self._rules.score(log_prob, length + 1) + penalty
+            tokens, each = self._history[row, :length].tolist(), (*token_log_probs, last)
+            self._live[index].found.append(Found(tokens, log_prob, score, each, penalty=penalty))
+
+    def _cover(self) -> None:
+        """Add up what the newest token of each row looks at; BOS is not part of the translation."""
+        watched = cast(WatchedDecoder, self._decoder).watched
+        assert watched is not None
+        more = watched.size(1) - self._coverage.size(1)  # beyond the longest source there is nothing
+        began = (self._lengths > 0)[:, None]
+        self._coverage = functional.pad(self._coverage, (0, more)) + watched * began
+
+    def _penalty(self, row: int, index: int) -> float:
+        """What the score of a row that ends loses for source tokens that got little attention."""
+        if not self._rules.coverage_penalty:
+            return 0.0
+        covered = self._coverage[row, : len(self._live[index].sentence.source)]
+        return self._rules.coverage_penalty * float(covered.clamp(LEAST_COVERAGE, 1.0).log().sum())
 
     def _going_on(self, candidates: Candidates, ends: Tensor) -> Tensor:
         """Which candidates are kept, (B, C): the `width` best that do not end, of sentences not done."""
@@ -178,7 +219,11 @@ class _Beams:
         going_on &= going_on.cumsum(1) <= self._rules.width
         best = values.amax(1)
         if self._rules.prune and self._rules.nbest == 1:
-            going_on &= values >= candidates.values.amax(1, keepdim=True) - self._rules.prune
+            likely = values >= candidates.values.amax(1, keepdim=True) - self._rules.prune
+            if self._standings:  # what brings a required phrase may be unlikely
+                for index, each in enumerate(self._live):
+                    likely[index] |= bool(each.sentence.demands and each.sentence.demands.required)
+            going_on &= likely
         lengths = self._lengths[candidates.rows[:, 0]].tolist()
         for index, (log_prob, length) in enumerate(zip(best.tolist(), lengths, strict=True)):
             if self._is_done(self._live[index], log_prob, length + 1):
@@ -192,7 +237,8 @@ class _Beams:
             return True
         if len(found) < rules.nbest or rules.sampling or log_prob == -math.inf:
             return log_prob == -math.inf
-        # log P only falls from here, and its score is monotone in the length: the bound stands at one end
+        # log P only falls from here, its score is monotone in the length, and a penalty only takes away: the
+        # bound stands at one end
         shortest, longest = length + 1, progress.sentence.max_length + 1
         bound = max(rules.score(log_prob, shortest), rules.score(log_prob, longest))
         return bound <= sorted((one.score for one in found), reverse=True)[rules.nbest - 1]
@@ -206,6 +252,8 @@ class _Beams:
         self._history = _appended(self._history[rows], lengths, tokens[:, None])
         self._token_log_probs = _appended(self._token_log_probs[rows], lengths, last)
         self._parents, self._tokens, self._log_probs, self._lengths = rows, tokens, values, lengths + 1
+        self._standings = follow(self._standings, rows, tokens)
+        self._coverage = self._coverage[rows]
         is_live = going_on.any(1)
         self._owners = (is_live.cumsum(0) - 1)[index]
         self._live = [each for each, some in zip(self._live, is_live.tolist(), strict=True) if some]

@@ -2,6 +2,7 @@
 
 import math
 import re
+import sys
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -19,6 +20,7 @@ from nmt.decoding.engine import Engine, OnProgress
 from nmt.decoding.ensemble import check_ensemble
 from nmt.decoding.hypothesis import Hypothesis, join_log_probs
 from nmt.decoding.mbr import utilities
+from nmt.decoding.requests import Request, RequestReader
 from nmt.decoding.rules import Rules, Sampling, Sentence
 from nmt.decoding.scoring import Scored, score_pairs
 from nmt.decoding.search import Found
@@ -80,6 +82,14 @@ class LineTooLongError(DataError):
         self.longest = longest
 
 
+class RequestError(DataError):
+    """What is asked of the translation of a line contradicts itself, or can not be had."""
+
+    def __init__(self, index: int, message: str) -> None:
+        super().__init__(f"line {index + 1}: {message}")
+        self.index = index  # from 0, among the lines that were given
+
+
 @dataclass(frozen=True)
 class _Plan:
     """A line and its parts, as spans of characters and as pieces; a line without pieces has none."""
@@ -139,7 +149,12 @@ class Translator:
             nbest=config.samples or nbest,
             sampling=_sampling(config) if config.samples else None,
             prune=config.prune,
+            no_repeat_ngram=config.no_repeat_ngram,
+            coverage_penalty=config.coverage_penalty,
             device=self.model.device,
+        )
+        self._requests = RequestReader(
+            self.model.tgt_tokenizer, banned=self.rules.banned, forbid=config.forbid
         )
 
     @classmethod
@@ -202,16 +217,46 @@ class Translator:
             batch_tokens=self.config.batch_tokens,
         )
 
-    def translate(self, lines: Sequence[str], *, on_progress: OnProgress | None = None) -> list[Translation]:
+    def translate(
+        self,
+        lines: Sequence[str],
+        *,
+        prefixes: Sequence[str] | None = None,
+        forbid: Sequence[Sequence[str]] | None = None,
+        require: Sequence[Sequence[str]] | None = None,
+        on_progress: OnProgress | None = None,
+    ) -> list[Translation]:
         """Translations in the order of the lines; a blank line stays blank, `config.on_long` rules the long.
 
-        `on_progress` hears how many more sentences are done, from whichever thread finished them. Raises
-        LineTooLongError if long lines are errors, before anything is translated.
+        Of each line: what its translation begins with, phrases that are not in it, and phrases that are; see
+        `Request`. `on_progress` hears how many more sentences are done, from whichever thread finished them.
+        Raises LineTooLongError if long lines are errors, and RequestError if what is asked of a line can not
+        be written or contradicts itself, both before anything is translated; and RequestError if no
+        translation of a line was found that is as asked.
         """
+        given = [each for each in (prefixes, forbid, require) if each is not None]
+        if any(len(each) != len(lines) for each in given):
+            raise ValueError("prefixes, forbid and require go with the lines, one for each")
+        requests = [
+            Request(prefix, tuple(without), tuple(having))
+            for prefix, without, having in zip(
+                prefixes or [""] * len(lines),
+                forbid or [()] * len(lines),
+                require or [()] * len(lines),
+                strict=True,
+            )
+        ]
         plans = self._plan(lines)
-        sentences = [self._sentence(part) for plan in plans for part in plan.parts]
-        found = iter(self.engine.find(sentences, self.rules, on_progress=on_progress))
-        translations = [self._translation(plan, [next(found) for _ in plan.parts]) for plan in plans]
+        sentences = [
+            self._sentences(index, *each) for index, each in enumerate(zip(plans, requests, strict=True))
+        ]
+        found = iter(
+            self.engine.find([one for each in sentences for one in each], self.rules, on_progress=on_progress)
+        )
+        translations = [
+            self._translation(index, plan, [next(found) for _ in plan.parts])
+            for index, plan in enumerate(plans)
+        ]
         return self._aligned(plans, translations) if self.align else translations
 
     def alternatives(self, line: str, prefix: str = "", *, count: int = 5) -> tuple[Alternative, ...]:
@@ -283,9 +328,21 @@ class Translator:
         parts = tokenizer.encode_batch([line[start:end] for start, end in spans])
         return _Plan(line, spans, parts, len(ids))
 
+    def _sentences(self, index: int, plan: _Plan, request: Request) -> list[Sentence]:
+        """The parts of a line with what is asked of its translation."""
+        config = self.model.config.model
+        longest = config.max_positions - 1 if config.positions == "learned" else sys.maxsize
+        try:
+            return self._requests.apply(
+                request, [self._sentence(part) for part in plan.parts], longest=longest
+            )
+        except DataError as error:
+            raise RequestError(index, str(error)) from None
+
     def _sentence(self, source: list[int]) -> Sentence:
         seed = zlib.crc32(repr(source).encode(), self.config.seed) if self.rules.sampling else 0
-        return Sentence(source, max_length=self._limit(len(source)), seed=seed)
+        most, fewest = self._limit(len(source)), math.ceil(self.config.min_length_ratio * len(source))
+        return Sentence(source, max_length=most, min_length=min(fewest, most), seed=seed)
 
     def _limit(self, num_pieces: int) -> int:
         """The most pieces that the translation of so many may have."""
@@ -294,10 +351,14 @@ class Translator:
         places = (config.max_positions for config in configs if config.positions == "learned")
         return min([limit, *(number - 1 for number in places)])
 
-    def _translation(self, plan: _Plan, found: list[list[Found]]) -> Translation:
+    def _translation(self, index: int, plan: _Plan, found: list[list[Found]]) -> Translation:
         if not found:
             return Translation(plan.line, (Hypothesis("", 0.0, 0.0, []),))
         num_hypotheses = min(map(len, found))
+        if not num_hypotheses:
+            raise RequestError(
+                index, "no translation was found that has all that is required, nothing forbidden"
+            )
         hypotheses = [
             self._hypothesis(plan, [part[rank] for part in found]) for rank in range(num_hypotheses)
         ]
@@ -315,9 +376,11 @@ class Translator:
             spans += [(len(text) + start, len(text) + end) for start, end in of_part]
             text += decoded + gap
         log_prob = sum(part.log_prob for part in found)
+        penalty = sum(part.penalty for part in found)
+        score = self.rules.score(log_prob, sum(len(part.tokens) + 1 for part in found)) + penalty
         return Hypothesis(
             without_line_ends(text),
-            score=self.rules.score(log_prob, sum(len(part.tokens) + 1 for part in found)),
+            score=score,
             log_prob=log_prob,
             tokens=[id for part in found for id in part.tokens],
             token_log_probs=join_log_probs(part.token_log_probs for part in found),
