@@ -19,6 +19,7 @@ from .options import (
     SetOption,
     ThreadsOption,
 )
+from .requests import plain_requests
 from .score import (
     LowercaseOption,
     MetricOption,
@@ -98,7 +99,8 @@ def _translate(
     with Progress(console=err, transient=True, disable=quiet or not is_watched()) as progress:
         task = progress.add_task("translating", total=len(lines))
         for window in full_windows(lines, translator.window):
-            done = translator.translate(window, lambda number: progress.advance(task, number))
+            requests = plain_requests(window, len(hypotheses))
+            done = translator.translate(requests, lambda number: progress.advance(task, number))
             for translation in done:
                 hypotheses.append(translation.text)
                 if keep is not None:

@@ -31,6 +31,12 @@ class Request:
     text: str
     fields: dict[str, Any] = field(default_factory=dict)
     """Those of its JSON object, in their order; none of plain text."""
+    prefix: str = ""
+    """What its translation begins with."""
+    require: tuple[str, ...] = ()
+    """Phrases that its translation has."""
+    forbid: tuple[str, ...] = ()
+    """Phrases that its translation has not."""
     error: str = ""
     """Why there is nothing to translate on a line of JSON, if that is so."""
     is_gap: bool = False
@@ -85,7 +91,18 @@ def _parse(line: str, number: int) -> Request:
         return Request(number, "", fields, error="has neither src nor text; expected a text in src")
     if not isinstance(fields[key], str):
         return Request(number, "", fields, error=f"{key} is not a text; expected one")
-    return Request(number, fields[key], fields)
+    prefix = fields.get("prefix", "")
+    if not isinstance(prefix, str):
+        return Request(number, "", fields, error="prefix is not a text; expected one")
+    for name in ("require", "forbid"):
+        if not _is_list_of_texts(fields.get(name, [])):
+            return Request(number, "", fields, error=f"{name} is not a list of texts; expected one")
+    require, forbid = (tuple(fields.get(name, ())) for name in ("require", "forbid"))
+    return Request(number, fields[key], fields, prefix=prefix, require=require, forbid=forbid)
+
+
+def _is_list_of_texts(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(each, str) for each in value)
 
 
 def _finite(number: str) -> float:

@@ -1,25 +1,27 @@
 """`nmt translate`: lines of text in, their translations out, with word alignments if wanted."""
 
+import json
+import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from nmt.config import OnLong
 from nmt.errors import OutputError, UsageError
 
+from .alternatives import show_alternatives
 from .console import err, is_terminal, is_watched, say
 from .line_source import LineSource, open_source
 from .lines import STDIN, check_output, counted, warn_of_unlinked
 from .options import (
     BeamOption,
     DeviceOption,
-    ModelOption,
     OutputOption,
     QuietOption,
     SetOption,
@@ -29,11 +31,23 @@ from .options import (
 from .prompt import ask, greeting, history
 from .requests import InputFormat, Request, format_of
 from .scoring import ScoreOption, score_lines
-from .translating import LineTranslator, with_decoding
+from .search_options import (
+    AlternativesOption,
+    ForbidOption,
+    MbrOption,
+    ModelsOption,
+    PrecisionOption,
+    PrefixOption,
+    RequireOption,
+    SampleOption,
+    SampleSeedOption,
+    TemperatureOption,
+    WordScoresOption,
+)
+from .translating import Asked, LineTranslator, with_decoding
 from .translation_view import Format, Sinks, View
 
-if TYPE_CHECKING:
-    from nmt.decoding import Translator
+MBR_SAMPLES = 32  # where --sample does not say how many
 
 
 def translate(
@@ -42,7 +56,7 @@ def translate(
         typer.Argument(metavar="TEXT", help="What to translate; without it stdin, line by line."),
     ] = None,
     *,
-    model: ModelOption,
+    models: ModelsOption,
     input_path: Annotated[
         Path | None, typer.Option("--input", "-i", metavar="FILE", help="Translate the lines of a file.")
     ] = None,
@@ -69,6 +83,15 @@ def translate(
             show_default="the model's, usually 1",
         ),
     ] = None,
+    precision: PrecisionOption = None,
+    sample: SampleOption = None,
+    temperature: TemperatureOption = None,
+    seed: SampleSeedOption = None,
+    mbr: MbrOption = False,
+    prefix: PrefixOption = "",
+    require: RequireOption = None,
+    forbid: ForbidOption = None,
+    alternatives: AlternativesOption = 0,
     align: Annotated[
         bool,
         typer.Option("--align", metavar="", help="Show word alignments; in a pipe, append ` ||| 0-0 1-2`."),
@@ -86,6 +109,7 @@ def translate(
         ),
     ] = None,
     tokens: UnitsOption = "punct",
+    word_scores: WordScoresOption = False,
     score_path: ScoreOption = None,
     strict: Annotated[
         bool, typer.Option("--strict", metavar="", help="Refuse invalid UTF-8 and JSON, do not go on.")
@@ -115,7 +139,11 @@ def translate(
     if align_path == STDIN:
         raise UsageError("--align-out - would mix links into the translations; give a file, or use --align")
     input_format = input_format or format_of(input_path)
-    layout = _layout(format_ or ("jsonl" if input_format == "jsonl" else None), nbest, align=align)
+    samples = sample or (MBR_SAMPLES if mbr else None)
+    several = nbest if samples is None else None if mbr else samples
+    layout = _layout(format_ or ("jsonl" if input_format == "jsonl" else None), several, align=align)
+    if word_scores and layout != "jsonl":
+        raise UsageError("--word-scores has no place in plain lines; give --format jsonl")
     _check_paths(texts, input_path, [path for path in (output_path, align_path) if path])
     if score_path and (align or align_path or nbest or layout == "nbest"):
         raise UsageError("--score tells what is thought of given lines; leave out --align and --nbest")
@@ -126,13 +154,24 @@ def translate(
         from nmt.checkpoint import load_model
         from nmt.decoding import Translator
 
-        loaded = load_model(model, device=device, threads=threads)
-        flags = {"beam_size": beam, "length_penalty": length_penalty, "on_long": on_long}
+        loaded, *others = (load_model(model, device=device, threads=threads) for model in models)
+        flags = {
+            "beam_size": beam,
+            "length_penalty": length_penalty,
+            "on_long": on_long,
+            "precision": precision,
+            "samples": samples,
+            "temperature": temperature,
+            "seed": seed,
+            "mbr": "true" if mbr else None,
+            "forbid": json.dumps(forbid) if forbid else None,
+        }
         config = with_decoding(loaded.config, flags, set_ or [])
         loaded = replace(loaded, config=config)
         num_hypotheses = nbest or (config.decoding.beam_size if layout == "nbest" else 1)
         needs_links = align or align_path is not None
-        translator = Translator(loaded, config.decoding, align=needs_links, nbest=num_hypotheses)
+        ensemble = [loaded, *others]
+        translator = Translator(ensemble, config.decoding, align=needs_links, nbest=num_hypotheses)
         if score_path:
             if source is None:
                 raise UsageError("--score needs lines to score; give TEXT, --input or a pipe")
@@ -142,19 +181,28 @@ def translate(
                 targets=score_path,
                 output_path=output_path,
                 as_json=layout == "jsonl",
+                words=tokens if word_scores else None,
                 quiet=quiet,
             )
             source.explain()
             return
+        if alternatives:
+            if source is None:
+                raise UsageError("--alternatives needs lines to translate; give TEXT, --input or a pipe")
+            show_alternatives(translator, source, prefix=prefix, count=alternatives, output_path=output_path)
+            return
         origin, threshold = Origin(reading_layer(loaded)), config.alignment.threshold
-        view = View(layout, align, tokens, threshold, origin, has_several=num_hypotheses > 1)
+        has_several = num_hypotheses > 1 or bool(samples)
+        view = View(layout, align, tokens, threshold, origin, has_several=has_several, scores=word_scores)
+        asked = Asked(prefix, tuple(require or ()))
         with Sinks(output_path, align_path) as sinks:
             if source is None:
                 if not quiet:
-                    say(greeting(model, config))
-                _converse(translator, view, sinks)
+                    say(greeting(models[0], config))
+                _converse(LineTranslator(translator, "stdin", asked), view, sinks)
             else:
-                _run(translator, view, source, sinks, quiet=quiet)
+                lines = LineTranslator(translator, source.name, asked)
+                _run(lines, view, source, sinks, quiet=quiet)
 
 
 def _layout(wanted: Format | None, nbest: int | None, *, align: bool) -> Format:
@@ -177,18 +225,17 @@ def _check_paths(texts: list[str] | None, input_path: Path | None, outputs: list
         check_output(path, inputs=[input_path] if input_path else [])
 
 
-def _run(translator: "Translator", view: View, source: LineSource, sinks: Sinks, *, quiet: bool) -> None:
+def _run(lines: LineTranslator, view: View, source: LineSource, sinks: Sinks, *, quiet: bool) -> None:
     """Translate all lines of the source, and say on stderr what there is to say about it."""
     from nmt.decoding.windows import arrived_windows, full_windows
 
     windows = arrived_windows if source.is_waited_for else full_windows
     start, unlinked = time.monotonic(), Counter[str]()
-    lines = LineTranslator(translator, source.name)
     shows_progress = is_watched() and not quiet and not (sinks.is_stdout and is_terminal())
     with _progress(shown=shows_progress) as on_progress:
         for window in windows(source.lines, lines.window):
             requests = source.requests(window, lines.num_lines)
-            translations = lines.translate([request.text for request in requests], on_progress)
+            translations = lines.translate(requests, on_progress)
             for request, translation in zip(requests, translations, strict=True):
                 sinks.write(translation, view, request)
                 if request.error:
@@ -204,9 +251,8 @@ def _run(translator: "Translator", view: View, source: LineSource, sinks: Sinks,
         say(_speed(lines.num_lines, time.monotonic() - start))
 
 
-def _converse(translator: "Translator", view: View, sinks: Sinks) -> None:
+def _converse(lines: LineTranslator, view: View, sinks: Sinks) -> None:
     """Ask for line after line, until Ctrl-D."""
-    lines = LineTranslator(translator, "stdin")
     with history() as remember:
         while True:
             try:
@@ -215,7 +261,7 @@ def _converse(translator: "Translator", view: View, sinks: Sinks) -> None:
                 say("")
                 return
             remember(request.text)
-            for translation in lines.translate([request.text]):
+            for translation in lines.translate([request]):
                 sinks.write(translation, view, request)
             sinks.explain()
             sinks.flush()
@@ -227,11 +273,12 @@ def _progress(*, shown: bool) -> Iterator[Callable[[int], None] | None]:
     if not shown:
         yield None
         return
-    start, num_done = time.monotonic(), 0
+    start, num_done, lock = time.monotonic(), 0, threading.Lock()
 
     def add(num_sentences: int) -> None:
         nonlocal num_done
-        num_done += num_sentences
+        with lock:
+            num_done += num_sentences
         status.update(_speed(num_done, time.monotonic() - start, "sentence"))
 
     with err.status("translating") as status:

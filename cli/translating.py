@@ -1,13 +1,14 @@
 """Translates lines that have a name and numbers, and tells of those that had to be cut."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 from nmt.config import Config, from_dict, override, parse_override
 from nmt.errors import DataError, UsageError
 
 from .console import warn
+from .requests import Request
 
 if TYPE_CHECKING:
     from nmt.decoding import Translation, Translator
@@ -27,25 +28,46 @@ def with_decoding(config: Config, flags: Mapping[str, object], overrides: Sequen
     return from_dict(override(asdict(config), [*overrides, *given]))
 
 
+@dataclass(frozen=True)
+class Asked:
+    """What every translation has to be like, whatever a line asks for besides."""
+
+    prefix: str = ""
+    require: tuple[str, ...] = ()
+
+
 class LineTranslator:
     """Translates the lines of a source, window by window, and counts them."""
 
-    def __init__(self, translator: "Translator", name: str) -> None:
+    def __init__(self, translator: "Translator", name: str, asked: Asked | None = None) -> None:
         self.translator = translator
         self.name = name
+        self.asked = asked or Asked()
         self.window = translator.config.window
         self.num_lines = 0
         self._longest = translator.longest
         self._num_cut = 0
 
     def translate(
-        self, lines: Sequence[str], on_progress: Callable[[int], None] | None = None
+        self, requests: Sequence[Request], on_progress: Callable[[int], None] | None = None
     ) -> "list[Translation]":
-        """Translate the next lines; DataError names a line that is too long, if that is to be an error."""
-        from nmt.decoding import LineTooLongError
+        """Translate the next lines; DataError names one that asks for what can not be had.
+
+        So does a line that is too long, if that is to be an error.
+        """
+        from nmt.decoding import LineTooLongError, RequestError
 
         try:
-            translations = self.translator.translate(lines, on_progress=on_progress)
+            translations = self.translator.translate(
+                [request.text for request in requests],
+                prefixes=[request.prefix or self.asked.prefix for request in requests],
+                require=[(*self.asked.require, *request.require) for request in requests],
+                forbid=[request.forbid for request in requests],
+                on_progress=on_progress,
+            )
+        except RequestError as error:
+            place = f"{self.name}:{self.num_lines + error.index + 1}"
+            raise DataError(f"{place}: {error.reason}") from None
         except LineTooLongError as error:
             place = f"{self.name}:{self.num_lines + error.index + 1}"
             raise DataError(

@@ -98,6 +98,8 @@ def hypothesis_record(hypothesis: "Hypothesis", words: UnitMode | None = None) -
         "score": round(hypothesis.score, 6),
         "log_prob": round(hypothesis.log_prob, 6),
     }
+    if hypothesis.utility is not None:
+        record["utility"] = round(hypothesis.utility, 6)
     if words:
         each = hypothesis.word_scores(words)
         record["word_scores"] = [[*word.span, round(word.log_prob, 6)] for word in each]

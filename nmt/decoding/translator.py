@@ -88,6 +88,7 @@ class RequestError(DataError):
     def __init__(self, index: int, message: str) -> None:
         super().__init__(f"line {index + 1}: {message}")
         self.index = index  # from 0, among the lines that were given
+        self.reason = message
 
 
 @dataclass(frozen=True)
