@@ -38,7 +38,6 @@ class Engine:
         model = models[0]
         self.precision = choose_precision(config, model.device)
         self._networks = [pack(each.network, self.precision) for each in models]
-        self._memory_dtype = memory_dtype(self.precision)
         self._watched_layer = reading_layer(model) - 1 if config.coverage_penalty else None
         self._tokenizer = model.src_tokenizer
         self._device = model.device
@@ -82,7 +81,7 @@ class Engine:
     @torch.inference_mode()
     def next_log_probs(self, sentence: Sentence) -> Tensor:
         """Of every token, (V,), log P that it comes after the prefix of a sentence."""
-        decoder = self._decoder()
+        decoder = self._decoder(num_rows=1)
         decoder.admit([sentence.source])
         tokens = torch.tensor([BOS_ID, *sentence.prefix], device=self._device)
         for token in tokens:
@@ -100,10 +99,12 @@ class Engine:
     ) -> None:
         """Search the sentences of one worker until they are done, or somebody says to stop."""
         left, room = dict.fromkeys(share), self._room
+        num_rows = len(share) * rules.width
         while left and not stopped.is_set():
             tried = list(left)
             try:
-                for number, hypotheses in search(self._decoder(), [sentences[i] for i in tried], rules, room):
+                decoder = self._decoder(num_rows)
+                for number, hypotheses in search(decoder, [sentences[i] for i in tried], rules, room):
                     del left[tried[number]]
                     keep(tried[number], hypotheses)
                     if stopped.is_set():
@@ -119,10 +120,11 @@ class Engine:
                 del left[first]
                 keep(first, self._find_in_halves(sentences[first], rules))
 
-    def _decoder(self) -> Decoder:
+    def _decoder(self, num_rows: int) -> Decoder:
+        dtype = memory_dtype(self.precision, self._device, num_rows=num_rows)
         watched = [self._watched_layer, *[None] * (len(self._networks) - 1)]
         decoders = [
-            IncrementalDecoder(network, memory_dtype=self._memory_dtype, watched_layer=layer)
+            IncrementalDecoder(network, memory_dtype=dtype, watched_layer=layer)
             for network, layer in zip(self._networks, watched, strict=True)
         ]
         return decoders[0] if len(decoders) == 1 else EnsembleDecoder(decoders)
@@ -158,9 +160,10 @@ def choose_precision(config: DecodingConfig, device: torch.device) -> Precision:
     return config.precision
 
 
-def memory_dtype(precision: Precision) -> torch.dtype:
-    """What keys and values are kept in."""
-    return torch.float32 if precision == "float32" else torch.bfloat16
+def memory_dtype(precision: Precision, device: torch.device, *, num_rows: int) -> torch.dtype:
+    """What keys and values of so many hypotheses are kept in; on a CPU bfloat16 pays for many only."""
+    is_small = device.type == "cpu" and num_rows < FEWEST_ROWS
+    return torch.float32 if precision == "float32" or is_small else torch.bfloat16
 
 
 def rows_at_once(device: torch.device) -> int:

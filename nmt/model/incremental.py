@@ -153,8 +153,7 @@ class IncrementalDecoder:
         num_sentences, most = rows.shape
         ancestry = rows.pad(self._ancestry)  # (B, W, C)
         is_taken = ancestry.any(1)  # (B, C)
-        if (missing := int(is_taken.sum(1).max()) + most - is_taken.size(1)) > 0:
-            more = max(missing, MORE_COLUMNS)
+        if more := self._missing_columns(is_taken, most):
             for layer in self._layers:
                 layer.keys = functional.pad(layer.keys, (0, 0, 0, more))
                 layer.values = functional.pad(layer.values, (0, 0, 0, more))
@@ -167,6 +166,18 @@ class IncrementalDecoder:
         heads = heads.view(num_sentences, 1, self._num_heads)
         columns = (heads * ancestry.size(2) + columns[:, :, None]).flatten()
         return _Here(rows, rows.pad(self._places)[:, None], columns, bias)
+
+    def _missing_columns(self, is_taken: Tensor, most: int) -> int:
+        """How many columns to add, so that every sentence finds `most` free ones of (B, C).
+
+        Less than 0 if a sentence that needed many has gone: all the others look at as many columns.
+        """
+        capacity = is_taken.size(1)
+        missing = int(is_taken.sum(1).max()) + most - capacity
+        if missing > 0:
+            return max(missing, MORE_COLUMNS)
+        in_use = int((is_taken.any(0) * torch.arange(1, capacity + 1, device=is_taken.device)).max()) + most
+        return in_use + MORE_COLUMNS - capacity if 2 * (in_use + MORE_COLUMNS) <= capacity else 0
 
     def _look_at_source(
         self, normed: Tensor, *, attention: CrossAttention, memory: _LayerMemory, rows: _Rows, watch: bool

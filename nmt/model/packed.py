@@ -15,6 +15,7 @@ AnyModule = TypeVar("AnyModule", bound=nn.Module)
 LARGEST = 127  # of a signed byte; -128 is left out, so that a sign costs nothing
 ZERO = 128  # of an unsigned byte that stands for a signed one
 SMALLEST = 1e-12  # that is divided by
+_LARGEST = torch.tensor(float(LARGEST))  # so that one operation divides it
 
 
 def pack(module: AnyModule, precision: Precision) -> AnyModule:
@@ -110,4 +111,4 @@ def quantize_rows(x: Tensor) -> tuple[Tensor, Tensor]:
     """Signed bytes (N, K), and the largest number (N, 1) of each row, sign aside, which 127 stands for."""
     peaks = x.abs().amax(-1, keepdim=True).clamp_min_(SMALLEST)
     # torch converts float32 to signed bytes many at a time, but to unsigned ones one by one
-    return (x * (LARGEST / peaks)).round_().to(torch.int8), peaks
+    return (x * torch.div(_LARGEST, peaks)).round_().to(torch.int8), peaks

@@ -321,9 +321,10 @@ class Workload:
         rules = Rules(bos_id=BOS_ID, eos_id=EOS_ID, beam_size=beam_size, device=self.device)
         network = pack(self.network.eval(), precision)
         room = Room(num_rows, len(sources) * (MEAN_LENGTH + 1))
+        dtype = memory_dtype(precision, self.device, num_rows=num_rows)
 
         def translate() -> None:
-            decoder = IncrementalDecoder(network, memory_dtype=memory_dtype(precision))
+            decoder = IncrementalDecoder(network, memory_dtype=dtype)
             deque(search(decoder, sentences, rules, room), maxlen=0)
 
         seconds = _seconds_of(translate, self.device, rounds=1)

@@ -85,10 +85,10 @@ def test_fewer_rows_are_searched_where_memory_ends(
     tiny_model: TranslationModel, limit_memory, most: int, error: BaseException
 ) -> None:
     some = sentences(tiny_model, LINES)
-    expected = Engine(tiny_model, DecodingConfig()).find(some, rules())
+    expected = Engine([tiny_model], DecodingConfig()).find(some, rules())
     seen = limit_memory(rows=most, error=error)
     heard: list[int] = []
-    found = Engine(tiny_model, DecodingConfig(batch_rows=16)).find(some, rules(), on_progress=heard.append)
+    found = Engine([tiny_model], DecodingConfig(batch_rows=16)).find(some, rules(), on_progress=heard.append)
     assert tokens_of(found) == tokens_of(expected)
     assert sum(heard) == len(LINES)  # no sentence twice
     assert max(seen)[0] > most
@@ -101,7 +101,7 @@ def test_a_sentence_that_does_not_fit_is_searched_in_halves_cut_between_words(
     first, second = sentences(tiny_model, ["Der Hund", "schläft."])
     whole = sentences(tiny_model, [line])[0]
     assert whole.source == [*first.source, *second.source]
-    ours = Engine(tiny_model, DecodingConfig())
+    ours = Engine([tiny_model], DecodingConfig())
     expected = ours.find([first, second], rules())
     limit_memory(src_tokens=max(len(first.source), len(second.source)))
     heard: list[int] = []
@@ -120,20 +120,20 @@ def test_a_sentence_that_does_not_fit_is_searched_in_halves_cut_between_words(
 def test_halves_are_halved_again(tiny_model: TranslationModel, limit_memory) -> None:
     limit_memory(src_tokens=2)
     some = sentences(tiny_model, LINES)
-    for sentence, [one] in zip(some, Engine(tiny_model, DecodingConfig()).find(some, rules()), strict=True):
+    for sentence, [one] in zip(some, Engine([tiny_model], DecodingConfig()).find(some, rules()), strict=True):
         assert len(sentence.source) / 2 <= one.num_parts <= len(sentence.source)
 
 
 def test_a_piece_that_does_not_fit_is_an_error(tiny_model: TranslationModel, limit_memory) -> None:
     limit_memory(rows=0)
     with pytest.raises(ResourceError, match="out of memory: not even a single piece"):
-        Engine(tiny_model, DecodingConfig()).find(sentences(tiny_model, LINES), rules())
+        Engine([tiny_model], DecodingConfig()).find(sentences(tiny_model, LINES), rules())
 
 
 def test_other_errors_are_not_taken_for_a_lack_of_memory(tiny_model: TranslationModel, limit_memory) -> None:
     seen = limit_memory(rows=0, error=RuntimeError("mat1 and mat2 do not fit"))
     with pytest.raises(RuntimeError, match="mat1"):
-        Engine(tiny_model, DecodingConfig()).find(sentences(tiny_model, LINES), rules())
+        Engine([tiny_model], DecodingConfig()).find(sentences(tiny_model, LINES), rules())
     assert len(seen) == 1
 
 
@@ -154,7 +154,7 @@ def test_an_error_in_one_thread_ends_the_other(tiny_model: TranslationModel) -> 
             raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
-        Engine(tiny_model, DecodingConfig(batch_rows=8)).find(
+        Engine([tiny_model], DecodingConfig(batch_rows=8)).find(
             many(tiny_model), rules(), on_progress=fail_once
         )
     time.sleep(0.3)  # for a thread that had not heard of it
@@ -174,7 +174,7 @@ def test_ctrl_c_ends_all_threads(tiny_model: TranslationModel) -> None:
             time.sleep(0.05)
 
     with pytest.raises(KeyboardInterrupt):
-        Engine(tiny_model, DecodingConfig(batch_rows=8)).find(
+        Engine([tiny_model], DecodingConfig(batch_rows=8)).find(
             many(tiny_model), rules(), on_progress=interrupt
         )
     time.sleep(0.3)
@@ -190,7 +190,7 @@ def test_as_many_threads_search_as_have_enough_to_do(
     tiny_model: TranslationModel, num_sentences: int
 ) -> None:
     threads: set[int] = set()
-    Engine(tiny_model, DecodingConfig()).find(
+    Engine([tiny_model], DecodingConfig()).find(
         many(tiny_model)[:num_sentences], rules(), on_progress=lambda _: threads.add(threading.get_ident())
     )
     assert len(threads) == (2 if 2 * num_sentences >= 64 else 1)
@@ -198,12 +198,12 @@ def test_as_many_threads_search_as_have_enough_to_do(
 
 @pytest.mark.usefixtures("two_cores")
 def test_what_is_found_stands_in_the_order_of_the_sentences(tiny_model: TranslationModel) -> None:
-    found = tokens_of(Engine(tiny_model, DecodingConfig()).find(many(tiny_model), rules()))
+    found = tokens_of(Engine([tiny_model], DecodingConfig()).find(many(tiny_model), rules()))
     assert found == 100 * found[:5]
 
 
 def test_no_sentences_are_found_at_once(tiny_model: TranslationModel) -> None:
-    assert Engine(tiny_model, DecodingConfig()).find([], rules()) == []
+    assert Engine([tiny_model], DecodingConfig()).find([], rules()) == []
 
 
 # Precision
