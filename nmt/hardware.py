@@ -1,9 +1,11 @@
 """What this machine offers: a device, threads, memory that stays, and how to tell that it ran out."""
 
 import ctypes
+import mmap
 import os
 import platform
 import sys
+from collections.abc import Iterable
 
 import torch
 
@@ -44,6 +46,22 @@ def keep_freed_memory() -> None:
     libc = ctypes.CDLL(None)
     libc.mallopt(mmap_max, 0)
     libc.mallopt(trim_threshold, 2**31 - 1)
+
+
+def hand_back_pages(tensors: Iterable[torch.Tensor]) -> None:
+    """Let the kernel take back memory of CPU tensors that lie in a mapped file, until they are read again.
+
+    Does nothing where the kernel can not (Linux can from 5.4), and to memory that is no file's.
+    """
+    if sys.platform != "linux":
+        return
+    pageout, page = 21, mmap.PAGESIZE  # MADV_PAGEOUT in mman.h
+    libc = ctypes.CDLL(None)
+    for tensor in tensors:
+        start = -(-tensor.data_ptr() // page) * page
+        length = tensor.data_ptr() + tensor.nbytes - start
+        if tensor.device.type == "cpu" and length >= page:
+            libc.madvise(ctypes.c_void_p(start), ctypes.c_size_t(length // page * page), pageout)
 
 
 def is_out_of_memory(error: BaseException) -> bool:

@@ -15,7 +15,7 @@ from nmt.decoding.hypothesis import join_log_probs
 from nmt.decoding.rules import Rules, Sentence
 from nmt.decoding.search import Decoder, Found, Room, search
 from nmt.errors import ConfigError, ResourceError
-from nmt.hardware import is_out_of_memory
+from nmt.hardware import hand_back_pages, is_out_of_memory
 from nmt.model import IncrementalDecoder, Precision, pack
 from nmt.model.packed import has_int8_products
 from nmt.tokenizer import BOS_ID, SPACE
@@ -38,6 +38,8 @@ class Engine:
         model = models[0]
         self.precision = choose_precision(config, model.device)
         self._networks = [pack(each.network, self.precision) for each in models]
+        if model.device.type == "cpu":  # what was packed is only read again for alignments and scores
+            hand_back_pages(weight for each in models if each.path for weight in each.network.parameters())
         self._watched_layer = reading_layer(model) - 1 if config.coverage_penalty else None
         self._tokenizer = model.src_tokenizer
         self._device = model.device
@@ -72,10 +74,12 @@ class Engine:
         by_length = sorted(range(len(sentences)), key=lambda i: (-len(sentences[i].source), i))
         num_workers = max(1, min(self._num_cores, len(sentences) * rules.width // FEWEST_ROWS))
         shares = [by_length[start::num_workers] for start in range(num_workers)]
+        workers = Workers(num_workers, num_cores=self._num_cores)
         try:
-            Workers(num_workers, num_cores=self._num_cores).map(find_share, shares)
+            workers.map(find_share, shares)
         finally:
             stopped.set()
+            workers.close()
         return found
 
     @torch.inference_mode()

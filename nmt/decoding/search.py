@@ -62,7 +62,7 @@ class Room:
     """How much is searched at once."""
 
     rows: int
-    """Hypotheses."""
+    """Hypotheses; there can be a few more where pruned sentences find more to go on with again."""
     src_tokens: int
     """Tokens of all sources together; one sentence is searched however long it is."""
 

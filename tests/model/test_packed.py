@@ -78,9 +78,9 @@ def test_a_product_of_bytes_is_exact(num_inputs: int, num_outputs: int, bias: bo
     weights, weight_scales = as_integers(linear.weight)
     for num_rows in range(1, 71):
         x = torch.randn(num_rows, num_inputs)
-        quantized, row_scales = quantize_rows(x)
-        product = (quantized.long() - 128) @ weights.T  # (N, M), whole numbers
-        exact = product.double() * weight_scales.double().T * row_scales.double()
+        quantized, peaks = quantize_rows(x)
+        product = quantized.long() @ weights.T  # (N, M), whole numbers
+        exact = product.double() * weight_scales.double().T * peaks.double() / 127
         found = layer(x).double() - (linear.bias.double() if bias else 0)
         largest = float(exact.abs().max()) + (float(linear.bias.abs().max()) if bias else 0)
         torch.testing.assert_close(found, exact, rtol=1e-6, atol=1e-6 * largest)  # float32's last bits
@@ -98,12 +98,12 @@ def test_the_largest_bytes_do_not_overflow() -> None:
 
 def test_rows_are_quantized_to_the_nearest_of_255_steps() -> None:
     x = torch.randn(50, 77) * torch.logspace(-6, 6, 50)[:, None]
-    quantized, scales = quantize_rows(x)
-    assert quantized.dtype == torch.uint8
-    assert int(quantized.min()) >= 1  # a byte of 0 would be -128
-    assert quantized.amax(1).maximum(256 - quantized.amin(1).long()).eq(255).all()
-    error = ((quantized.double() - 128) * scales.double() - x.double()).abs()
-    assert bool((error <= scales * 0.50001).all())
+    quantized, peaks = quantize_rows(x)
+    assert quantized.dtype == torch.int8
+    assert quantized.long().abs().amax(1).eq(127).all()  # and -128 nowhere
+    steps = peaks.double() / 127
+    error = (quantized.double() * steps - x.double()).abs()
+    assert bool((error <= steps * 0.50001).all())
 
 
 @needs_int8

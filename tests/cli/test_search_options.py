@@ -1,0 +1,95 @@
+"""Options of `nmt translate` that say how to search: what a person types does what it says."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+Run = Callable[..., Any]
+
+LINE = "Der Hund schläft."
+
+
+@pytest.fixture
+def translate(run_nmt: Run, tiny_model_dir: Path) -> Run:
+    def run(*args: str | Path, **options: Any) -> Any:
+        short = ("--set", "decoding.max_length_ratio=0.5", "--threads", "1", "-q")
+        return run_nmt("translate", "-m", tiny_model_dir, *short, *args, **options)
+
+    return run
+
+
+def test_a_prefix_comes_first_and_words_are_required_or_forbidden(translate: Run) -> None:
+    plain = translate(LINE).lines[0]
+    assert translate("--prefix", "The", LINE).lines[0].startswith("The")
+    assert "Hund" in translate("--require", "Hund", LINE).lines[0]
+    word = plain.split()[0]
+    assert word not in translate("--forbid", word, LINE).lines[0].split()
+
+
+def test_a_json_object_asks_for_its_own(translate: Run) -> None:
+    asked = {"src": LINE, "prefix": "The", "require": ["Hund"], "forbid": ["Katze"]}
+    wrong = [{"src": LINE, "require": "Hund"}, {"src": LINE, "prefix": 7}]
+    done = translate(
+        "--input-format", "jsonl", stdin="".join(json.dumps(each) + "\n" for each in (asked, *wrong))
+    )
+    first, second, third = map(json.loads, done.lines)
+    assert first["tgt"].startswith("The")
+    assert "Hund" in first["tgt"]
+    assert first["require"] == ["Hund"]
+    assert second["error"] == "require is not a list of texts; expected one"
+    assert third["error"] == "prefix is not a text; expected one"
+
+
+def test_what_can_not_be_had_names_the_line(translate: Run) -> None:
+    done = translate("--require", "Hund", "--forbid", "Hund", "Ja!", LINE)
+    assert done.exit_status == 65
+    assert "arguments:1: " in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_samples_are_those_of_their_seed(translate: Run) -> None:
+    drawn = translate("--sample", "3", "--seed", "4", "--temperature", "0.9", LINE).lines
+    assert len(drawn) == 3
+    assert all(line.startswith("0 ||| ") for line in drawn)
+    beside = translate("--sample", "3", "--seed", "4", "--temperature", "0.9", "Ja!", LINE).lines[3:]
+    assert [line.split(" ||| ")[1] for line in beside] == [line.split(" ||| ")[1] for line in drawn]
+    assert translate("--sample", "3", "--seed", "5", LINE).lines != drawn
+
+
+def test_the_sample_most_like_the_others_is_the_one_line(translate: Run) -> None:
+    done = translate("--mbr", "--sample", "4", LINE)
+    assert len(done.lines) == 1
+    record = json.loads(translate("--mbr", "--sample", "4", "--format", "jsonl", LINE).lines[0])
+    assert record["tgt"] == done.lines[0]
+    utilities = [each["utility"] for each in record["hypotheses"]]
+    assert utilities == sorted(utilities, reverse=True)
+    assert len(utilities) == 4
+
+
+def test_alternatives_are_likeliest_first(translate: Run) -> None:
+    record = json.loads(translate("--alternatives", "4", "--prefix", "The", LINE).lines[0])
+    assert (record["src"], record["prefix"]) == (LINE, "The")
+    probabilities = [each["probability"] for each in record["alternatives"]]
+    assert probabilities == sorted(probabilities, reverse=True)
+    assert len(probabilities) == 4
+    assert all(each["tgt"].startswith("The") for each in record["alternatives"])
+
+
+def test_scores_of_words_stand_in_json_lines_only(translate: Run) -> None:
+    record = json.loads(translate("--word-scores", "--format", "jsonl", LINE).lines[0])
+    assert sum(score for *_, score in record["word_scores"]) == pytest.approx(record["log_prob"], abs=1e-4)
+    refused = translate("--word-scores", LINE)
+    assert refused.exit_status == 2
+    assert "--format jsonl" in refused.stderr
+
+
+def test_a_model_with_itself_is_the_model(translate: Run, tiny_model_dir: Path) -> None:
+    assert translate("-m", tiny_model_dir, LINE).stdout == translate(LINE).stdout
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16", "int8"])
+def test_every_precision_gives_a_line(translate: Run, precision: str) -> None:
+    assert len(translate("--precision", precision, LINE, "Ja!").lines) == 2

@@ -1,0 +1,75 @@
+"""Ways to translate go together: every two of them, each with its promise kept, and links in all."""
+
+from itertools import combinations
+from typing import Any
+
+import pytest
+
+from nmt.alignment import align_pairs
+from nmt.checkpoint import TranslationModel
+from nmt.config import DecodingConfig
+from nmt.decoding import Translation, Translator
+from nmt.model.packed import has_int8_products
+
+LINES = ["Der Hund schläft.", "", "Wir gehen morgen nach Hause, wenn es nicht regnet.", "Ja!"]
+PREFIX, REQUIRED, FORBIDDEN = "The", "Hund", "Katze"
+
+WAYS: dict[str, dict[str, Any]] = {
+    "greedy": {"beam_size": 1},
+    "n-best": {"nbest": 3},
+    "sampling": {"samples": 3, "seed": 5, "temperature": 0.7},
+    "minimum Bayes risk": {"samples": 4, "mbr": True, "top_k": 50},
+    "prefix": {"prefix": PREFIX},
+    "require": {"require": REQUIRED},
+    "forbid": {"forbid": (FORBIDDEN,)},
+    "no repeats": {"no_repeat_ngram": 2},
+    "coverage": {"coverage_penalty": 0.2},
+    "lengths": {"min_length_ratio": 0.5, "length_penalty": 0.6},
+    "prune": {"prune": 1.0},
+    "bfloat16": {"precision": "bfloat16"},
+    "int8": {"precision": "int8"},
+    "ensemble": {"ensemble": True},
+    "few rows": {"batch_rows": 7, "batch_tokens": 20},
+}
+
+
+def translations(model: TranslationModel, ways: dict[str, Any]) -> list[Translation]:
+    ways = {"beam_size": 4, "max_length_ratio": 1.0, **ways}
+    if ways.get("precision") == "int8" and not has_int8_products():
+        pytest.skip("no products of bytes on this processor")
+    models = [model, model] if ways.pop("ensemble", False) else [model]
+    prefix, required, nbest = ways.pop("prefix", ""), ways.pop("require", None), ways.pop("nbest", 1)
+    if ways["beam_size"] == 1:
+        nbest = 1
+    translator = Translator(models, DecodingConfig(**ways), align=True, nbest=nbest)
+    return translator.translate(
+        LINES,
+        prefixes=[prefix] * len(LINES),
+        require=[[required] if required else [] for _ in LINES],
+    )
+
+
+@pytest.mark.parametrize("names", list(combinations(WAYS, 2)), ids=" with ".join)
+def test_two_ways_go_together(tiny_model: TranslationModel, names: tuple[str, str]) -> None:
+    first, second = (WAYS[name] for name in names)
+    if set(first) & set(second):
+        pytest.skip("another value of the same option")
+    ways = first | second
+    found = translations(tiny_model, ways)
+    assert [one.source for one in found] == LINES
+    assert [one.text == "" for one in found] == [line == "" for line in LINES]
+    alignments = align_pairs(tiny_model, [(one.source, one.text) for one in found])
+    for one, expected in zip(found, alignments, strict=True):
+        assert one.alignment is not None
+        assert one.alignment.words() == expected.words()
+        if not one.num_parts:
+            continue
+        several = ways.get("samples", 1 if ways.get("beam_size") == 1 else ways.get("nbest", 1))
+        assert 1 <= len(one.hypotheses) <= several
+        for each in one.hypotheses:
+            assert each.text.startswith(ways.get("prefix", ""))
+            assert ways.get("require", "") in each.text
+            assert not (ways.get("forbid") and FORBIDDEN in each.text.split())
+            assert (each.utility is not None) == bool(ways.get("mbr"))
+            assert sum(each.token_log_probs) == pytest.approx(each.log_prob, abs=1e-3)
+    assert [one.text for one in translations(tiny_model, ways)] == [one.text for one in found]
