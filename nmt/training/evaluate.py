@@ -16,6 +16,7 @@ from nmt.training.data import TrainingData
 from nmt.training.loss import batch_loss
 from nmt.training.report import Sample
 
+PART = 512  # development sentences that are translated before anybody is asked whether to go on
 SAMPLE_STRIDE = 97  # prime: successive evaluations show sentences from all over the development set
 
 
@@ -35,8 +36,11 @@ def translate_dev(
     training = model.config.training
     pairs = data.dev_pairs[: training.dev_sentences]
     decoding = replace(model.config.decoding, beam_size=training.dev_beam_size, on_long="split")
-    translations = Translator(model, decoding).translate([src for src, _ in pairs], on_progress=on_progress)
-    hypotheses = [translation.text for translation in translations]
+    translator, hypotheses = Translator(model, decoding), list[str]()
+    for start in range(0, len(pairs), PART):
+        part = [src for src, _ in pairs[start : start + PART]]
+        hypotheses += [translation.text for translation in translator.translate(part)]
+        on_progress(len(part))
     (bleu,) = score(hypotheses, [[tgt for _, tgt in pairs]])
     shown = number * SAMPLE_STRIDE % len(pairs)
     (alignment,) = align_pairs(model, [(pairs[shown][0], hypotheses[shown])])

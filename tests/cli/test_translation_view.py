@@ -1,6 +1,7 @@
 """What of a translation stands in a record."""
 
 from nmt.alignment.formats import Origin
+from nmt.cli.requests import Request
 from nmt.cli.translation_view import View, hypothesis_record
 from nmt.decoding import Hypothesis, Translation
 
@@ -17,4 +18,4 @@ def test_scores_of_words_are_in_a_record_if_they_are_asked_for() -> None:
     for scores in (False, True):
         view = View("jsonl", False, "punct", 0.0, Origin(2), scores=scores)
         expected = {"id": 5, "src": "Ja!", **record, **(words if scores else {})}
-        assert view._record(translation, 5) == expected
+        assert view._record(translation, Request(5, "Ja!")) == expected
