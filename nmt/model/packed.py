@@ -3,6 +3,7 @@
 # N rows, K inputs, M outputs of a layer
 
 import copy
+from collections.abc import Callable
 from typing import Literal, TypeVar, cast
 
 import torch
@@ -14,6 +15,9 @@ AnyModule = TypeVar("AnyModule", bound=nn.Module)
 
 LARGEST = 127  # of a signed byte; -128 is left out, so that a sign costs nothing
 ZERO = 128  # of an unsigned byte that stands for a signed one
+FEW_ROWS = 8  # each number of them is a size of its own
+ROW_STEP = 16  # more are rounded up to a multiple of this
+MANY_ROWS = 256  # and these to a multiple of themselves
 SMALLEST = 1e-12  # that is divided by
 _LARGEST = torch.tensor(float(LARGEST))  # so that one operation divides it
 
@@ -56,6 +60,19 @@ def has_int8_products() -> bool:
         return False
 
 
+def _in_few_sizes(product: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
+    """The product (…, M) of inputs (…, K), computed for a few numbers of rows only.
+
+    oneDNN makes code for every number of rows that it meets, which takes time, and keeps that of the last
+    thousand, which takes a gigabyte where beams change from step to step.
+    """
+    flat = x.flatten(0, -2)
+    step = 1 if len(flat) <= FEW_ROWS else ROW_STEP if len(flat) <= MANY_ROWS else MANY_ROWS
+    missing = -len(flat) % step
+    out = product(functional.pad(flat, (0, 0, 0, missing)) if missing else flat)
+    return out[: len(flat)].view(*x.shape[:-1], out.size(-1))
+
+
 class PackedLinear(nn.Module):
     """x Wᵀ + b with weights in the layout that oneDNN computes with, of float32 or bfloat16."""
 
@@ -68,14 +85,14 @@ class PackedLinear(nn.Module):
         self.bias = None if linear.bias is None else linear.bias.detach().to(dtype)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(N, K) to (N, M), of the type of the input."""
-        inputs = x.to(self.dtype)
-        out: Tensor = (
-            torch.ops.mkldnn._linear_pointwise(inputs, self.weight, self.bias, "none", [], "")
-            if self.is_packed
-            else functional.linear(inputs, self.weight, self.bias)
-        )
-        return out.to(x.dtype)
+        """(…, K) to (…, M), of the type of the input."""
+        if not self.is_packed:
+            return functional.linear(x.to(self.dtype), self.weight, self.bias).to(x.dtype)
+        return _in_few_sizes(self._product, x.to(self.dtype)).to(x.dtype)
+
+    def _product(self, x: Tensor) -> Tensor:
+        out: Tensor = torch.ops.mkldnn._linear_pointwise(x, self.weight, self.bias, "none", [], "")
+        return out
 
 
 class Int8Linear(nn.Module):
@@ -95,9 +112,12 @@ class Int8Linear(nn.Module):
         self.bias = torch.zeros(len(peaks)) if linear.bias is None else linear.bias.detach().float()
 
     def forward(self, x: Tensor) -> Tensor:
-        """(N, K) to (N, M) float32."""
+        """(…, K) to (…, M) float32."""
+        return _in_few_sizes(self._product, x)
+
+    def _product(self, x: Tensor) -> Tensor:
         signed, peaks = quantize_rows(x)
-        if x.shape[:-1] == (1,):  # what is packed for many rows is slow for one
+        if len(x) == 1:  # what is packed for many rows is slow for one
             product = torch._int_mm(signed, self.rows.t()) * self.scales
         else:
             product = torch.ops.onednn.qlinear_pointwise(
