@@ -18,6 +18,7 @@ from .options import (
     QuietOption,
     SetOption,
     ThreadsOption,
+    ToOption,
 )
 from .requests import plain_requests
 from .score import (
@@ -39,6 +40,7 @@ def evaluate(
     references: Annotated[
         list[Path], typer.Argument(metavar="REF", help="Reference translations, line by line.")
     ],
+    to: ToOption = None,
     beam: BeamOption = None,
     metric: MetricOption = "bleu,chrf",
     tokenize: TokenizeOption = "13a",
@@ -68,7 +70,7 @@ def evaluate(
     decoding = with_decoding(loaded.config, {"beam_size": beam}, set_ or []).decoding
     start = time.monotonic()
     with nullcontext() if output is None else line_output(output, inputs=inputs) as keep:
-        lines = LineTranslator(Translator(loaded, decoding), texts[0].name)
+        lines = LineTranslator(Translator(loaded, decoding, to=to), texts[0].name)
         hypotheses = _translate(lines, texts[0].lines, keep=keep, quiet=quiet)
     seconds = time.monotonic() - start
     facts = {

@@ -12,6 +12,15 @@ Device = Literal["auto", "cpu", "cuda", "mps"]
 ModelOption = Annotated[
     Path, typer.Option("--model", "-m", metavar="DIR", help="Model folder.", show_default=False)
 ]
+ToOption = Annotated[
+    str | None,
+    typer.Option(
+        "--to",
+        metavar="LANG",
+        help="Language to translate into, of a model for both directions.",
+        show_default="the target language of its training",
+    ),
+]
 DeviceOption = Annotated[
     Device, typer.Option("--device", help="Where to compute; auto takes a GPU if there is one.")
 ]

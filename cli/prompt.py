@@ -4,6 +4,7 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from nmt.config import Config
 from nmt.errors import NmtError
@@ -11,14 +12,18 @@ from nmt.files import make_dir, read_lines, write_text
 
 from .line_source import mended, one_line
 
+if TYPE_CHECKING:
+    from nmt.checkpoint import Direction
+
 MOST_KEPT = 1000  # lines of the history
 
 
-def greeting(model: Path, config: Config) -> str:
+def greeting(model: Path, config: Config, direction: "Direction") -> str:
     """Which model answers, from which language into which if it is known, and how to leave."""
     from nmt.training.card import known_languages
 
-    languages = " to ".join(known_languages(config))
+    known = (direction.src_lang, direction.tgt_lang) if direction.tag_ids else known_languages(config)
+    languages = " to ".join(known)
     name = f"{model}, {languages}" if languages else str(model)
     return f"{name}: each line is translated as it is entered; Ctrl-D ends"
 

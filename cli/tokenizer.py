@@ -74,6 +74,14 @@ def train(
             "--byte-fallback/--no-byte-fallback", metavar="", help="Spell unknown characters in bytes."
         ),
     ] = True,
+    tags: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--tag",
+            metavar="LANG",
+            help="A language that nmt train --bidirectional is to know.",
+        ),
+    ] = None,
     seed: SeedOption = 1,
     quiet: QuietOption = False,
 ) -> None:
@@ -89,7 +97,7 @@ def train(
     )
     check_output(output, inputs=files)
     lines = chain.from_iterable(map(lines_of, files))
-    tokenizer = train_tokenizer(lines, config, vocab_size=vocab_size, seed=seed)
+    tokenizer = train_tokenizer(lines, config, vocab_size=vocab_size, seed=seed, tags=tags or [])
     write_bytes(output, tokenizer.data)
     if not quiet:
         say(f"{output}: {tokenizer.vocab_size:,} pieces ({config.type})")

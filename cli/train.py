@@ -42,6 +42,9 @@ def train(
             show_default="error",
         ),
     ] = None,
+    is_bidirectional: Annotated[
+        bool, typer.Option("--bidirectional", metavar="", help="One model for both directions.")
+    ] = False,
     preset: Annotated[
         PresetName, typer.Option(help="Size of the model; auto: by the number of pairs.")
     ] = "auto",
@@ -95,6 +98,7 @@ def train(
         "data.dev_src": dev_src,
         "data.dev_tgt": dev_tgt,
         "data.invalid_utf8": invalid_utf8,
+        "data.bidirectional": is_bidirectional or None,
         "training.budget": parse_duration(budget) if budget else None,
         "training.device": device,
         "training.threads": threads,

@@ -26,6 +26,7 @@ from .options import (
     QuietOption,
     SetOption,
     ThreadsOption,
+    ToOption,
     UnitsOption,
 )
 from .prompt import ask, greeting, history
@@ -57,6 +58,7 @@ def translate(
     ] = None,
     *,
     models: ModelsOption,
+    to: ToOption = None,
     input_path: Annotated[
         Path | None, typer.Option("--input", "-i", metavar="FILE", help="Translate the lines of a file.")
     ] = None,
@@ -133,6 +135,7 @@ def translate(
 
     Example:
         nmt translate -m demo-model --align "Der Hund schläft im Garten."
+        nmt translate -m both-ways --to de "The dog is sleeping."      # of nmt train --bidirectional
     """
     if texts == ["-"]:
         texts = None
@@ -171,7 +174,7 @@ def translate(
         num_hypotheses = nbest or (config.decoding.beam_size if layout == "nbest" else 1)
         needs_links = align or align_path is not None
         ensemble = [loaded, *others]
-        translator = Translator(ensemble, config.decoding, align=needs_links, nbest=num_hypotheses)
+        translator = Translator(ensemble, config.decoding, align=needs_links, nbest=num_hypotheses, to=to)
         if score_path:
             if source is None:
                 raise UsageError("--score needs lines to score; give TEXT, --input or a pipe")
@@ -198,7 +201,7 @@ def translate(
         with Sinks(output_path, align_path) as sinks:
             if source is None:
                 if not quiet:
-                    say(greeting(models[0], config))
+                    say(greeting(models[0], config, translator.direction))
                 _converse(LineTranslator(translator, "stdin", asked), view, sinks)
             else:
                 lines = LineTranslator(translator, source.name, asked)

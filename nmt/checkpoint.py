@@ -34,6 +34,19 @@ TGT_TOKENIZER = "tokenizer.tgt.model"
 
 
 @dataclass(frozen=True)
+class Direction:
+    """From which language a model translates into which, and how its network is told."""
+
+    src_lang: str
+    tgt_lang: str
+    tag_ids: tuple[int, ...] = ()
+    """What stands before the pieces of a source; nothing if the model has no other direction."""
+
+    def __str__(self) -> str:
+        return f"{self.src_lang}-{self.tgt_lang}"
+
+
+@dataclass(frozen=True)
 class TranslationModel:
     """A network with its tokenizers and its configuration: all that translating and aligning need."""
 
@@ -48,6 +61,30 @@ class TranslationModel:
     def device(self) -> torch.device:
         """Where the weights lie."""
         return self.network.tgt_embedding.weight.device
+
+    @property
+    def directions(self) -> tuple[Direction, ...]:
+        """All directions that the model was trained for, the one of its training files first."""
+        src, tgt = self.config.data.languages
+        if not self.config.data.bidirectional:
+            return (Direction(src, tgt),)
+        tags = self.tgt_tokenizer.tags
+        return Direction(src, tgt, (tags[tgt],)), Direction(tgt, src, (tags[src],))
+
+    def direction(self, to: str | None = None) -> Direction:
+        """The direction into a language, by default the first; UsageError if there is none."""
+        if to is None:
+            return self.directions[0]
+        name = self.path or "the model"
+        if not self.config.data.bidirectional:
+            raise UsageError(
+                f"{name}: translates in one direction only; --to is for models of nmt train --bidirectional"
+            )
+        for direction in self.directions:
+            if direction.tgt_lang == to:
+                return direction
+        known = ", ".join(direction.tgt_lang for direction in self.directions)
+        raise UsageError(f"{name}: does not translate into {to!r}; expected one of: {known}")
 
     @property
     def tokenizer_hash(self) -> str:
@@ -199,6 +236,7 @@ def load_model(path: Path, *, device: str = "auto", threads: int = 0) -> Transla
     names = (TOKENIZER, TOKENIZER) if config.tokenizer.joint else (SRC_TOKENIZER, TGT_TOKENIZER)
     _require_listed(manifest, folder, *names)
     src_tokenizer, tgt_tokenizer = (Tokenizer.load(folder / name) for name in names)
+    _refuse_missing_tags(config, tgt_tokenizer, folder)
     vocab_sizes = (src_tokenizer.vocab_size, tgt_tokenizer.vocab_size)
     weights_path = folder / WEIGHTS
     _refuse_misfits(
@@ -223,6 +261,12 @@ def _require_listed(manifest: Mapping[str, Any], folder: Path, *names: str) -> N
     for name in names:
         if name not in manifest["files"]:
             raise ModelError(f"{folder / MANIFEST}: does not list {name}, which every such model has")
+
+
+def _refuse_missing_tags(config: Config, tokenizer: Tokenizer, folder: Path) -> None:
+    missing = set(config.data.languages) - tokenizer.tags.keys() if config.data.bidirectional else ()
+    if missing:
+        raise ModelError(f"{folder / TOKENIZER}: has no tag of {', '.join(missing)}, which {CONFIG} names")
 
 
 def model_folder(path: Path) -> Path:

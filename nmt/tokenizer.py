@@ -16,8 +16,9 @@ from typing import Self
 
 import sentencepiece
 
+from nmt.config.languages import CODE
 from nmt.config.schema import TokenizerConfig
-from nmt.errors import DataError, ModelError
+from nmt.errors import DataError, ModelError, UsageError
 from nmt.files import open_for_reading
 
 PAD_ID, UNK_ID, BOS_ID, EOS_ID = 0, 1, 2, 3
@@ -27,6 +28,7 @@ SPACE = "▁"  # U+2581, how SentencePiece writes a space
 STAND_IN = "\uf581"  # private use; takes the place of a U+2581 in the text, which is no space
 REPLACEMENT = "\ufffd"
 UNKNOWN = "⁇"
+TAG = re.compile("<2(.+)>")  # of a language that is to be translated into; a control symbol, never text
 MAX_LINES = 2_000_000  # a tokenizer learns nothing more from more lines, but needs the memory for them
 MAX_CHARACTERS = 1000  # SentencePiece leaves out lines of more than 4,192 bytes
 TRAINING_THREADS = 4  # fixed: sums over another number of parts round differently, which changes pieces
@@ -83,6 +85,10 @@ class Tokenizer:
         }
         self._id_of_byte = {byte: i for i, byte in self._byte_of.items()}
         self._silent = {i for i in range(self.vocab_size) if processor.is_control(i)}
+        self.tags: dict[str, int] = {
+            tag[1]: i for i in sorted(self._silent) if (tag := TAG.fullmatch(self._pieces[i]))
+        }
+        """Ids of the tags that there are, by language; no text is cut into them."""
         self._scores: list[float] = [processor.get_score(i) for i in range(self.vocab_size)]
         special = {*self._byte_of, *self._silent, UNK_ID}
         self._ids = {piece: i for i, piece in enumerate(self._pieces) if i not in special}
@@ -279,16 +285,20 @@ def train_tokenizer(
     exact: bool = True,
     seed: int = 1,
     threads: int = TRAINING_THREADS,
+    tags: Sequence[str] = (),
 ) -> Tokenizer:
     """Train on raw text; of a very large text on a random sample of its lines.
 
-    Raises DataError if the text gives fewer pieces than `vocab_size` and the size is to be `exact`, or if not
-    even its characters fit. Another number of threads rounds differently, so that a few pieces may differ.
+    `tags` are languages that get a tag, for models that translate into more than one. Raises DataError if the
+    text gives fewer pieces than `vocab_size` and the size is to be `exact`, or if not even its characters
+    fit. Another number of threads rounds differently, so that a few pieces may differ.
     """
+    if odd := [tag for tag in tags if not CODE.fullmatch(tag)]:
+        raise UsageError(f"{odd[0]!r} is no code of a language, such as de or pt_BR")
     text = [part for line in _sample(lines, seed=seed) for part in _parts(line.translate(RESERVED))]
     if not any(map(str.strip, text)):
         raise DataError("no text to train a tokenizer on: every line is blank")
-    tokenizer = Tokenizer.from_bytes(_train(text, config, vocab_size=vocab_size, threads=threads))
+    tokenizer = Tokenizer.from_bytes(_train(text, config, vocab_size=vocab_size, threads=threads, tags=tags))
     if exact and tokenizer.vocab_size < vocab_size:
         raise DataError(
             f"a vocabulary of {vocab_size:,} pieces is too large for this text; "
@@ -297,7 +307,9 @@ def train_tokenizer(
     return tokenizer
 
 
-def _train(text: list[str], config: TokenizerConfig, *, vocab_size: int, threads: int) -> bytes:
+def _train(
+    text: list[str], config: TokenizerConfig, *, vocab_size: int, threads: int, tags: Sequence[str]
+) -> bytes:
     model = io.BytesIO()
     try:
         sentencepiece.SentencePieceTrainer.train(
@@ -313,6 +325,7 @@ def _train(text: list[str], config: TokenizerConfig, *, vocab_size: int, threads
             unk_id=UNK_ID,
             bos_id=BOS_ID,
             eos_id=EOS_ID,
+            control_symbols=[f"<2{language}>" for language in tags],
             num_threads=threads,
             minloglevel=3,
         )

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from nmt.alignment.merge import WordAlignment, keep_final_mark, matrix_links, word_matrix
-from nmt.checkpoint import TranslationModel
+from nmt.checkpoint import Direction, TranslationModel
 from nmt.corpus.words import Span, UnitMode, word_spans
 from nmt.errors import UsageError
 from nmt.model import Transformer
@@ -79,14 +79,18 @@ def align_pairs(
     batch_tokens: int | None = None,
     read: Read = "input",
     layer: int | None = None,
+    direction: Direction | None = None,
 ) -> Iterator[Alignment]:
     """Align pairs of lines, in their order and in constant memory; a blank line has no links.
 
     A target piece is linked from the position where it is the decoder's input (Shift-Att; Chen et al., 2020),
-    in `layer`, counted from 1, or else the model's own. Heads are averaged, EOS is left out.
+    in `layer`, counted from 1, or else the model's own. Heads are averaged, EOS is left out, and so is a tag.
+    The pairs are in a `direction` of the model, by default its first.
     """
     number = reading_layer(model, layer)
-    for by_layer in align_layers(model, pairs, (number,), batch_tokens=batch_tokens, read=read):
+    for by_layer in align_layers(
+        model, pairs, (number,), batch_tokens=batch_tokens, read=read, direction=direction
+    ):
         yield by_layer[number]
 
 
@@ -105,16 +109,19 @@ def align_layers(
     *,
     batch_tokens: int | None = None,
     read: Read = "input",
+    direction: Direction | None = None,
 ) -> Iterator[dict[int, Alignment]]:
     """Like `align_pairs`, for several layers in one pass: an alignment for each of them."""
     stream = iter(pairs)
     limit = batch_tokens or model.config.decoding.batch_tokens
+    tags = (direction or model.direction()).tag_ids
 
     def look(batch: list[PiecePair]) -> list[dict[int, Tensor]]:
-        return attend(model.network, [pair.src for pair in batch], [pair.tgt for pair in batch], layers, read)
+        sources, targets = [pair.src for pair in batch], [pair.tgt for pair in batch]
+        return attend(model.network, sources, targets, layers, read, tags=tags)
 
     while window := list(islice(stream, model.config.decoding.window)):
-        encoded = [_encode(model, source, target) for source, target in window]
+        encoded = [_encode(model, source, target, num_tags=len(tags)) for source, target in window]
         attention = in_batches([each.pair for each in encoded], look, batch_tokens=limit)
         for (source, target), pieces, found in zip(window, encoded, attention, strict=True):
             if found is not None:
@@ -142,11 +149,11 @@ class _Encoded:
         return PiecePair(self.src.ids, self.tgt.ids) if self.src.ids else None
 
 
-def _encode(model: TranslationModel, source: str, target: str) -> _Encoded:
+def _encode(model: TranslationModel, source: str, target: str, *, num_tags: int) -> _Encoded:
     if not source.strip() or not target.strip():
         return _Encoded()
     src, tgt = model.src_tokenizer.encode_with_spans(source), model.tgt_tokenizer.encode_with_spans(target)
-    if max(len(src.ids), len(tgt.ids)) > longest_side(model.network):
+    if max(num_tags + len(src.ids), len(tgt.ids)) > longest_side(model.network):
         return _Encoded(unlinked="too long")
     return _Encoded(src, tgt) if src.ids and tgt.ids else _Encoded()
 
@@ -158,12 +165,15 @@ def attend(
     tgt_ids: list[list[int]],
     layers: Collection[int],
     read: Read = "input",
+    *,
+    tags: tuple[int, ...] = (),
 ) -> list[dict[int, Tensor]]:
     """Cross-attention (T, S) of each pair and layer (from 1), heads averaged, rows summing to 1 without EOS.
 
+    `tags` are put before all sources, and left out of the rows too.
     Row t of the decoder's input BOS y1 … yT outputs y(t+1); row t + 1 has seen it.
     """
-    pairs = [PiecePair(src, tgt) for src, tgt in zip(src_ids, tgt_ids, strict=True)]
+    pairs = [PiecePair(src, tgt, tags) for src, tgt in zip(src_ids, tgt_ids, strict=True)]
     forced = read_pairs(network, pairs)
     indices = {layer: layer - 1 for layer in layers}
     decoded = network.decode(
@@ -174,11 +184,12 @@ def attend(
     )
     averaged = {
         layer: decoded.attention[i].mean(1).cpu() for layer, i in indices.items()
-    }  # (B, T + 1, S + 1)
+    }  # (B, T + 1, tags + S + 1)
+    num_tags = len(tags)
     first = 1 if read == "input" else 0
     return [
         {
-            layer: _normalized(rows[b, first : first + len(tgt), : len(src)])
+            layer: _normalized(rows[b, first : first + len(tgt), num_tags : num_tags + len(src)])
             for layer, rows in averaged.items()
         }
         for b, (src, tgt) in enumerate(zip(src_ids, tgt_ids, strict=True))
@@ -186,5 +197,5 @@ def attend(
 
 
 def _normalized(rows: Tensor) -> Tensor:
-    totals = rows.sum(-1, keepdim=True)  # what is left beside EOS
+    totals = rows.sum(-1, keepdim=True)  # what is left beside EOS and tags
     return torch.where(totals > 0, rows / totals, 1 / rows.size(-1))

@@ -4,6 +4,7 @@ import math
 from dataclasses import dataclass, field, fields
 from typing import Literal
 
+from nmt.config.languages import CODE, file_languages
 from nmt.errors import ConfigError
 from nmt.files import InvalidUtf8
 
@@ -30,6 +31,18 @@ class DataConfig:
     """A line that is not UTF-8 is an error; `skip` drops the pair, `replace` mends it with U+FFFD."""
     remove_duplicates: bool = True
     """Drop a pair that occurred before, both sides equal."""
+    bidirectional: bool = False
+    """Train one model for both directions: a tag before a source says which language is wanted."""
+    src_lang: str = ""
+    """Code of the source language, such as `de`; empty: the ending of the files, if it is one, else `src`."""
+    tgt_lang: str = ""
+    """Code of the target language; empty: likewise, else `tgt`."""
+
+    @property
+    def languages(self) -> tuple[str, str]:
+        """Codes of source and target language."""
+        src, tgt = file_languages(self.src, self.tgt)
+        return self.src_lang or src, self.tgt_lang or tgt
 
     def __post_init__(self) -> None:
         if len(self.src) != len(self.tgt):
@@ -42,6 +55,14 @@ class DataConfig:
         for path in (*self.src, *self.tgt, self.dev_src, self.dev_tgt):
             if any("\ud800" <= character <= "\udfff" for character in path):
                 raise ConfigError(f"data: the name {path!a} is not UTF-8 text; rename the file")
+        for name in ("src_lang", "tgt_lang"):
+            code = getattr(self, name)
+            _require(not code or bool(CODE.fullmatch(code)), f"data.{name}", repr(code), "a code such as de")
+        if self.bidirectional and len(set(self.languages)) < 2:
+            raise ConfigError(
+                f"data.bidirectional: both languages are {self.languages[0]!r}; "
+                "give two with --set data.src_lang=… --set data.tgt_lang=…"
+            )
         _require(self.max_length >= 1, "data.max_length", self.max_length, "at least 1")
         _require(self.max_ratio >= 1.0, "data.max_ratio", self.max_ratio, "at least 1")
 
@@ -349,11 +370,15 @@ class Config:
             raise ConfigError(
                 f"alignment.layer is {self.alignment.layer}; decoder_layers is {self.model.decoder_layers}"
             )
-        longest = self.data.max_length + 1  # with BOS or EOS
+        longest = self.data.max_length + 1 + self.data.bidirectional  # with BOS or EOS, and a tag
         if self.model.positions == "learned" and longest > self.model.max_positions:
             raise ConfigError(
                 f"model.max_positions is {self.model.max_positions}; learned positions for sentences of "
                 f"data.max_length {self.data.max_length} take at least {longest}"
+            )
+        if self.data.bidirectional and not self.tokenizer.joint:
+            raise ConfigError(
+                "data.bidirectional can not be true without tokenizer.joint: all text is source and target"
             )
         if not self.tokenizer.joint and self.model.tied_embeddings == "all":
             raise ConfigError(

@@ -22,6 +22,8 @@ class Batch:
     tgt_out: Tensor  # (B, T) int64: y EOS
     num_tokens: int
     """Target tokens to predict: all but PAD."""
+    num_tags: int = 0
+    """Tokens at the beginning of every source that are none of its pieces."""
 
     def to(self, device: torch.device) -> "Batch":
         """The same batch on a device."""
@@ -31,7 +33,7 @@ class Batch:
         if device.type == "cuda":  # from other memory a copy waits for what the GPU has still to do
             tensors = [tensor.pin_memory() for tensor in tensors]
         src_tokens, tgt_in, tgt_out = (tensor.to(device, non_blocking=True) for tensor in tensors)
-        return Batch(src_tokens, tgt_in, tgt_out, self.num_tokens)
+        return Batch(src_tokens, tgt_in, tgt_out, self.num_tokens, self.num_tags)
 
     def split(self, num_parts: int) -> "list[Batch]":
         """The same pairs in up to so many batches, dealt out in turn so that all have like lengths."""
@@ -43,6 +45,7 @@ class Batch:
                 self.tgt_in[i::num_parts],
                 self.tgt_out[i::num_parts],
                 int((self.tgt_out[i::num_parts] != PAD_ID).sum()),
+                self.num_tags,
             )
             for i in range(min(num_parts, len(self.src_tokens)))
         ]
@@ -69,17 +72,16 @@ def plan_batches(
     return [batches[number] for number in order]
 
 
-def collate(corpus: EncodedCorpus, indices: Tensor) -> Batch:
-    """The pairs with these numbers, padded to the longest of them."""
+def collate(corpus: EncodedCorpus, indices: Tensor, *, num_tags: int = 0) -> Batch:
+    """The pairs with these numbers, padded to the longest of them; their sources begin with so many tags."""
     src_tokens = _padded_rows(corpus.src_tokens, corpus.src_offsets, corpus.src_lengths, indices)
     tgt_out = _padded_rows(corpus.tgt_tokens, corpus.tgt_offsets, corpus.tgt_lengths, indices)
     shifted = tgt_out[:, :-1]
     tgt_in = torch.cat(
         [torch.full((len(indices), 1), BOS_ID), shifted.masked_fill(shifted == EOS_ID, PAD_ID)], 1
     )
-    return Batch(
-        src_tokens, tgt_in, tgt_out, num_tokens=int(corpus.tgt_lengths[indices].sum()) + len(indices)
-    )
+    num_tokens = int(corpus.tgt_lengths[indices].sum()) + len(indices)
+    return Batch(src_tokens, tgt_in, tgt_out, num_tokens, num_tags)
 
 
 def _by_length(src_lengths: Tensor, tgt_lengths: Tensor, numbers: Tensor) -> Tensor:

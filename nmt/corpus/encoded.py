@@ -75,6 +75,20 @@ def encode_pairs(pairs: Iterable[Pair], encode_src: Encode, encode_tgt: Encode) 
         yield from zip(encode_src(src_lines), encode_tgt(tgt_lines), strict=True)
 
 
+def directed(pairs: Iterable[EncodedPair], tags: Sequence[int]) -> Iterator[EncodedPair]:
+    """Every pair in both directions, sources behind their tags: of the target's language, then the source's.
+
+    Without tags every pair as it is.
+    """
+    for src_ids, tgt_ids in pairs:
+        if not tags:
+            yield src_ids, tgt_ids
+            continue
+        into_tgt, into_src = tags
+        yield [into_tgt, *src_ids], tgt_ids
+        yield [into_src, *tgt_ids], src_ids
+
+
 def as_ids(tokens: Tensor) -> Tensor:
     """Stored pieces as the int64 that they stand for."""
     return tokens.long() & 0xFFFF if tokens.dtype == torch.int16 else tokens.long()

@@ -37,6 +37,8 @@ class Cutter:
     alpha: float
     max_length: int
     """In pieces; what would be longer is cut as without sampling."""
+    tags: tuple[int, ...] = ()
+    """With them the corpus has every pair in both directions, see `nmt.corpus.encoded.directed`."""
 
 
 class Sampler:
@@ -56,11 +58,13 @@ class Sampler:
         return [self._cut_pair(number, random.Random(f"{seed} {epoch} {number}")) for number in numbers]
 
     def _cut_pair(self, number: int, generator: random.Random) -> tuple[list[int], list[int]]:
-        src, tgt = (
-            self._cut_line(lines[number], tokenizer, generator)
-            for lines, tokenizer in zip(self._lines, self._tokenizers, strict=True)
-        )
-        return src, tgt
+        tags = self._cutter.tags
+        line_number, direction = divmod(number, len(tags)) if tags else (number, 0)
+        sides = zip(self._lines, self._tokenizers, strict=True)
+        src, tgt = (self._cut_line(lines[line_number], tokenizer, generator) for lines, tokenizer in sides)
+        if direction:
+            src, tgt = tgt, src
+        return [*tags[direction : direction + 1], *src], tgt
 
     def _cut_line(self, line: str, tokenizer: Tokenizer, generator: random.Random) -> list[int]:
         ids = tokenizer.sample(line, alpha=self._cutter.alpha, generator=generator)

@@ -3,7 +3,7 @@
 import json
 import sys
 from array import array
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from itertools import accumulate
@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from nmt.corpus.cleaning import CleanPairs
-from nmt.corpus.encoded import EncodedCorpus, RowWriter
+from nmt.corpus.encoded import EncodedCorpus, RowWriter, directed
 from nmt.corpus.sampling import SIDES
 from nmt.files import plain_file, sha256_file, write_json
 
@@ -30,7 +30,7 @@ class StoredCorpus:
 
     corpus: EncodedCorpus
     numbers: Tensor
-    """Of the pairs in the text, from 0, ascending (pairs,) int64."""
+    """Of the pairs in the text, from 0, ascending (pairs,) int64; each twice if both directions are there."""
     facts: dict[str, Any]
     """What the maker of the corpus noted."""
     has_lines: bool
@@ -38,10 +38,16 @@ class StoredCorpus:
 
 
 class StoreWriter:
-    """Writes pairs into a folder, stretch by stretch, without keeping more of them than their lengths."""
+    """Writes pairs into a folder, stretch by stretch, without keeping more of them than their lengths.
 
-    def __init__(self, folder: Path, *, vocab_sizes: tuple[int, int], with_lines: bool) -> None:
+    With `tags` each is written in both directions, see `directed`; its lines are written once.
+    """
+
+    def __init__(
+        self, folder: Path, *, vocab_sizes: tuple[int, int], with_lines: bool, tags: Sequence[int] = ()
+    ) -> None:
         self._folder = folder
+        self._tags = tags
         self._files = ExitStack()
         self._numbers = array("q")
         self._pieces = [
@@ -54,8 +60,10 @@ class StoreWriter:
         """Write pairs as they come, and pass them on."""
         with self._files:
             for chunk in chunks:
-                self._numbers.extend(chunk.numbers)
-                for writer, rows in zip(self._pieces, _sides(chunk.pieces), strict=True):
+                num_directions = max(1, len(self._tags))
+                self._numbers.extend(number for number in chunk.numbers for _ in range(num_directions))
+                pieces = list(directed(chunk.pieces, self._tags))
+                for writer, rows in zip(self._pieces, _sides(pieces), strict=True):
                     writer.extend(rows)
                 for line_writer, lines in zip(self._lines, _sides(chunk.lines), strict=False):
                     line_writer.extend(lines)

@@ -86,7 +86,7 @@ class Engine:
     def next_log_probs(self, sentence: Sentence) -> Tensor:
         """Of every token, (V,), log P that it comes after the prefix of a sentence."""
         decoder = self._decoder(num_rows=1)
-        decoder.admit([sentence.source])
+        decoder.admit([sentence.src_tokens])
         tokens = torch.tensor([BOS_ID, *sentence.prefix], device=self._device)
         for token in tokens:
             logits = decoder.step(torch.zeros_like(tokens[:1]), token[None])  # (1, V)

@@ -42,13 +42,19 @@ def log_mean(log_probs: Sequence[Tensor]) -> Tensor:
 
 
 def check_ensemble(models: Sequence[TranslationModel]) -> None:
-    """ConfigError, naming both, if two models do not cut text into the same pieces."""
+    """ConfigError, naming both, if two models differ in the pieces of text, or in their directions."""
     first, *others = models
     for other in others:
         if other.tokenizer_hash != first.tokenizer_hash:
             raise ConfigError(
                 f"{name_of(first)} and {name_of(other)} have different tokenizers; expected the same in an "
                 "ensemble; train one with --set tokenizer.model=FILE, the tokenizer.model of the other"
+            )
+        if [each.tag_ids for each in other.directions] != [each.tag_ids for each in first.directions]:
+            ways = (" and ".join(map(str, model.directions)) for model in (first, other))
+            raise ConfigError(
+                f"{name_of(first)} and {name_of(other)} were trained for other directions: "
+                f"{' as against '.join(ways)}; expected the same in an ensemble"
             )
 
 

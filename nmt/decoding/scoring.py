@@ -9,7 +9,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from nmt.checkpoint import TranslationModel
+from nmt.checkpoint import Direction, TranslationModel
 from nmt.corpus.words import Span, is_blank
 from nmt.decoding.ensemble import log_mean
 from nmt.decoding.hypothesis import Hypothesis
@@ -47,6 +47,7 @@ def score_pairs(
     models: Sequence[TranslationModel],
     pairs: Iterable[tuple[str, str | Hypothesis]],
     *,
+    direction: Direction,
     rules: Rules,
     window: int,
     batch_tokens: int,
@@ -55,12 +56,14 @@ def score_pairs(
     stream = iter(pairs)
     compute = partial(_log_probs, [model.network for model in models])
     while some := list(islice(stream, window)):
-        encoded = [_encode(models, source, target) for source, target in some]
+        encoded = [_encode(models, direction, source, target) for source, target in some]
         found = in_batches([each.pair for each in encoded], compute, batch_tokens=batch_tokens)
         yield from (_scored(each, log_probs, rules) for each, log_probs in zip(encoded, found, strict=True))
 
 
-def _encode(models: Sequence[TranslationModel], source: str, target: str | Hypothesis) -> _Encoded:
+def _encode(
+    models: Sequence[TranslationModel], direction: Direction, source: str, target: str | Hypothesis
+) -> _Encoded:
     src = [] if is_blank(source) else models[0].src_tokenizer.encode(source)
     if isinstance(target, Hypothesis):
         text, tgt, spans = target.text, target.tokens, target.token_spans
@@ -69,9 +72,10 @@ def _encode(models: Sequence[TranslationModel], source: str, target: str | Hypot
         text, tgt, spans = target, pieces.ids, tuple(pieces.spans)
     if not src:
         return _Encoded(source, text, unscored="blank source" if tgt else None)
-    if max(len(src), len(tgt)) > min(longest_side(model.network) for model in models):
+    pair = PiecePair(src, tgt, direction.tag_ids)
+    if pair.length > 1 + min(longest_side(model.network) for model in models):
         return _Encoded(source, text, unscored="too long")
-    return _Encoded(source, text, PiecePair(src, tgt), spans)
+    return _Encoded(source, text, pair, spans)
 
 
 def _log_probs(networks: Sequence[Transformer], pairs: list[PiecePair]) -> list[Tensor]:

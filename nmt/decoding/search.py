@@ -88,7 +88,7 @@ def _next_sentences(
     rows, src_tokens = beams.num_rows, beams.num_src_tokens
     found: list[tuple[int, Sentence]] = []
     while waiting:
-        rows, src_tokens = rows + beams.width, src_tokens + len(waiting[0][1].source) + 1
+        rows, src_tokens = rows + beams.width, src_tokens + len(waiting[0][1].src_tokens) + 1
         if (rows > room.rows or src_tokens > room.src_tokens) and (found or beams.num_rows):
             break
         found.append(waiting.popleft())
@@ -132,7 +132,7 @@ class _Beams:
     @property
     def num_src_tokens(self) -> int:
         """Tokens of all sources that are searched."""
-        return sum(len(each.sentence.source) + 1 for each in self._live)
+        return sum(len(each.sentence.src_tokens) + 1 for each in self._live)
 
     @property
     def width(self) -> int:
@@ -143,7 +143,7 @@ class _Beams:
         """Begin to search sentences, each with its number."""
         if not sentences:
             return
-        self._decoder.admit([sentence.source for _, sentence in sentences])
+        self._decoder.admit([sentence.src_tokens for _, sentence in sentences])
         first = len(self._live)
         self._live += [_Progress(*each) for each in sentences]
         self._standings |= begin([sentence for _, sentence in sentences], self.num_rows)
@@ -209,7 +209,8 @@ class _Beams:
         """What the score of a row that ends loses for source tokens that got little attention."""
         if not self._rules.coverage_penalty:
             return 0.0
-        covered = self._coverage[row, : len(self._live[index].sentence.source)]
+        sentence = self._live[index].sentence
+        covered = self._coverage[row, len(sentence.tags) : len(sentence.src_tokens)]
         return self._rules.coverage_penalty * float(covered.clamp(LEAST_COVERAGE, 1.0).log().sum())
 
     def _going_on(self, candidates: Candidates, ends: Tensor) -> Tensor:

@@ -124,11 +124,13 @@ class Translator:
         *,
         align: bool = False,
         nbest: int = 1,
+        to: str | None = None,
     ) -> None:
         """Find the `nbest` best translations of a line, or all of `config.samples`, if that is not 0.
 
-        Several models give the mean of their probabilities; alignments are those of the first. Raises
-        ConfigError if their tokenizers differ, or if `nbest` is more than the beam holds.
+        Several models give the mean of their probabilities; alignments are those of the first. `to` is the
+        target language of models that have several. Raises ConfigError if tokenizers or directions of the
+        models differ, or if `nbest` is more than the beam holds; UsageError if there is no such language.
         """
         if not config.samples and nbest > config.beam_size:
             raise ConfigError(
@@ -137,6 +139,7 @@ class Translator:
         self.models = (models,) if isinstance(models, TranslationModel) else tuple(models)
         check_ensemble(self.models)
         self.model = self.models[0]
+        self.direction = self.model.direction(to)
         self.config = config
         self.align = align
         self.longest = min(model.config.data.max_length for model in self.models)
@@ -166,13 +169,15 @@ class Translator:
         threads: int = 0,
         align: bool = False,
         nbest: int = 1,
+        to: str | None = None,
         **options: bool | int | float | str,
     ) -> Self:
         """Load a model folder, or several as an ensemble.
 
         `device` is auto, cpu, cuda or mps; `threads` are those of the CPU, for the whole process, 0: all;
-        `options` are those of DecodingConfig, such as `beam_size=4`, by default the first model's. Raises
-        UsageError if there is no such folder or option, ModelError if a folder is damaged.
+        `to` is a language, such as "de", for models that translate into several; `options` are those of
+        DecodingConfig, such as `beam_size=4`, by default the first model's. Raises UsageError if there is no
+        such folder, language or option, ModelError if a folder is damaged.
 
         >>> translator = Translator.load("demo-model", nbest=2, align=True)
         >>> translation = translator.translate(["Der Hund schläft im Garten."])[0]
@@ -184,7 +189,7 @@ class Translator:
         models = [load_model(Path(path), device=device, threads=threads) for path in paths]
         stored = asdict(models[0].config)
         config = from_dict(stored | {"decoding": stored["decoding"] | options}).decoding
-        return cls(models, config, align=align, nbest=nbest)
+        return cls(models, config, align=align, nbest=nbest, to=to)
 
     def stream(self, lines: Iterable[str]) -> Iterator[Translation]:
         """Translations in the order of the lines, of which no more than `config.window` are read ahead.
@@ -213,6 +218,7 @@ class Translator:
         return score_pairs(
             self.models,
             pairs,
+            direction=self.direction,
             rules=self.rules,
             window=self.config.window,
             batch_tokens=self.config.batch_tokens,
@@ -343,7 +349,13 @@ class Translator:
     def _sentence(self, source: list[int]) -> Sentence:
         seed = zlib.crc32(repr(source).encode(), self.config.seed) if self.rules.sampling else 0
         most, fewest = self._limit(len(source)), math.ceil(self.config.min_length_ratio * len(source))
-        return Sentence(source, max_length=most, min_length=min(fewest, most), seed=seed)
+        return Sentence(
+            source,
+            max_length=most,
+            min_length=min(fewest, most),
+            seed=seed,
+            tags=self.direction.tag_ids,
+        )
 
     def _limit(self, num_pieces: int) -> int:
         """The most pieces that the translation of so many may have."""
@@ -393,7 +405,7 @@ class Translator:
         pairs = (
             (plan.translated, translation.text) for plan, translation in zip(plans, translations, strict=True)
         )
-        alignments = align_pairs(self.model, pairs)
+        alignments = align_pairs(self.model, pairs, direction=self.direction)
         return [
             replace(translation, alignment=replace(alignment, source=translation.source))
             for translation, alignment in zip(translations, alignments, strict=True)
@@ -419,4 +431,4 @@ def without_line_ends(text: str) -> str:
 def _banned_ids(model: TranslationModel) -> tuple[int, ...]:
     tokenizer = model.tgt_tokenizer
     line_ends = (id for id in range(tokenizer.vocab_size) if tokenizer.piece(id) in LINE_END_PIECES)
-    return (PAD_ID, UNK_ID, BOS_ID, *line_ends)
+    return (PAD_ID, UNK_ID, BOS_ID, *line_ends, *tokenizer.tags.values())

@@ -29,11 +29,13 @@ class PiecePair:
 
     src: list[int]
     tgt: list[int]
+    tags: tuple[int, ...] = ()
+    """What the network is given before the source."""
 
     @property
     def length(self) -> int:
-        """Of the longer side, with its end."""
-        return max(len(self.src), len(self.tgt)) + 1
+        """Of the longer side, with its tags and its end."""
+        return max(len(self.tags) + len(self.src), len(self.tgt)) + 1
 
 
 def longest_side(network: Transformer) -> int:
@@ -89,14 +91,14 @@ def _batches(pairs: Sequence[PiecePair | None], batch_tokens: int) -> Iterator[l
 class Forced:
     """A batch of pairs as the network takes it in."""
 
-    encoder_out: EncoderOut  # of (B, S + 1) sources
+    encoder_out: EncoderOut  # of (B, S + 1) sources, or more by their tags
     tgt_tokens: Tensor  # (B, T + 1), the decoder's input BOS y1 … yT
 
 
 def read_pairs(network: Transformer, pairs: Sequence[PiecePair]) -> Forced:
     """Encode the sources of a batch, and make the decoder's input of its targets."""
     device = network.tgt_embedding.weight.device
-    src_tokens = _pad([[*pair.src, EOS_ID] for pair in pairs], device)
+    src_tokens = _pad([[*pair.tags, *pair.src, EOS_ID] for pair in pairs], device)
     return Forced(network.encode(src_tokens), _pad([[BOS_ID, *pair.tgt] for pair in pairs], device))
 
 

@@ -22,6 +22,7 @@ class Look:
 
     loss: float
     bleu: float
+    bleu_by_direction: dict[str, float]
     signature: str
     is_best: bool
     sample: Sample
@@ -57,11 +58,12 @@ def look(
             progress.best_value = dev.bleu if training.metric == "bleu" else -loss
             progress.best_step = progress.step
             progress.bleu, progress.loss, progress.signature = dev.bleu, loss, dev.signature
+            progress.bleu_by_direction = dev.bleu_by_direction
             _keep(replace(model, manifest=facts(model)), best_dir(train_dir, progress))
     progress.num_stale = 0 if is_best else progress.num_stale + 1
     progress.num_evaluations += 1
     progress.evaluated_step = progress.step
-    return Look(loss, dev.bleu, dev.signature, is_best, dev.sample)
+    return Look(loss, dev.bleu, dev.bleu_by_direction, dev.signature, is_best, dev.sample)
 
 
 def _refuse_divergence(loss: float, vocab_size: int, progress: Progress) -> None:

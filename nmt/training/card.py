@@ -4,9 +4,9 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from nmt.config.languages import ending
 from nmt.config.schema import Config, OnLong
 
-COMPRESSED = (".gz", ".xz", ".zst")
 SOURCE, TARGET = "source", "target"  # of languages without a name
 METRICS = {"bleu": "BLEU", "chrf": "chrF2", "ter": "TER"}
 
@@ -57,8 +57,9 @@ def model_card(config: Config, manifest: Mapping[str, Any]) -> str:
 
 
 def languages(config: Config) -> tuple[str, str]:
-    """Names of both languages, from the endings of the training files (`train.de`, `train.en.gz`)."""
-    return _language(config.data.src, SOURCE), _language(config.data.tgt, TARGET)
+    """Names of both languages: given, or the endings of the training files (`train.de`, `train.en.gz`)."""
+    data = config.data
+    return data.src_lang or _language(data.src, SOURCE), data.tgt_lang or _language(data.tgt, TARGET)
 
 
 def known_languages(config: Config) -> tuple[str, ...]:
@@ -68,12 +69,8 @@ def known_languages(config: Config) -> tuple[str, ...]:
 
 
 def _language(paths: Iterable[str], otherwise: str) -> str:
-    endings = {_ending(Path(path)) for path in paths}
+    endings = set(map(ending, paths))
     return endings.pop() if len(endings) == 1 and endings != {""} else otherwise
-
-
-def _ending(path: Path) -> str:
-    return (path.with_suffix("") if path.suffix in COMPRESSED else path).suffix.removeprefix(".")
 
 
 def _summary(config: Config, manifest: Mapping[str, Any]) -> str:

@@ -46,6 +46,8 @@ class TrainingData:
     report: DataReport
     held_out_lines: list[int]  # line numbers from 1, counted through all files
     hash: str
+    tags: tuple[int, ...] = ()
+    """What sources begin with, see `directed`, if every pair is there in both directions."""
     _plans: dict[tuple[int, int, int], list[Tensor]] = field(default_factory=dict)  # the last one
 
     @property
@@ -85,7 +87,7 @@ class TrainingData:
         order = self._order(training, epoch=1)
         order = sorted(order, key=lambda indices: -int(self.corpus.tgt_lengths[indices].max()))
         stride = max(1, (len(order) - 1) // (MEMORY_BATCHES - 1))
-        return [collate(self.corpus, indices) for indices in order[::stride]]
+        return [self._collate(self.corpus, indices) for indices in order[::stride]]
 
     def num_batches(self, training: TrainingConfig) -> int:
         """Batches of an epoch, about; in another order they may be some more or fewer."""
@@ -98,12 +100,13 @@ class TrainingData:
             corpus.src_lengths, corpus.tgt_lengths, batch_tokens=batch_tokens, seed=0, epoch=0
         )
         for indices in order:
-            yield collate(corpus, indices).to(device)
+            yield self._collate(corpus, indices).to(device)
 
     def sample_pairs(self) -> list[Pair]:
         """Up to 30,000 pairs of the training text as it was given, spread evenly over it."""
-        stride = math.ceil(len(self.numbers) / MODEL1_PAIRS)
-        return list(self.text.select(flags(self.numbers[::stride], len(self.text))))
+        numbers = self.numbers[:: max(1, len(self.tags))]
+        stride = math.ceil(len(numbers) / MODEL1_PAIRS)
+        return list(self.text.select(flags(numbers[::stride], len(self.text))))
 
     def close(self) -> None:
         """End the processes that cut text, if there are any."""
@@ -111,13 +114,16 @@ class TrainingData:
             self.sampling.close()
 
     def _plain(self, order: list[Tensor]) -> Iterator[Batch]:
-        return (collate(self.corpus, indices) for indices in order)
+        return (self._collate(self.corpus, indices) for indices in order)
+
+    def _collate(self, corpus: EncodedCorpus, indices: Tensor) -> Batch:
+        return collate(corpus, indices, num_tags=1 if self.tags else 0)
 
     def _sampled(self, order: list[Tensor], seed: int, epoch: int) -> Iterator[Batch]:
         """Batches cut anew at random (subword regularisation; Kudo, 2018)."""
         assert self.sampling is not None
         for rows in self.sampling.cut((indices.tolist() for indices in order), seed=seed, epoch=epoch):
-            yield collate(EncodedCorpus.from_pairs(rows), torch.arange(len(rows)))
+            yield self._collate(EncodedCorpus.from_pairs(rows), torch.arange(len(rows)))
 
     def _order(self, training: TrainingConfig, epoch: int) -> list[Tensor]:
         """The batches of an epoch; planned once, as that takes seconds for millions of pairs."""
@@ -181,7 +187,8 @@ def _open_or_make(
     tokenizers = given or Tokenizers.load(folder, is_joint=config.tokenizer.joint)
     report = DataReport(**stored.facts["report"])
     alpha = config.tokenizer.sampling_alpha
-    cutter = Cutter(folder, tokenizers.src.data, tokenizers.tgt.data, alpha, config.data.max_length)
+    tags, longest = tokenizers.tags(config.data), config.data.max_length
+    cutter = Cutter(folder, tokenizers.src.data, tokenizers.tgt.data, alpha, longest, tags)
     if len(stored.numbers) < FEWEST_SHARED:
         num_workers = 0
     dev_pairs = [(src, tgt) for src, tgt in stored.facts["dev_pairs"]]
@@ -198,6 +205,7 @@ def _open_or_make(
         report=report,
         held_out_lines=stored.facts["held_out_lines"],
         hash=hash,
+        tags=tags,
     )
 
 
@@ -234,6 +242,8 @@ def _made_of(config: Config, hash: str) -> dict[str, Any]:
     data, tokenizer = asdict(config.data), asdict(config.tokenizer)
     for name in ("src", "tgt", "dev_src", "dev_tgt"):
         del data[name]  # their content is in the hash
+    languages = config.data.languages if config.data.bidirectional else ("", "")
+    data["src_lang"], data["tgt_lang"] = languages
     for name in ("model", "sampling_alpha"):
         del tokenizer[name]
     return {

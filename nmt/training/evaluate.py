@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from statistics import fmean
 
 import torch
 from torch import Tensor
@@ -24,27 +25,49 @@ SAMPLE_STRIDE = 97  # prime: successive evaluations show sentences from all over
 class DevTranslation:
     """How well the development set was translated."""
 
-    bleu: float
+    bleu: float  # the mean of all directions
+    bleu_by_direction: dict[str, float]  # of a model with several, as in `de-en`
     signature: str
-    sample: Sample
+    sample: Sample  # of the first direction
 
 
 def translate_dev(
     model: TranslationModel, data: TrainingData, *, number: int, on_progress: Callable[[int], None]
 ) -> DevTranslation:
     """Translate `dev_sentences` of the development set as a user would; sample number 0, 1, …"""
-    training = model.config.training
-    pairs = data.dev_pairs[: training.dev_sentences]
-    decoding = replace(model.config.decoding, beam_size=training.dev_beam_size, on_long="split")
-    translator, hypotheses = Translator(model, decoding), list[str]()
-    for start in range(0, len(pairs), PART):
-        part = [src for src, _ in pairs[start : start + PART]]
-        hypotheses += [translation.text for translation in translator.translate(part)]
-        on_progress(len(part))
-    (bleu,) = score(hypotheses, [[tgt for _, tgt in pairs]])
+    pairs = data.dev_pairs[: model.config.training.dev_sentences]
+    sides = [src for src, _ in pairs], [tgt for _, tgt in pairs]
+    hypotheses = _translate(model, sides[0], on_progress=on_progress)
+    (bleu,) = score(hypotheses, [sides[1]])
+    forward, *others = model.directions
+    values = {str(forward): bleu.value}
+    for direction in others:
+        reverse = _translate(model, sides[1], to=direction.tgt_lang, on_progress=on_progress)
+        values[str(direction)] = score(reverse, [sides[0]])[0].value
     shown = number * SAMPLE_STRIDE % len(pairs)
     (alignment,) = align_pairs(model, [(pairs[shown][0], hypotheses[shown])])
-    return DevTranslation(bleu.value, bleu.signature, Sample(pairs[shown][1], alignment.words("punct")))
+    return DevTranslation(
+        fmean(values.values()),
+        values if others else {},
+        bleu.signature,
+        Sample(pairs[shown][1], alignment.words("punct")),
+    )
+
+
+def _translate(
+    model: TranslationModel,
+    lines: list[str],
+    *,
+    to: str | None = None,
+    on_progress: Callable[[int], None],
+) -> list[str]:
+    decoding = replace(model.config.decoding, beam_size=model.config.training.dev_beam_size, on_long="split")
+    translator, hypotheses = Translator(model, decoding, to=to), list[str]()
+    for start in range(0, len(lines), PART):
+        part = lines[start : start + PART]
+        hypotheses += [translation.text for translation in translator.translate(part)]
+        on_progress(len(part))
+    return hypotheses
 
 
 @torch.no_grad()

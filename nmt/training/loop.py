@@ -234,6 +234,7 @@ class _Trainer:
                     epoch=progress.epoch,
                     loss=found.loss,
                     bleu=found.bleu,
+                    bleu_by_direction=found.bleu_by_direction,
                     signature=found.signature,
                     is_best=found.is_best,
                     seconds=progress.seconds,

@@ -57,6 +57,7 @@ def reconstruction_loss(network: Transformer, batch: Batch, source: EncoderOut, 
     """
     tgt_pieces = (batch.tgt_in != PAD_ID) & (batch.tgt_in != BOS_ID)  # (B, T)
     src_pieces = (batch.src_tokens != PAD_ID) & (batch.src_tokens != EOS_ID)  # (B, S)
+    src_pieces[:, : batch.num_tags] = False
     columns = attention * tgt_pieces[:, :, None]
     columns = columns / columns.sum(1, keepdim=True).clamp_min(1e-6)  # (B, T, S)
     tgt_told, src_told = _some(batch.tgt_in, tgt_pieces), _some(batch.src_tokens, src_pieces)

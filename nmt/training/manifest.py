@@ -52,6 +52,7 @@ def facts_of_run(
         "training": training,
         "dev": {
             "bleu": {"score": progress.bleu, "signature": progress.signature},
+            **({"bleu_by_direction": progress.bleu_by_direction} if progress.bleu_by_direction else {}),
             "loss": progress.loss,
             "pairs": report.num_dev,
             "dropped": report.num_dev_dropped,

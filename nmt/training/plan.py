@@ -9,7 +9,7 @@ from itertools import cycle, islice
 import torch
 from torch.nn.utils import clip_grad_norm_
 
-from nmt.config.schema import Config, TrainingConfig
+from nmt.config.schema import Config, DataConfig, TrainingConfig
 from nmt.corpus.batching import Batch
 from nmt.errors import ConfigError
 from nmt.model import Transformer
@@ -49,7 +49,7 @@ def freeze(
 ) -> Frozen:
     """Decide what was left open, `elapsed` seconds after the start.
 
-    That is threads, the size of the vocabulary, precision, micro-batch, and steps.
+    That is threads, the size of the vocabulary, the languages of tags, precision, micro-batch, and steps.
 
     Raises ConfigError if the budget is too short to train anything.
     """
@@ -76,7 +76,16 @@ def freeze(
     if not training.eval_steps:
         training = replace(training, eval_steps=_eval_steps(training, data))
     tokenizer = replace(config.tokenizer, vocab_size=data.src_tokenizer.vocab_size)
-    return Frozen(replace(config, tokenizer=tokenizer, training=training), tuple(notes), step_seconds)
+    config = replace(config, data=_with_languages(config.data), tokenizer=tokenizer, training=training)
+    return Frozen(config, tuple(notes), step_seconds)
+
+
+def _with_languages(data: DataConfig) -> DataConfig:
+    """The languages that tags name, written down: the files may have other names when the run goes on."""
+    if not data.bidirectional:
+        return data
+    src, tgt = data.languages
+    return replace(data, src_lang=src, tgt_lang=tgt)
 
 
 def _steps_in_budget(training: TrainingConfig, elapsed: float, step_seconds: float) -> int:

@@ -1,7 +1,7 @@
 """Makes the stored corpus of a run out of its text: surveyed, held out, cleaned and cut into pieces."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -23,11 +23,11 @@ from nmt.corpus.cleaning import (
     select_pairs,
     survey,
 )
-from nmt.corpus.encoded import Encode, EncodedCorpus, encode_pairs
+from nmt.corpus.encoded import Encode, EncodedCorpus, directed, encode_pairs
 from nmt.corpus.heldout import hold_out
 from nmt.corpus.reading import Pair, ParallelText
 from nmt.corpus.store import StoreWriter
-from nmt.errors import DataError
+from nmt.errors import DataError, ModelError
 from nmt.files import write_bytes
 from nmt.hardware import num_usable_cores
 from nmt.tokenizer import MAX_LINES, Tokenizer, train_tokenizer
@@ -73,6 +73,22 @@ class Tokenizers:
         """Source and target."""
         return self.src.vocab_size, self.tgt.vocab_size
 
+    def tags(self, data: DataConfig) -> tuple[int, ...]:
+        """Ids of the tags that say target language and source language; none if there is one direction.
+
+        Raises ModelError if the tokenizer was trained without them.
+        """
+        if not data.bidirectional:
+            return ()
+        src, tgt = data.languages
+        known = self.tgt.tags
+        if not {src, tgt} <= known.keys():
+            raise ModelError(
+                f"the tokenizer has {_named(known)}, expected those of {src} and {tgt}; leave out "
+                f"tokenizer.model, or train one with: nmt tokenizer train --tag {src} --tag {tgt}"
+            )
+        return known[tgt], known[src]
+
     @property
     def hashes(self) -> list[str]:
         """Source and target."""
@@ -94,9 +110,10 @@ def make_corpus(
     _refuse_empty(selection.num_kept, selection.dropped)
     tokenizers = tokenizers or _make_tokenizers(config, text, selection)
     tokenizers.save(folder)
+    tags = tokenizers.tags(data)
     encode = tokenizers.encoders(config.training.threads or num_usable_cores())
     with_lines = config.tokenizer.sampling_alpha > 0
-    writer = StoreWriter(folder, vocab_sizes=tokenizers.vocab_sizes, with_lines=with_lines)
+    writer = StoreWriter(folder, vocab_sizes=tokenizers.vocab_sizes, with_lines=with_lines, tags=tags)
     written = _write(writer, clean_pairs(text, selection, data, *encode), config.training.dev_sentences)
     dropped = selection.dropped + written.dropped
     _refuse_empty(written.num_kept, dropped)
@@ -125,14 +142,14 @@ def make_corpus(
 
 
 def encode_dev(data: DataConfig, tokenizers: Tokenizers, pairs: Iterable[Pair]) -> EncodedCorpus:
-    """The development set in pieces, without what would be too long to train on."""
-    corpus = EncodedCorpus.from_pairs(encode_pairs(pairs, *tokenizers.encoders(1)))
-    is_short = torch.maximum(corpus.src_lengths, corpus.tgt_lengths) <= data.max_length
-    if not is_short.any():
+    """The development set in pieces, in all directions, without what would be too long to train on."""
+    encoded = encode_pairs(pairs, *tokenizers.encoders(1))
+    short = [pair for pair in encoded if max(map(len, pair)) <= data.max_length]
+    if not short:
         raise DataError(
             f"no development pair of at most {data.max_length} pieces (data.max_length) on both sides"
         )
-    return corpus.select(is_short)
+    return EncodedCorpus.from_pairs(directed(short, tokenizers.tags(data)))
 
 
 def paths(data: DataConfig) -> tuple[list[Path], list[Path]]:
@@ -217,6 +234,10 @@ def _make_tokenizers(config: Config, text: ParallelText, selection: Selection) -
     )
 
 
+def _named(tags: Collection[str]) -> str:
+    return f"the tags of {', '.join(sorted(tags))}" if tags else "no tags of languages"
+
+
 def _some(keep: Tensor, most: int, *, seed: int) -> Tensor:
     """At most so many of the pairs, each with the same chance."""
     numbers = keep.nonzero().squeeze(1)
@@ -235,4 +256,5 @@ def _train(config: Config, lines: Iterator[str], num_pairs: int) -> Tokenizer:
         vocab_size=asked or vocab_size(num_pairs),
         exact=bool(asked),
         seed=config.training.seed,
+        tags=config.data.languages if config.data.bidirectional else (),
     )

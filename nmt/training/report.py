@@ -1,6 +1,6 @@
 """What training tells its caller as it goes: small values, drawn and logged elsewhere."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from nmt.alignment import WordAlignment
@@ -68,11 +68,12 @@ class EvalReport:
     max_steps: int
     epoch: int
     loss: float  # negative log-likelihood, nats per target token
-    bleu: float
+    bleu: float  # the mean of all directions
     signature: str
     is_best: bool
     seconds: float
     sample: Sample
+    bleu_by_direction: dict[str, float] = field(default_factory=dict)  # if there are several, as in `de-en`
 
 
 @dataclass(frozen=True)
@@ -98,6 +99,7 @@ class EndReport:
     peak_memory: int  # bytes, see `nmt.hardware.peak_memory`; of a resumed run, since the last start
     alignment_layer: int
     agreement: dict[int, float]  # decoder layer from 1 -> agreement with Model 1
+    bleu_by_direction: dict[str, float] = field(default_factory=dict)  # if there are several, as in `de-en`
 
 
 Report = DataReport | StartReport | StepReport | EvalReport | NoteReport | EndReport
@@ -123,19 +125,22 @@ def as_line(report: Report) -> str:
             )
         case EvalReport():
             best = "  best so far" if report.is_best else ""
-            return (
-                f"step {report.step:,}  dev loss {report.loss:.3f}  dev BLEU {report.bleu:.2f} "
-                f"({report.signature}){best}"
-            )
+            return f"step {report.step:,}  dev loss {report.loss:.3f}  dev BLEU {_bleu(report)}{best}"
         case NoteReport():
             return f"note: {report.text}"
         case EndReport():
             return (
                 f"done: {report.stopped}; best at step {report.best_step:,} of {report.step:,}: "
-                f"dev BLEU {report.bleu:.2f} ({report.signature}); links are read from decoder layer "
+                f"dev BLEU {_bleu(report)}; links are read from decoder layer "
                 f"{report.alignment_layer}; took {clock(report.seconds)}"
                 f"{f' and {report.peak_memory / 1e9:.1f} GB of memory' if report.peak_memory else ''}"
             )
+
+
+def _bleu(report: EvalReport | EndReport) -> str:
+    """The score with its signature; of several directions each, and their mean."""
+    each = "".join(f"{name} {value:.2f}, " for name, value in report.bleu_by_direction.items())
+    return f"{each}{'mean ' if each else ''}{report.bleu:.2f} ({report.signature})"
 
 
 def _data_line(report: DataReport) -> str:

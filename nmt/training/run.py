@@ -46,6 +46,7 @@ FLAGS = {
     "training.threads": "--threads",
     "training.seed": "--seed",
     "data.invalid_utf8": "--invalid-utf8",
+    "data.bidirectional": "--bidirectional",
 }
 MOST_NAMED = 5  # options that differ, in one message
 PATHS = {"data.src", "data.tgt", "data.dev_src", "data.dev_tgt", "tokenizer.model"}  # compared by content

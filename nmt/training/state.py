@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -48,7 +48,8 @@ class Progress:
     evaluated_step: int = 0  # the step of the last evaluation
     best_value: float = float("-inf")  # of what is maximised: BLEU, or minus the loss
     best_step: int = 0
-    bleu: float = 0.0  # of the best weights, as are the next two
+    bleu: float = 0.0  # of the best weights, as are the next three; the mean of all directions
+    bleu_by_direction: dict[str, float] = field(default_factory=dict)  # if there are several, as in `de-en`
     loss: float = 0.0
     signature: str = ""
     num_stale: int = 0  # evaluations since the best

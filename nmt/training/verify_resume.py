@@ -76,7 +76,8 @@ def _sample(config: Config, folder: Path) -> Config:
     """The configuration for a short run on the beginning of the text."""
     data = config.data
     src, tgt = _write_pairs(islice(read_paths(data), SAMPLE_PAIRS), folder / "train")
-    sample = replace(data, src=(src,), tgt=(tgt,))
+    src_lang, tgt_lang = data.languages if data.bidirectional else ("", "")
+    sample = replace(data, src=(src,), tgt=(tgt,), src_lang=src_lang, tgt_lang=tgt_lang)
     if data.dev_src:
         dev = read_pairs([Path(data.dev_src)], [Path(data.dev_tgt)], on_invalid=data.invalid_utf8)
         dev_src, dev_tgt = _write_pairs(islice(dev, DEV_PAIRS), folder / "dev")
