@@ -95,6 +95,7 @@ def _config_facts(folder: Path) -> Facts:
     model, tokenizer = config.model, config.tokenizer
     return {
         "languages": languages(config),
+        **({"directions": "both"} if config.data.bidirectional else {}),
         "trained_on": [*config.data.src, *config.data.tgt],
         "architecture": {
             "layers": f"{model.encoder_layers}+{model.decoder_layers}",

@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from rich.console import Group, JustifyMethod, RenderableType
+from rich.console import Group, RenderableType
 from rich.live import Live
 from rich.progress_bar import ProgressBar
 from rich.table import Table
@@ -109,18 +109,22 @@ class Picture:
     def _scores(self) -> RenderableType:
         """The newest looks at the development set, with a bar for each BLEU."""
         table = Table.grid(padding=(0, 2))
-        columns: tuple[JustifyMethod, ...] = ("right", "right", "right", "left")
-        for justify in columns:
-            table.add_column(justify=justify, no_wrap=True)
-        table.add_row(*(Text(name, "dim") for name in ("step", "dev loss", "dev BLEU", "")))
+        directions = self.evaluations[-1].bleu_by_direction
+        names = ("step", "dev loss", *directions, "mean BLEU" if directions else "dev BLEU")
+        for _ in names:
+            table.add_column(justify="right", no_wrap=True)
+        table.add_column(no_wrap=True)
+        table.add_row(*(Text(name, "dim") for name in (*names, "")))
         best_step = max((each.step for each in self.evaluations if each.is_best), default=0)
         highest = max(1e-9, *(each.bleu for each in self.evaluations))
-        widest = max(0, min(WIDEST_BAR, err.width - 35))  # what the figures and "best" leave
+        figures = 35 + (9 * len(directions) + 1 if directions else 0)
+        widest = max(0, min(WIDEST_BAR, err.width - figures))  # what the figures and "best" leave
         for each in self.evaluations[-SHOWN_EVALUATIONS:]:
             is_best = each.step == best_step
             bar = "▇" * round(widest * each.bleu / highest) + (" best" if is_best else "")
             style = "bold green" if is_best else ""
-            table.add_row(f"{each.step:,}", f"{each.loss:.3f}", f"{each.bleu:.2f}", bar, style=style)
+            scores = (f"{value:.2f}" for value in (*each.bleu_by_direction.values(), each.bleu))
+            table.add_row(f"{each.step:,}", f"{each.loss:.3f}", *scores, bar, style=style)
         return table
 
     def _sample(self, report: EvalReport) -> list[RenderableType]:

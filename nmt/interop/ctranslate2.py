@@ -35,7 +35,7 @@ import sentencepiece
 {tokenizers}
 translator = ctranslate2.Translator(".")
 options = {{"beam_size": {beam_size}, "length_penalty": {length_penalty:g}, "disable_unk": True}}
-sources = [source.encode(line, out_type=str) for line in ["A sentence.", "Another one."]]
+sources = [{source} for line in ["A sentence.", "Another one."]]
 for result in translator.translate_batch(sources, **options):
     print(target.decode(result.hypotheses[0]))
 ```
@@ -44,7 +44,12 @@ for result in translator.translate_batch(sources, **options):
 - Leave blank lines out, and split long ones: the model learnt from sentences of at most {longest:,} pieces.
 - `return_attention=True` gives the attention of decoder layer {layer}, heads averaged, where nmt reads word
   alignments: for each piece in the row behind its own, in which it is the input of the decoder.
-{positions}"""
+{tags}{positions}"""
+
+TAGS = """\
+- The first piece of a source says what to translate into: `{into_tgt}` for {tgt}, `{into_src}` for {src}.
+  Its column of the attention belongs to no word.
+"""
 
 POSITIONS = """\
 - There are embeddings of {number:,} positions, so neither side can be longer than that.
@@ -229,10 +234,18 @@ def _readme(model: TranslationModel, quantization: str) -> str:
         f'{side} = sentencepiece.SentencePieceProcessor(model_file="{name}")'
         for side, name in zip(("source", "target"), (names[0], names[-1]), strict=True)
     )
+    source, tags = "source.encode(line, out_type=str)", ""
+    forward, *others = ([model.tgt_tokenizer.piece(id) for id in each.tag_ids] for each in model.directions)
+    for other in others:
+        source = f'["{forward[0]}", *{source}]'
+        src, tgt = model.config.data.languages
+        tags = TAGS.format(into_tgt=forward[0], into_src=other[0], src=src, tgt=tgt)
     has_embeddings = model.config.model.positions != "rotary"
     return README.format(
         quantization=quantization,
         tokenizers="\n".join(lines),
+        source=source,
+        tags=tags,
         beam_size=model.config.decoding.beam_size,
         length_penalty=model.config.decoding.length_penalty,
         eos=model.tgt_tokenizer.piece(EOS_ID),

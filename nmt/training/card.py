@@ -14,9 +14,13 @@ USE = """```
 nmt translate -m MODEL "A sentence."           # MODEL is this folder
 nmt translate -m MODEL -i INPUT -o OUTPUT      # a file, line by line
 nmt translate -m MODEL --align "A sentence."   # and the words each word comes from
-nmt align -m MODEL SOURCE TARGET               # word links of text that is translated already
+{to}nmt align -m MODEL SOURCE TARGET               # word links of text that is translated already
 nmt info MODEL                                 # facts, and whether the files are undamaged
 ```"""
+
+TO = """\
+nmt translate -m MODEL --to {} "A sentence."   # the other direction
+"""
 
 CHOICE = """\
 The layer was chosen after training, without gold links: its links agree best with those of IBM Model 1, which
@@ -42,7 +46,7 @@ def model_card(config: Config, manifest: Mapping[str, Any]) -> str:
     """Markdown for the README.md of a model folder; what the manifest does not know is left out."""
     src, tgt = languages(config)
     sections = {
-        "Use": USE,
+        "Use": USE.format(to=TO.format(src) if config.data.bidirectional else ""),
         "Scores": _scores(manifest.get("dev", {})),
         "Word alignment": _alignment(config, manifest.get("alignment", {})),
         "Data": _data(config, manifest.get("data", {})),
@@ -51,7 +55,8 @@ def model_card(config: Config, manifest: Mapping[str, Any]) -> str:
         "Limits": _limits(config),
         "Origin": _origin(manifest),
     }
-    head = f"# Translation model: {src} to {tgt}\n\n{_summary(config, manifest)}"
+    ways = f"{src} to {tgt} and back" if config.data.bidirectional else f"{src} to {tgt}"
+    head = f"# Translation model: {ways}\n\n{_summary(config, manifest)}"
     body = [f"## {name}\n\n{text}" for name, text in sections.items() if text]
     return "\n\n".join([head, *body]) + "\n"
 
@@ -76,15 +81,19 @@ def _language(paths: Iterable[str], otherwise: str) -> str:
 def _summary(config: Config, manifest: Mapping[str, Any]) -> str:
     src, tgt = languages(config)
     text = f"An encoder-decoder Transformer that translates {src} into {tgt}"
+    if config.data.bidirectional:
+        text += f" and {tgt} into {src}"
     pairs = manifest.get("data", {}).get("kept")
     return f"{text}, trained on {pairs:,} sentence pairs." if pairs else f"{text}."
 
 
 def _scores(dev: Mapping[str, Any]) -> str:
-    scores = {name: score for name, score in dev.items() if isinstance(score, Mapping)}
-    lines = [
+    each = dev.get("bleu_by_direction", {})
+    lines = [f"- BLEU of {direction} {value:.2f}; below is the mean" for direction, value in each.items()]
+    lines += [
         f"- {METRICS.get(name, name)} {score['score']:.2f} `{score['signature']}`"
-        for name, score in scores.items()
+        for name, score in dev.items()
+        if isinstance(score, Mapping) and "signature" in score
     ]
     lines += [f"- {name} {value:.4f}" for name, value in dev.items() if isinstance(value, float)]
     return f"{_dev_set(dev)}:\n\n" + "\n".join(lines) if lines else ""
