@@ -167,6 +167,8 @@ def train_hmm(pairs: Sequence[IdPair], *, vocab_size: int) -> HmmAligner:
     geometric mean of their probabilities.
     """
     batches = _batches(_sample(pairs), vocab_size)
+    if not batches:
+        return _start(torch.zeros(1, dtype=torch.long), vocab_size)
     keys, entries = _find_entries(batches, vocab_size)
     aligner = _start(keys, vocab_size)
     for explain in MODEL1_ITERATIONS * [_model1] + HMM_ITERATIONS * [_markov]:

@@ -97,7 +97,7 @@ class EndReport:
     seconds: float
     peak_memory: int  # bytes, see `nmt.hardware.peak_memory`; of a resumed run, since the last start
     alignment_layer: int
-    agreement: dict[int, float]  # decoder layer from 1 -> agreement with Model 1
+    agreement: dict[int, float]  # decoder layer from 1 -> agreement with the HMM aligner
 
 
 Report = DataReport | StartReport | StepReport | EvalReport | NoteReport | EndReport
