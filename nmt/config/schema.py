@@ -344,7 +344,7 @@ class AlignmentConfig:
     """Links read from the cross-attention."""
 
     layer: int = 0
-    """Decoder layer to read, from 1 at the bottom; 0: chosen after training by agreement with IBM Model 1."""
+    """Decoder layer to read, from 1 at the bottom; 0: chosen after training, by agreement with an HMM."""
     threshold: float = 0.0
     """Link a target word to every source word with at least this share of its attention, besides the one that
     fits best; 0: only to that one."""

@@ -23,8 +23,8 @@ nmt translate -m MODEL --to {} "A sentence."   # the other direction
 """
 
 CHOICE = """\
-The layer was chosen after training, without gold links: its links agree best with those of IBM Model 1, which
-was trained on the same text."""
+The layer was chosen after training, without gold links: its links agree best with those of a small
+HMM aligner, which was trained on the same text."""
 
 LIMITS = """\
 - It knows what its training text knows. On other subjects and in another style expect worse translations than
@@ -123,7 +123,7 @@ def _alignment(config: Config, alignment: Mapping[str, Any]) -> str:
     rows = [[name, f"{share:.3f}" + (" (read)" if name == str(layer) else "")]
             for name, share in zip(map(str, agreement), agreement.values(), strict=True)]  # fmt: skip
     reason = CHOICE if alignment.get("chosen", True) else "The layer was set by the option `alignment.layer`."
-    return f"{text}\n{reason}\n\n{_table(['layer', 'agreement with Model 1'], rows)}"
+    return f"{text}\n{reason}\n\n{_table(['layer', 'agreement with the HMM aligner'], rows)}"
 
 
 def _data(config: Config, data: Mapping[str, Any]) -> str:

@@ -98,7 +98,7 @@ class EndReport:
     seconds: float
     peak_memory: int  # bytes, see `nmt.hardware.peak_memory`; of a resumed run, since the last start
     alignment_layer: int
-    agreement: dict[int, float]  # decoder layer from 1 -> agreement with Model 1
+    agreement: dict[int, float]  # decoder layer from 1 -> agreement with the HMM aligner
     bleu_by_direction: dict[str, float] = field(default_factory=dict)  # if there are several, as in `de-en`
 
 

@@ -1,11 +1,11 @@
-"""The choice of the layer by agreement with Model 1."""
+"""The choice of the layer by agreement with the HMM aligner."""
 
 import random
 
 import pytest
 import torch
 
-from nmt.alignment.layer import MODEL1_CELLS, choose_layer, sample_pairs
+from nmt.alignment.layer import HMM_CELLS, choose_layer, sample_pairs
 from nmt.checkpoint import TranslationModel
 from nmt.errors import DataError
 
@@ -52,5 +52,5 @@ def test_pairs_without_words_are_no_basis_for_a_choice(toy_model: TranslationMod
 def test_the_sample_is_bounded_and_lower_cased() -> None:
     long = " ".join(["Wort"] * 999)
     sample = sample_pairs([(long, long)] * 20)
-    assert len(sample) == MODEL1_CELLS // 1000**2
+    assert len(sample) == HMM_CELLS // 1000**2
     assert sample[0][1][0][0] == "wort"
