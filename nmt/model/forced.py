@@ -98,8 +98,8 @@ class Forced:
 def read_pairs(network: Transformer, pairs: Sequence[PiecePair]) -> Forced:
     """Encode the sources of a batch, and make the decoder's input of its targets."""
     device = network.tgt_embedding.weight.device
-    src_tokens = _pad([[*pair.tags, *pair.src, EOS_ID] for pair in pairs], device)
-    return Forced(network.encode(src_tokens), _pad([[BOS_ID, *pair.tgt] for pair in pairs], device))
+    src_tokens = pad([[*pair.tags, *pair.src, EOS_ID] for pair in pairs], device)
+    return Forced(network.encode(src_tokens), pad([[BOS_ID, *pair.tgt] for pair in pairs], device))
 
 
 @torch.inference_mode()
@@ -119,6 +119,7 @@ def token_log_probs(network: Transformer, pairs: Sequence[PiecePair]) -> list[Te
     return list(torch.split(torch.cat(found).cpu(), lengths))
 
 
-def _pad(sequences: list[list[int]], device: torch.device) -> Tensor:
+def pad(sequences: list[list[int]], device: torch.device) -> Tensor:
+    """Sequences of ids as one tensor, filled up with PAD_ID on the right."""
     rows = [torch.tensor(ids, dtype=torch.int64) for ids in sequences]
     return pad_sequence(rows, batch_first=True, padding_value=PAD_ID).to(device)

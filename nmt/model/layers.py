@@ -123,9 +123,13 @@ class DecoderLayer(nn.Module):
             )
             return out
 
-        x = self.attention_residual(x, lambda normed: self.attention(normed, causal=True))
-        x = self.cross_residual(x, look_at_source)
+        x = self.cross_residual(self.look_back(x), look_at_source)
         return self.feed_forward_residual(x, self.feed_forward), weights
+
+    def look_back(self, x: Tensor) -> Tensor:
+        """(B, T, D) after self-attention: what the cross-attention asks the source with."""
+        out: Tensor = self.attention_residual(x, lambda normed: self.attention(normed, causal=True))
+        return out
 
 
 def make_self_attention(config: ModelConfig) -> SelfAttention:

@@ -129,6 +129,14 @@ class Transformer(nn.Module):
                 attention[number] = weights
         return DecoderOut(self.decoder_norm(x), attention)
 
+    def queries(self, tgt_tokens: Tensor, encoder_out: EncoderOut, *, layer: int) -> Tensor:
+        """What the cross-attention of a layer (from 0) is asked with, before its norm and projection (B, T, D)."""
+        x = self._embed(tgt_tokens, self.tgt_embedding, self.tgt_positions)
+        layers = self._decoder_layers()
+        for number in range(layer):
+            x, _ = layers[number](x, self._source(number, encoder_out), return_weights=False)
+        return layers[layer].look_back(x)
+
     def logits(self, states: Tensor) -> Tensor:
         """Unnormalised log-probabilities (…, V) of the piece after each of the states (…, D)."""
         return functional.linear(states, self.out_proj.weight)

@@ -1,0 +1,173 @@
+"""The align head: how likely pieces of a source and of its translation belong together, from frozen states."""
+
+# B pairs, S source pieces, T target pieces, D d_model, H width of the head, L width of its embeddings
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from nmt.model.dropout import dropout
+from nmt.model.forced import PiecePair, read_pairs
+from nmt.model.transformer import Transformer
+from nmt.tokenizer import PAD_ID
+
+WIDTH = 128
+EMBEDDING_WIDTH = 64
+CHANNELS = 8
+NUM_OFFSETS = 33
+"""Differences of relative positions, from one end of the other line to its other end, in so many steps."""
+DROPOUT = 0.1
+SCORE_RANGE = 16.0
+"""Scores beyond it, either way, are alike to what corrects them."""
+FAR_BELOW = -1e4  # a logit that no softmax takes notice of
+
+
+@dataclass(frozen=True)
+class View:
+    """What a frozen network makes of pairs in one direction: the side it reads, and the side it writes."""
+
+    keys: Tensor  # (B, S, D): encoder states of the side that is read
+    queries: Tensor  # (B, T, D): decoder states, at the places that have the written pieces as their input
+
+
+@dataclass(frozen=True)
+class LinkLogProbs:
+    """Log-probabilities of links in both normalisations, each with the choice of no counterpart, NULL, last."""
+
+    forward: Tensor  # (B, T, S + 1): which source piece a target piece belongs to
+    backward: Tensor  # (B, T + 1, S): which target piece a source piece belongs to
+
+
+@torch.no_grad()
+def look(
+    network: Transformer, pairs: Sequence[PiecePair], *, layer: int, tags: Sequence[tuple[int, ...]]
+) -> tuple[View, ...]:
+    """The states of a batch of pairs, at a decoder layer from 1, in as many directions as there are `tags`.
+
+    The first direction reads the sources, behind its tags, and writes the targets.
+    """
+    forward = [PiecePair(pair.src, pair.tgt, each) for pair in pairs for each in tags[:1]]
+    backward = [PiecePair(pair.tgt, pair.src, each) for pair in pairs for each in tags[1:]]
+    return tuple(_look_one_way(network, one_way, layer - 1) for one_way in (forward, backward) if one_way)
+
+
+def _look_one_way(network: Transformer, pairs: Sequence[PiecePair], layer: int) -> View:
+    forced = read_pairs(network, pairs)
+    queries = network.queries(forced.tgt_tokens, forced.encoder_out, layer=layer)
+    num_tags, longest = len(pairs[0].tags), max(len(pair.src) for pair in pairs)
+    return View(forced.encoder_out.states[:, num_tags : num_tags + longest], queries[:, 1:])
+
+
+class AlignHead(nn.Module):
+    """Scores for every target and source piece, normalised over both sides.
+
+    A score is the product of a query, made of the decoder state that has seen the target piece, and a key, made
+    of the encoder state of the source piece (Chen et al., 2020), plus that of embeddings of the two pieces, plus
+    a bias for their places and for being equal. A network of both directions adds the scores of its other one.
+    Then every score is corrected by those around it, as links run along diagonals. Both normalisations and
+    NULL are from Mask-Align (Chen et al., 2021).
+    """
+
+    def __init__(self, d_model: int, *, src_vocab_size: int, tgt_vocab_size: int) -> None:
+        super().__init__()
+        self.key_norm, self.query_norm = nn.LayerNorm(d_model), nn.LayerNorm(d_model)
+        self.key_proj, self.query_proj = nn.Linear(d_model, WIDTH), nn.Linear(d_model, WIDTH)
+        self.key_null, self.query_null = nn.Linear(d_model, 1), nn.Linear(d_model, 1)
+        self.src_embedding = nn.Embedding(src_vocab_size, EMBEDDING_WIDTH + 1)
+        self.tgt_embedding = nn.Embedding(tgt_vocab_size, EMBEDDING_WIDTH + 1)  # the last: of NULL
+        self.offset_bias = nn.Parameter(torch.zeros(NUM_OFFSETS))
+        self.equal_bias = nn.Parameter(torch.zeros(()))
+        self.neighbours = nn.ModuleList(
+            [
+                nn.Conv2d(3, CHANNELS, 5, padding=2),
+                nn.Conv2d(CHANNELS, CHANNELS, 3, padding=1),
+                nn.Conv2d(CHANNELS, 1, 1),
+            ]
+        )
+        for embedding in (self.src_embedding, self.tgt_embedding):
+            nn.init.normal_(embedding.weight, std=0.1)
+            nn.init.zeros_(embedding.weight[:, -1])
+        for parameter in self.neighbours[-1].parameters():
+            nn.init.zeros_(parameter)
+
+    def forward(self, views: Sequence[View], src: Tensor, tgt: Tensor) -> tuple[LinkLogProbs, LinkLogProbs]:
+        """Links of source (B, S) and target pieces (B, T): each pair of pieces by itself, and among the others.
+
+        The first view reads the source and writes the target, a second one the other way round.
+        """
+        scores = self._scores(views[0], src, tgt)
+        for view in views[1:]:
+            scores = scores + self._scores(view, tgt, src).turned()
+        is_real = (tgt != PAD_ID)[:, :, None] & (src != PAD_ID)[:, None, :]
+        alone = scores.normalised(is_real)
+        corrected = replace(scores, links=scores.links + self._correction(scores.links, alone, is_real))
+        return alone, corrected.normalised(is_real)
+
+    def _scores(self, view: View, src: Tensor, tgt: Tensor) -> "_Scores":
+        """Scores of a view whose read side is `src`."""
+        keys, queries = self._dropped(self.key_norm(view.keys)), self._dropped(self.query_norm(view.queries))
+        src_embedded, tgt_embedded = self.src_embedding(src), self.tgt_embedding(tgt)  # (B, S or T, L + 1)
+        links = self.query_proj(queries) @ self.key_proj(keys).transpose(1, 2) / math.sqrt(WIDTH)
+        links = links + self._dropped(tgt_embedded[..., :-1]) @ self._dropped(src_embedded[..., :-1]).mT
+        links = links + self.offset_bias[_offset_buckets(src, tgt)]
+        links = links + self.equal_bias * (tgt[:, :, None] == src[:, None, :])
+        return _Scores(
+            links,
+            self.key_null(keys)[..., 0] + src_embedded[..., -1],
+            self.query_null(queries)[..., 0] + tgt_embedded[..., -1],
+        )
+
+    def _correction(self, scores: Tensor, alone: LinkLogProbs, is_real: Tensor) -> Tensor:
+        """What the surroundings of every place add to its score (B, T, S)."""
+        forward, backward = alone.forward[:, :, :-1].exp(), alone.backward[:, :-1].exp()
+        squashed = (scores / SCORE_RANGE).clamp(-1, 1)
+        x = torch.stack((forward, backward, squashed), 1)  # (B, 3, T, S)
+        mask = is_real[:, None].to(x.dtype)
+        first, second, last = self.neighbours
+        x = functional.relu(first(x * mask))
+        x = functional.relu(second(x * mask))
+        out: Tensor = last(x)[:, 0]
+        return out
+
+    def _dropped(self, x: Tensor) -> Tensor:
+        return dropout(x, DROPOUT) if self.training else x
+
+
+@dataclass(frozen=True)
+class _Scores:
+    """Logits of links and of having none."""
+
+    links: Tensor  # (B, T, S)
+    src_null: Tensor  # (B, S)
+    tgt_null: Tensor  # (B, T)
+
+    def __add__(self, other: "_Scores") -> "_Scores":
+        return _Scores(
+            self.links + other.links, self.src_null + other.src_null, self.tgt_null + other.tgt_null
+        )
+
+    def turned(self) -> "_Scores":
+        """The same with both sides exchanged."""
+        return _Scores(self.links.transpose(1, 2), self.tgt_null, self.src_null)
+
+    def normalised(self, is_real: Tensor) -> LinkLogProbs:
+        """Over both sides; `is_real` (B, T, S) is false where a padded piece takes part."""
+        links = self.links.masked_fill(~is_real, FAR_BELOW)
+        return LinkLogProbs(
+            torch.cat((links, self.tgt_null[:, :, None]), 2).log_softmax(2),
+            torch.cat((links, self.src_null[:, None, :]), 1).log_softmax(1),
+        )
+
+
+def _offset_buckets(src: Tensor, tgt: Tensor) -> Tensor:
+    """How far the places of target and source pieces are apart (B, T, S), as numbers of `offset_bias`."""
+    src_places, tgt_places = (
+        torch.arange(side.size(1), device=side.device) / (side != PAD_ID).sum(1, keepdim=True).clamp_min(1)
+        for side in (src, tgt)
+    )  # (B, S) and (B, T): from 0 to below 1
+    offsets = (tgt_places[:, :, None] - src_places[:, None, :]).clamp(-1, 1)
+    return ((offsets + 1) * ((NUM_OFFSETS - 1) // 2)).round().long()

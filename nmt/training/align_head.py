@@ -1,0 +1,168 @@
+"""Trains the align head on the frozen network, with labels from the HMM aligner: no gold links needed."""
+
+# B pairs, S source pieces, T target pieces
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from nmt.alignment.hmm import HmmAligner
+from nmt.checkpoint import TranslationModel
+from nmt.corpus.batching import plan_batches
+from nmt.model.align_head import AlignHead, LinkLogProbs, View, look
+from nmt.model.dropout import seeded
+from nmt.model.forced import PiecePair, pad
+
+EPOCHS = 4
+BATCH_TOKENS = 4096
+LEARNING_RATE = 8e-3
+WARMUP_STEPS = 50
+KEPT_BYTES = 2**30
+"""States and labels of so many bytes are kept from the first epoch for the others; of the rest they are made anew."""
+
+
+@dataclass(frozen=True)
+class Example:
+    """A batch as the head takes it, and the links it is to find; zero at padding."""
+
+    src: Tensor  # (B, S)
+    tgt: Tensor  # (B, T)
+    views: tuple[View, ...]
+    forward: Tensor  # (B, T, S + 1): probabilities, laid out as in LinkLogProbs
+    backward: Tensor  # (B, T + 1, S)
+
+    def to(self, dtype: torch.dtype) -> "Example":
+        """The same with all that is not a number of a piece in another precision."""
+        views = tuple(View(view.keys.to(dtype), view.queries.to(dtype)) for view in self.views)
+        return Example(self.src, self.tgt, views, self.forward.to(dtype), self.backward.to(dtype))
+
+    @property
+    def num_bytes(self) -> int:
+        """Size of all tensors."""
+        parts = (self.forward, self.backward, *(x for view in self.views for x in (view.keys, view.queries)))
+        return sum(part.nbytes for part in parts)
+
+
+def head_loss(found: Sequence[LinkLogProbs], example: Example) -> Tensor:
+    """Cross-entropy to the wanted links, the mean over all pieces of both sides, summed over what was found."""
+    losses = [
+        (example.forward * each.forward).sum() + (example.backward * each.backward).sum() for each in found
+    ]
+    return -torch.stack(losses).sum() / (example.forward.sum() + example.backward.sum())
+
+
+def train_align_head(
+    model: TranslationModel,
+    pairs: Sequence[PiecePair],
+    aligner: HmmAligner,
+    *,
+    layer: int,
+    seed: int,
+    on_progress: Callable[[int], None] = lambda _: None,
+) -> AlignHead:
+    """A head for a decoder layer (from 1) of a model, whose weights stay as they are.
+
+    `pairs` are in the model's first direction. `on_progress` hears of every batch how many pairs it has, and may
+    raise to stop. The same pairs and seed give the same head.
+    """
+    with torch.random.fork_rng(devices=[]), seeded(seed, model.device):
+        torch.manual_seed(seed)
+        head = make_head(model).to(model.device)
+    batches = _batches(pairs, seed)
+    examples = _Examples(model, aligner, pairs, layer)
+    num_steps = EPOCHS * len(batches)
+    optimizer = torch.optim.AdamW(head.parameters(), betas=(0.9, 0.99), weight_decay=0.01)
+    generator = torch.Generator().manual_seed(seed)
+    with seeded(seed, model.device):
+        for step in range(num_steps):
+            if step % len(batches) == 0:
+                order = torch.randperm(len(batches), generator=generator).tolist()
+            number = order[step % len(batches)]
+            for group in optimizer.param_groups:
+                group["lr"] = _learning_rate(step, num_steps)
+            example = examples.make(number, batches[number])
+            loss = head_loss(head(example.views, example.src, example.tgt), example)
+            optimizer.zero_grad()
+            loss.backward()
+            nn.utils.clip_grad_norm_(head.parameters(), 1.0)
+            optimizer.step()
+            on_progress(len(batches[number]))
+    return head.eval()
+
+
+def make_head(model: TranslationModel) -> AlignHead:
+    """A fresh head for a model."""
+    sizes = model.src_tokenizer.vocab_size, model.tgt_tokenizer.vocab_size
+    return AlignHead(model.config.model.d_model, src_vocab_size=sizes[0], tgt_vocab_size=sizes[1])
+
+
+def _learning_rate(step: int, num_steps: int) -> float:
+    """Linear warm-up, then half a cosine to zero."""
+    warmup = min(1.0, (step + 1) / WARMUP_STEPS)
+    return LEARNING_RATE * warmup * 0.5 * (1 + math.cos(math.pi * step / num_steps))
+
+
+def _batches(pairs: Sequence[PiecePair], seed: int) -> list[list[int]]:
+    src_lengths, tgt_lengths = (
+        torch.tensor(list(map(len, side)))
+        for side in ([pair.src for pair in pairs], [pair.tgt for pair in pairs])
+    )
+    planned = plan_batches(src_lengths, tgt_lengths, batch_tokens=BATCH_TOKENS, seed=seed, epoch=0)
+    return [numbers.tolist() for numbers in planned]
+
+
+class _Examples:
+    """Makes batches, and keeps what there is room for."""
+
+    def __init__(
+        self, model: TranslationModel, aligner: HmmAligner, pairs: Sequence[PiecePair], layer: int
+    ) -> None:
+        self.model = model
+        self.aligner = aligner
+        self.pairs = pairs
+        self.layer = layer
+        self.kept: dict[int, Example] = {}
+        self.num_bytes = 0
+
+    def make(self, number: int, indices: Sequence[int]) -> Example:
+        """The batch with this number."""
+        if number in self.kept:
+            return self.kept[number].to(torch.float32)
+        batch = [self.pairs[i] for i in indices]
+        device = self.model.device
+        tags = [direction.tag_ids for direction in self.model.directions]
+        posteriors = self.aligner.posteriors_batch([(pair.src, pair.tgt) for pair in batch])
+        forward, backward = make_labels(posteriors)
+        example = Example(
+            pad([pair.src for pair in batch], device),
+            pad([pair.tgt for pair in batch], device),
+            look(self.model.network, batch, layer=self.layer, tags=tags),
+            forward.to(device),
+            backward.to(device),
+        )
+        small = example.to(torch.float16)
+        if self.num_bytes + small.num_bytes <= KEPT_BYTES:
+            self.kept[number] = small
+            self.num_bytes += small.num_bytes
+        return example
+
+
+def make_labels(posteriors: Sequence[tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
+    """Padded probabilities to learn, (B, T, S + 1) and (B, T + 1, S), out of those of links both ways (T, S).
+
+    Both ask for the links that both directions agree on; what is left of a piece is for NULL.
+    """
+    longest_tgt, longest_src = (max(links.size(side) for links, _ in posteriors) for side in (0, 1))
+    forward = torch.zeros(len(posteriors), longest_tgt, longest_src + 1)
+    backward = torch.zeros(len(posteriors), longest_tgt + 1, longest_src)
+    for row, (from_src, from_tgt) in enumerate(posteriors):
+        num_tgt, num_src = from_src.shape
+        agreed = (from_src * from_tgt).sqrt()
+        forward[row, :num_tgt, :num_src] = agreed / agreed.sum(1, keepdim=True).clamp_min(1)
+        forward[row, :num_tgt, -1] = 1 - forward[row, :num_tgt, :-1].sum(1)
+        backward[row, :num_tgt, :num_src] = agreed / agreed.sum(0, keepdim=True).clamp_min(1)
+        backward[row, -1, :num_src] = 1 - backward[row, :-1, :num_src].sum(0)
+    return forward, backward
