@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from nmt.alignment.layer import MODEL1_PAIRS
+from nmt.alignment.layer import HMM_PAIRS
 from nmt.checkpoint import publish
 from nmt.config.schema import Config, DataConfig, TrainingConfig
 from nmt.corpus.batching import Batch, collate, plan_batches
@@ -105,7 +105,7 @@ class TrainingData:
     def sample_pairs(self) -> list[Pair]:
         """Up to 30,000 pairs of the training text as it was given, spread evenly over it."""
         numbers = self.numbers[:: max(1, len(self.tags))]
-        stride = math.ceil(len(numbers) / MODEL1_PAIRS)
+        stride = math.ceil(len(numbers) / HMM_PAIRS)
         return list(self.text.select(flags(numbers[::stride], len(self.text))))
 
     def close(self) -> None:
