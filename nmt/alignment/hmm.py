@@ -15,13 +15,14 @@ from nmt.alignment.markov import REACH, Direction, Expected, Explain, expect_mar
 IdPair = tuple[Sequence[int], Sequence[int]]
 """The ids of a source and of a target line, pieces or words, out of one vocabulary for both."""
 
-MAX_PAIRS = 200_000
-"""At most this many pairs, from all over the text, are learned from."""
+MAX_CELLS = 40_000_000
+"""Source times target positions of all pairs that are learned from, a sample if there are more: 1.5 GB."""
 MAX_LENGTH = 200
 """Pairs with a longer line are not learned from: their cost grows with the square."""
 SAMPLE_SEED = 1
 BATCH_CELLS = 60_000
 """Source times target positions of a batch, so that it stays in a processor's cache."""
+BATCHES_SORTED = 32
 
 MODEL1_ITERATIONS = 4
 HMM_ITERATIONS = 5
@@ -151,8 +152,17 @@ def train_hmm(pairs: Sequence[IdPair], *, vocab_size: int) -> HmmAligner:
 
 
 def _sample(pairs: Sequence[IdPair]) -> list[IdPair]:
-    usable = [pair for pair in pairs if 0 < min(map(len, pair)) and max(map(len, pair)) <= MAX_LENGTH]
-    return random.Random(SAMPLE_SEED).sample(usable, MAX_PAIRS) if len(usable) > MAX_PAIRS else usable
+    """Pairs from all over the text, within the limits above."""
+    chosen: list[IdPair] = []
+    cells = 0
+    for number in random.Random(SAMPLE_SEED).sample(range(len(pairs)), len(pairs)):
+        shorter, longer = sorted(map(len, pairs[number]))
+        if 0 < shorter and longer <= MAX_LENGTH:
+            cells += shorter * longer
+            if cells > MAX_CELLS:
+                break
+            chosen.append(pairs[number])
+    return chosen
 
 
 def _batches(pairs: Sequence[IdPair], vocab_size: int) -> list[_Batch]:
@@ -185,16 +195,22 @@ def _padded(lines: list[Sequence[int]], vocab_size: int) -> tuple[Tensor, Tensor
 def _find_entries(batches: Sequence[_Batch], vocab_size: int) -> tuple[Tensor, list[Tensor]]:
     """The pairs of ids that meet, and for each batch the place among them of every cell, (T, B, S) int32.
 
-    Padding has the place after the last. Batch by batch first: sorting all cells at once takes much memory.
+    Padding has the place after the last. In parts first: sorting all cells at once takes much memory.
     """
-    found = [torch.unique(batch.cell_keys(vocab_size), return_inverse=True) for batch in batches]
-    found = [(unique, places.int()) for unique, places in found]
-    keys, places = torch.unique(torch.cat([unique for unique, _ in found]), return_inverse=True)
-    if len(keys) and keys[0] < 0:
-        keys = keys[1:]
-        places = torch.where(places == 0, len(keys), places - 1)
-    parts = places.int().split([len(unique) for unique, _ in found])
-    entries = [part[local.long()] for part, (_, local) in zip(parts, found, strict=True)]
+    uniques, places, shapes = [], [], []
+    for start in range(0, len(batches), BATCHES_SORTED):
+        cells = [batch.cell_keys(vocab_size) for batch in batches[start : start + BATCHES_SORTED]]
+        unique, place = torch.unique(torch.cat([each.flatten() for each in cells]), return_inverse=True)
+        uniques.append(unique)
+        places.append(place.int())
+        shapes.append([each.shape for each in cells])
+    keys, merged = torch.unique(torch.cat(uniques), return_inverse=True)
+    if keys[0] < 0:  # padding
+        keys, merged = keys[1:], torch.where(merged == 0, len(keys) - 1, merged - 1)
+    entries: list[Tensor] = []
+    for part, place, sizes in zip(merged.int().split([*map(len, uniques)]), places, shapes, strict=True):
+        flat = part[place].split([size.numel() for size in sizes])
+        entries += [each.view(size) for each, size in zip(flat, sizes, strict=True)]
     return keys, entries
 
 
