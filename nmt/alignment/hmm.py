@@ -1,35 +1,31 @@
 """Links by hidden Markov models of both directions that agree (Vogel et al., 1996; Liang et al., 2006)."""
 
-# B pairs, V ids, E entries: pairs of a source and a target id that met in a pair of lines, R reach of a step.
-# A direction explains the ids of one line, at T positions, by those of the other, at S positions: its states.
+# B pairs, S source and T target positions, V ids, E entries: ids that met in a pair of lines
 
 import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from itertools import chain
 
 import torch
 from torch import Tensor
 
+from nmt.alignment.markov import REACH, Direction, Expected, Explain, expect_markov, expect_model1
+
 IdPair = tuple[Sequence[int], Sequence[int]]
 """The ids of a source and of a target line, pieces or words, out of one vocabulary for both."""
 
-MAX_PAIRS = 200_000
-"""At most this many pairs, from all over the text, are learned from."""
+MAX_CELLS = 40_000_000
+"""Source times target positions of all pairs that are learned from, a sample if there are more: 1.5 GB."""
 MAX_LENGTH = 200
 """Pairs with a longer line are not learned from: their cost grows with the square."""
 SAMPLE_SEED = 1
 BATCH_CELLS = 60_000
 """Source times target positions of a batch, so that it stays in a processor's cache."""
+BATCHES_SORTED = 32
 
 MODEL1_ITERATIONS = 4
 HMM_ITERATIONS = 5
-NULL_SHARE = 0.2
-"""Share of the positions that no position of the other line explains, before looking at them."""
-DIAGONAL = 4.0
-"""How strongly Model 1 prefers the diagonal (Dyer et al., 2013)."""
-REACH = 8
-"""Steps are told apart up to this length."""
 PRIOR = 0.1
 """Dirichlet prior of every translation: below 1, a word is held to have few (Riley & Gildea, 2012)."""
 SAME_PRIOR = 1.0
@@ -43,18 +39,6 @@ KEPT_PROBABILITY = 1e-4
 """Translations that are less probable in both directions are forgotten after training."""
 TINY_PROBABILITY = 1e-10
 """No translation is less probable than this in training: scaling stays within float32."""
-
-
-@dataclass(frozen=True)
-class Direction:
-    """What one direction knows: which ids come from which, and how its states follow each other."""
-
-    lexicon: Tensor  # (E,): probability of the id that comes out, given that of the state
-    null: Tensor  # (V,): of an id that comes from nowhere
-    mass: Tensor  # (V,): how often each id was a state, as the logarithm of what its lexicon was divided by
-    steps: Tensor  # (2R + 1,): from a state to the next
-    first: Tensor  # (R + 1,): of the first state, from the start of the line
-    last: Tensor  # (R + 1,): of the last one, from the end of the line
 
 
 @dataclass(frozen=True)
@@ -72,17 +56,6 @@ class _Batch:
         keys = self.src[None] * vocab_size + self.tgt.T[..., None]
         is_padded = (self.src == vocab_size)[None] | (self.tgt == vocab_size).T[..., None]
         return keys.masked_fill_(is_padded, -1)
-
-
-@dataclass(frozen=True)
-class _Expected:
-    """What a direction expects of a batch."""
-
-    links: Tensor  # (T, B, S): probability that the state explains the position
-    null: Tensor  # (T, B): that none does
-    steps: Tensor  # how often each is taken, as in Direction
-    first: Tensor
-    last: Tensor
 
 
 @dataclass(frozen=True)
@@ -126,8 +99,10 @@ class HmmAligner:
         for way, states in ((self.forward, batch.src[None]), (self.backward, batch.tgt.T[..., None])):
             mass = torch.cat((way.mass, way.mass.new_zeros(1)))
             links.append(torch.where(is_known, way.lexicon[entries], unseen * (-mass[states]).exp()))
-        forward = _markov(self.forward, links[0], batch.tgt, batch.src_lengths, batch.tgt_lengths)
-        backward = _markov(self.backward, _turned(links[1]), batch.src, batch.tgt_lengths, batch.src_lengths)
+        forward = expect_markov(self.forward, links[0], batch.tgt, batch.src_lengths, batch.tgt_lengths)
+        backward = expect_markov(
+            self.backward, _turned(links[1]), batch.src, batch.tgt_lengths, batch.src_lengths
+        )
         return forward.links, _turned(backward.links)
 
     def state(self) -> dict[str, Tensor]:
@@ -171,14 +146,23 @@ def train_hmm(pairs: Sequence[IdPair], *, vocab_size: int) -> HmmAligner:
         return _start(torch.zeros(1, dtype=torch.long), vocab_size)
     keys, entries = _find_entries(batches, vocab_size)
     aligner = _start(keys, vocab_size)
-    for explain in MODEL1_ITERATIONS * [_model1] + HMM_ITERATIONS * [_markov]:
+    for explain in MODEL1_ITERATIONS * [expect_model1] + HMM_ITERATIONS * [expect_markov]:
         aligner = _improve(aligner, batches, entries, explain)
     return aligner.pruned()
 
 
 def _sample(pairs: Sequence[IdPair]) -> list[IdPair]:
-    usable = [pair for pair in pairs if 0 < min(map(len, pair)) and max(map(len, pair)) <= MAX_LENGTH]
-    return random.Random(SAMPLE_SEED).sample(usable, MAX_PAIRS) if len(usable) > MAX_PAIRS else usable
+    """Pairs from all over the text, within the limits above."""
+    chosen: list[IdPair] = []
+    cells = 0
+    for number in random.Random(SAMPLE_SEED).sample(range(len(pairs)), len(pairs)):
+        shorter, longer = sorted(map(len, pairs[number]))
+        if 0 < shorter and longer <= MAX_LENGTH:
+            cells += shorter * longer
+            if cells > MAX_CELLS:
+                break
+            chosen.append(pairs[number])
+    return chosen
 
 
 def _batches(pairs: Sequence[IdPair], vocab_size: int) -> list[_Batch]:
@@ -211,16 +195,22 @@ def _padded(lines: list[Sequence[int]], vocab_size: int) -> tuple[Tensor, Tensor
 def _find_entries(batches: Sequence[_Batch], vocab_size: int) -> tuple[Tensor, list[Tensor]]:
     """The pairs of ids that meet, and for each batch the place among them of every cell, (T, B, S) int32.
 
-    Padding has the place after the last. Batch by batch first: sorting all cells at once takes much memory.
+    Padding has the place after the last. In parts first: sorting all cells at once takes much memory.
     """
-    found = [torch.unique(batch.cell_keys(vocab_size), return_inverse=True) for batch in batches]
-    found = [(unique, places.int()) for unique, places in found]
-    keys, places = torch.unique(torch.cat([unique for unique, _ in found]), return_inverse=True)
-    if len(keys) and keys[0] < 0:
-        keys = keys[1:]
-        places = torch.where(places == 0, len(keys), places - 1)
-    parts = places.int().split([len(unique) for unique, _ in found])
-    entries = [part[local.long()] for part, (_, local) in zip(parts, found, strict=True)]
+    uniques, places, shapes = [], [], []
+    for start in range(0, len(batches), BATCHES_SORTED):
+        cells = [batch.cell_keys(vocab_size) for batch in batches[start : start + BATCHES_SORTED]]
+        unique, place = torch.unique(torch.cat([each.flatten() for each in cells]), return_inverse=True)
+        uniques.append(unique)
+        places.append(place.int())
+        shapes.append([each.shape for each in cells])
+    keys, merged = torch.unique(torch.cat(uniques), return_inverse=True)
+    if keys[0] < 0:  # padding
+        keys, merged = keys[1:], torch.where(merged == 0, len(keys) - 1, merged - 1)
+    entries: list[Tensor] = []
+    for part, place, sizes in zip(merged.int().split([*map(len, uniques)]), places, shapes, strict=True):
+        flat = part[place].split([size.numel() for size in sizes])
+        entries += [each.view(size) for each, size in zip(flat, sizes, strict=True)]
     return keys, entries
 
 
@@ -240,7 +230,7 @@ def _start(keys: Tensor, vocab_size: int) -> HmmAligner:
 
 
 def _improve(
-    aligner: HmmAligner, batches: Sequence[_Batch], entries: Sequence[Tensor], explain: "_Explain"
+    aligner: HmmAligner, batches: Sequence[_Batch], entries: Sequence[Tensor], explain: Explain
 ) -> HmmAligner:
     """One iteration of expectation and maximisation."""
     forward, backward = _Counts(aligner.forward), _Counts(aligner.backward)
@@ -275,7 +265,7 @@ class _Counts:
         """Probability of the translation at every cell."""
         return self.lexicon.index_select(0, cells.flatten()).view(cells.shape)
 
-    def add(self, expected: _Expected, ids: Tensor) -> None:
+    def add(self, expected: Expected, ids: Tensor) -> None:
         self.null.index_add_(0, ids.T.flatten(), expected.null.flatten())
         self.steps += expected.steps
         self.first += expected.first
@@ -301,82 +291,3 @@ def _lexicon(counts: Tensor, priors: Tensor, states: Tensor, vocab_size: int) ->
     mass = torch.zeros(vocab_size, dtype=torch.double).index_add_(0, states, posterior).clamp_min_(1)
     mass = torch.digamma(mass)
     return (torch.digamma(posterior) - mass[states]).exp().float().clamp_min_(TINY_PROBABILITY), mass.float()
-
-
-_Explain = Callable[[Direction, Tensor, Tensor, Tensor, Tensor], _Expected]
-"""From a direction, probabilities of what comes out (T, B, S), its ids (B, T), both lengths of the pairs."""
-
-
-def _model1(
-    way: Direction, emitted: Tensor, ids: Tensor, state_lengths: Tensor, lengths: Tensor
-) -> _Expected:
-    """Every position for itself: Model 1 with a preference for the diagonal."""
-    num_positions, _, num_states = emitted.shape
-    state = (torch.arange(num_states) + 0.5) / state_lengths[:, None]  # (B, S)
-    position = (torch.arange(num_positions) + 0.5)[:, None] / lengths  # (T, B)
-    near = (-DIAGONAL * (state - position[..., None]).abs()).exp()
-    near *= torch.arange(num_states) < state_lengths[:, None]
-    joint = emitted * near * ((1 - NULL_SHARE) / near.sum(-1, keepdim=True))
-    null = _null(way, ids)
-    total = joint.sum(-1) + null
-    is_filled = torch.arange(num_positions)[:, None] < lengths
-    return _Expected(joint / total[..., None], null / total * is_filled, way.steps, way.first, way.last)
-
-
-def _null(way: Direction, ids: Tensor) -> Tensor:
-    """Probability of each id from nowhere, (T, B); 1 for padding, which so passes on what came before."""
-    return torch.cat((way.null * NULL_SHARE, way.null.new_ones(1)))[ids.T]
-
-
-def _markov(
-    way: Direction, emitted: Tensor, ids: Tensor, state_lengths: Tensor, lengths: Tensor
-) -> _Expected:
-    """Forward-backward; a position from nowhere keeps the state before it in memory (Och & Ney, 2003).
-
-    State 0 is the start of the line, state s + 1 its position s.
-    """
-    num_positions, num_pairs, num_states = emitted.shape
-    distance = torch.arange(num_states) - torch.arange(-1, num_states)[:, None]
-    distance.clamp_(-REACH, REACH)
-    steps = way.steps[distance + REACH]  # (S + 1, S)
-    steps[0] = way.first[torch.arange(num_states).clamp_max(REACH)]
-    is_state = (torch.arange(num_states) < state_lengths[:, None]).float()
-    leave = (1 - NULL_SHARE) / (is_state @ steps.T)  # (B, S + 1)
-    leave[:, 1:] *= is_state
-    null = _null(way, ids)[..., None]  # (T, B, 1)
-
-    alphas = emitted.new_zeros(num_positions + 1, num_pairs, num_states + 1)
-    reached = torch.empty_like(emitted)  # before the id that comes out is seen
-    scales = torch.empty_like(null)
-    alphas[0, :, 0] = 1
-    for t in range(num_positions):
-        torch.mm(alphas[t] * leave, steps, out=reached[t])
-        alpha = torch.mul(alphas[t], null[t], out=alphas[t + 1])
-        alpha[:, 1:].addcmul_(reached[t], emitted[t])
-        alpha /= torch.sum(alpha, 1, keepdim=True, out=scales[t])
-
-    to_end = state_lengths[:, None] - torch.arange(num_states + 1)
-    to_end.clamp_(0, REACH)
-    betas = torch.empty_like(alphas)
-    betas[-1] = way.last[to_end]
-    betas[-1] /= (alphas[-1] * betas[-1]).sum(1, keepdim=True)
-    emitted = emitted / scales
-    null = null / scales
-    turned = steps.T.contiguous()
-    for t in reversed(range(num_positions)):
-        beta = torch.mm(emitted[t] * betas[t + 1, :, 1:], turned, out=betas[t])
-        beta *= leave
-        beta.addcmul_(betas[t + 1], null[t])
-
-    ahead = emitted * betas[1:, :, 1:]
-    from_null = (alphas[:-1] * betas[1:]).sum(-1) * null[..., 0]
-    from_null *= torch.arange(num_positions)[:, None] < lengths
-    taken = steps * ((alphas[:-1] * leave).flatten(0, 1).T @ ahead.flatten(0, 1))
-    last = alphas[-1, :, 1:] * betas[-1, :, 1:]
-    return _Expected(
-        reached * ahead,
-        from_null,
-        torch.zeros_like(way.steps).index_add_(0, (distance[1:] + REACH).flatten(), taken[1:].flatten()),
-        torch.zeros_like(way.first).index_add_(0, torch.arange(num_states).clamp_max(REACH), taken[0]),
-        torch.zeros_like(way.last).index_add_(0, to_end[:, 1:].flatten(), last.flatten()),
-    )

@@ -7,8 +7,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from nmt.alignment import hmm
-from nmt.alignment.hmm import NULL_SHARE, PRIOR, REACH, SAME_PRIOR, Direction, HmmAligner, IdPair, train_hmm
+from nmt.alignment import hmm, markov
+from nmt.alignment.hmm import PRIOR, HmmAligner, IdPair, train_hmm
+from nmt.alignment.markov import NULL_SHARE, REACH, Direction
 
 NUM_WORDS = 30
 FILLER = 2 * NUM_WORDS
@@ -80,7 +81,7 @@ def test_first_iteration_worked_by_hand(monkeypatch: pytest.MonkeyPatch) -> None
     # each source id, seen from the target, the same. Second pair: one state with 0.8. All agree.
     monkeypatch.setattr(hmm, "MODEL1_ITERATIONS", 1)
     monkeypatch.setattr(hmm, "HMM_ITERATIONS", 0)
-    monkeypatch.setattr(hmm, "DIAGONAL", 0.0)
+    monkeypatch.setattr(markov, "DIAGONAL", 0.0)
     das, haus, the, house = range(4)
     aligner = train_hmm([([das, haus], [the, house]), ([das], [the])], vocab_size=4)
     lexicon = dict(zip(aligner.keys.tolist(), aligner.forward.lexicon.tolist(), strict=True))
@@ -134,4 +135,4 @@ def test_nothing_to_learn_from_makes_an_aligner_that_knows_what_stays_the_same()
     forward, backward = train_hmm([([], [1])], vocab_size=3).posteriors([1, 2], [2, 1])
     assert forward.isfinite().all()
     assert backward.isfinite().all()
-    assert SAME_PRIOR == 0 or forward[0, 1] > forward[0, 0]
+    assert forward[0, 1] > forward[0, 0]
