@@ -70,12 +70,14 @@ def evaluate(
     decoding = with_decoding(loaded.config, {"beam_size": beam}, set_ or []).decoding
     start = time.monotonic()
     with nullcontext() if output is None else line_output(output, inputs=inputs) as keep:
-        lines = LineTranslator(Translator(loaded, decoding, to=to), texts[0].name)
+        translator = Translator(loaded, decoding, to=to)
+        lines = LineTranslator(translator, texts[0].name)
         hypotheses = _translate(lines, texts[0].lines, keep=keep, quiet=quiet)
     seconds = time.monotonic() - start
     facts = {
         "model": str(model),
         "model_signature": loaded.manifest.get("signature"),
+        **({"direction": str(translator.direction)} if translator.direction.tag_ids else {}),
         "beam_size": decoding.beam_size,
         "length_penalty": decoding.length_penalty,
         "lines": len(hypotheses),

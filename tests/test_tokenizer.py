@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from nmt import tokenizer as module
 from nmt.config.schema import TokenizerConfig
 from nmt.errors import DataError, ModelError, UsageError
-from nmt.tokenizer import BOS_ID, EOS_ID, PAD_ID, UNK_ID, Tokenizer, train_tokenizer
+from nmt.tokenizer import BOS_ID, EOS_ID, PAD_ID, SPACE, UNK_ID, Tokenizer, train_tokenizer
 
 LINES = [
     "Der kleine Hund läuft über die grüne Wiese.",
@@ -336,3 +336,19 @@ def test_a_model_with_other_special_ids_is_refused(tmp_path: Path) -> None:
     )
     with pytest.raises(ModelError, match=r"have the ids \(-1, 0, 1, 2\), expected \(0, 1, 2, 3\)"):
         Tokenizer.load(prefix.with_suffix(".model"))
+
+
+@pytest.mark.parametrize("byte_fallback", [True, False])
+@pytest.mark.parametrize("type_", ["unigram", "bpe"])
+def test_no_text_is_cut_into_a_tag(type_, byte_fallback: bool) -> None:
+    config = TokenizerConfig(type=type_, byte_fallback=byte_fallback)
+    lines = [*LINES, *["<2de> <2en>x ein<2de>Hund"] * 20]
+    tokenizer = train_tokenizer(lines, config, vocab_size=400, exact=False, tags=["de", "en"])
+    assert tokenizer.tags == {"de": 4, "en": 5}
+    assert [tokenizer.piece(id) for id in (4, 5)] == ["<2de>", "<2en>"]
+    for line in ("<2de>", " <2en> ", "<2de><2en>", "ein <2de>Hund<2en>", "\u2581<2de>\u2581"):
+        drawn = tokenizer.sample_batch([line] * 20, alpha=0.5, seed=1)
+        for ids in (tokenizer.encode(line), tokenizer.encode_with_spans(line).ids, *drawn):
+            assert not {4, 5} & {*ids}
+        if SPACE not in line:
+            assert tokenizer.decode(tokenizer.encode(line)) == line.strip()

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from nmt.checkpoint import Direction
 from nmt.cli.prompt import MOST_KEPT, greeting, history, history_path
 from nmt.config import Config, DataConfig
 
@@ -40,11 +41,13 @@ def remember(*lines: str) -> None:
 def test_the_greeting_names_the_model_the_languages_and_the_way_out() -> None:
     def greet(src: str, tgt: str) -> str:
         config = replace(Config(), data=DataConfig(src=(src,), tgt=(tgt,)))
-        return greeting(Path("models/m"), config)
+        return greeting(Path("models/m"), config, Direction(src, tgt))
 
     rest = "each line is translated as it is entered; Ctrl-D ends"
     assert greet("a/train.de.gz", "a/train.en.gz") == f"models/m, de to en: {rest}"
-    assert greet("source.txt", "target.txt") == greeting(Path("models/m"), Config()) == f"models/m: {rest}"
+    assert greet("source.txt", "target.txt") == f"models/m: {rest}"
+    back = greeting(Path("models/m"), Config(), Direction("en", "de", tag_ids=(4,)))
+    assert back == f"models/m, en to de: {rest}"
 
 
 def test_lines_of_several_runs_are_kept_in_order_and_the_oldest_go(state_dir: Path) -> None:

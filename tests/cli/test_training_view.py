@@ -1,5 +1,6 @@
 """The picture of a run fits every terminal and tells what a plain log tells."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -87,8 +88,12 @@ RUN = [
 
 @pytest.mark.parametrize("width", [20, 36, 60, 80, 120, 200])
 def test_the_picture_fits_every_width(width: int, monkeypatch) -> None:
-    _, picture = shown(RUN, width, monkeypatch)
-    assert max(map(cell_len, picture.splitlines())) <= width
+    both = replace(RUN[-1], bleu_by_direction={"de-en": 31.0, "en-de": 29.0})
+    for reports in (RUN, [*RUN[:1], both]):
+        _, picture = shown(reports, width, monkeypatch)
+        assert max(map(cell_len, picture.splitlines())) <= width
+    if width >= 60:
+        assert "31.00  29.00      30.00  ▇" in picture
 
 
 def test_the_picture_shows_progress_speed_scores_and_a_sample(monkeypatch) -> None:

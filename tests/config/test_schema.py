@@ -25,6 +25,12 @@ REFUSED: list[tuple[Section, dict[str, Any], str]] = [
         {"src": ("a", "b"), "tgt": ("c",)},
         "data: 2 source files and 1 target files; give one target",
     ),
+    (DataConfig, {"src_lang": "German"}, "data.src_lang is 'German'; expected a code such as de"),
+    (
+        DataConfig,
+        {"bidirectional": True, "src": ("a.de",), "tgt": ("b.en",), "tgt_lang": "de"},
+        "data.bidirectional: both languages are 'de'; give two with --set data.src_lang=",
+    ),
     (DataConfig, {"dev_src": "dev.de"}, "data: dev_src and dev_tgt go together; give both or neither"),
     (DataConfig, {"dev_tgt": "dev.en"}, "data: dev_src and dev_tgt go together; give both or neither"),
     (DataConfig, {"max_length": 0}, "data.max_length is 0; expected at least 1"),
@@ -163,3 +169,15 @@ def test_learned_positions_reach_to_the_longest_sentence() -> None:
     )
     with pytest.raises(ConfigError, match=expected):
         Config(data=DataConfig(max_length=101), model=learned)
+
+
+def test_both_directions_need_one_vocabulary_and_room_for_a_tag() -> None:
+    both, model = (
+        DataConfig(bidirectional=True, max_length=9),
+        ModelConfig(positions="learned", max_positions=10),
+    )
+    with pytest.raises(ConfigError, match=r"data.bidirectional can not be true without tokenizer.joint"):
+        Config(data=both, tokenizer=TokenizerConfig(joint=False), model=ModelConfig(tied_embeddings="target"))
+    with pytest.raises(ConfigError, match="max_length 9 take at least 11"):
+        Config(data=both, model=model)
+    Config(data=replace(both, bidirectional=False), model=model)

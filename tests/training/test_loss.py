@@ -103,3 +103,16 @@ def test_padding_adds_nothing(network, batch, reconstruction: float) -> None:
     found, expected = (loss_of(network, each, 0.1, reconstruction) for each in (wider, batch))
     assert found == pytest.approx(expected, rel=1e-6)
     assert batch.num_tokens == sum(len(tgt) + 1 for _, tgt in PAIRS) == int((batch.tgt_out != PAD_ID).sum())
+
+
+def test_a_tag_is_no_piece_to_be_told_from_the_other_side(network, monkeypatch) -> None:
+    told: list[torch.Tensor] = []
+    monkeypatch.setattr(loss_module, "_some", lambda _, pieces: told.append(pieces) or pieces)
+    tagged = collate(
+        EncodedCorpus.from_pairs(([3, *src], tgt) for src, tgt in PAIRS), torch.arange(4), num_tags=1
+    )
+    for each in (tagged, *tagged.split(2), tagged.to(torch.device("cpu"))):
+        loss_of(network, each, 0.1, 0.5)
+        _, src_pieces = told[-2:]
+        assert not src_pieces[:, 0].any()
+        assert int(src_pieces.sum()) == int((each.src_tokens[:, 1:] > EOS_ID).sum())
