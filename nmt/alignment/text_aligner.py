@@ -1,0 +1,127 @@
+"""Links from text alone: HMM aligners on pieces and on the words these make up, and the mean of what both say."""
+
+# S source pieces, T target pieces, V source words, W target words
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+import torch
+from torch import Tensor
+
+from nmt.alignment.hmm import HmmAligner, IdPair, train_hmm
+from nmt.corpus.words import Span, word_spans
+
+WORD_ENDS = "\n"
+
+
+@dataclass(frozen=True)
+class CutLine:
+    """A line in pieces and in words, each of which is made of whole pieces."""
+
+    piece_ids: list[int]
+    words: list[str]
+    word_of: list[int]
+    """Place of the word that each piece is in."""
+
+    @classmethod
+    def of(cls, line: str, piece_ids: list[int], spans: Sequence[Span]) -> "CutLine":
+        """The words, lower-cased, of a line whose pieces are these; one that several words share joins them."""
+        word_at = {
+            character: number
+            for number, span in enumerate(word_spans(line))
+            for character in range(*span)
+        }
+        starts = [True] * len(spans)
+        for place, (before, after) in enumerate(pairwise(spans), start=1):
+            starts[place] = word_at.get(before[1] - 1, -1) != word_at.get(after[0], -2)
+        word_of, words = [], list[str]()
+        for start, (first, last) in zip(starts, spans, strict=True):
+            if start:
+                words.append("")
+            words[-1] += line[first:last].lower()
+            word_of.append(len(words) - 1)
+        return cls(piece_ids, words, word_of)
+
+
+CutPair = tuple[CutLine, CutLine]
+
+
+@dataclass(frozen=True)
+class TextAligner:
+    """What was learnt from a text: two aligners, and the words that one of them knows."""
+
+    of_pieces: HmmAligner
+    of_words: HmmAligner
+    words: dict[str, int]
+
+    def posteriors(self, pairs: Sequence[CutPair]) -> list[tuple[Tensor, Tensor]]:
+        """For each pair two (T, S): that a target piece comes from a source piece, and the other way round.
+
+        Rows of the first and columns of the second sum to at most 1: the rest is that it comes from nowhere.
+        """
+        by_pieces = self.of_pieces.posteriors_batch([(src.piece_ids, tgt.piece_ids) for src, tgt in pairs])
+        by_words = self.of_words.posteriors_batch([self._word_ids(*pair) for pair in pairs])
+        return [
+            _mean(pair, *both) for pair, both in zip(pairs, zip(by_pieces, by_words, strict=True), strict=True)
+        ]
+
+    def _word_ids(self, src: CutLine, tgt: CutLine) -> IdPair:
+        """Ids of words; those that are not known are one on each side, and the same if they are equal."""
+        unknown = len(self.words)
+        same = set(src.words) & set(tgt.words)
+        return (
+            [self.words.get(word, unknown) for word in src.words],
+            [self.words.get(word, unknown if word in same else unknown + 1) for word in tgt.words],
+        )
+
+    def state(self) -> dict[str, Tensor]:
+        """Everything as tensors, for a file."""
+        text = WORD_ENDS.join(self.words).encode("utf-8", "surrogatepass")
+        return {
+            "words": torch.frombuffer(bytearray(text), dtype=torch.uint8) if text else torch.zeros(0, dtype=torch.uint8),
+            **{f"of_pieces.{name}": tensor for name, tensor in self.of_pieces.state().items()},
+            **{f"of_words.{name}": tensor for name, tensor in self.of_words.state().items()},
+        }
+
+    @classmethod
+    def from_state(cls, state: Mapping[str, Tensor]) -> "TextAligner":
+        """The aligner whose state this is."""
+        text = bytes(state["words"].tolist()).decode("utf-8", "surrogatepass")
+        of_pieces, of_words = (
+            HmmAligner.from_state(
+                {name.removeprefix(part): each for name, each in state.items() if name.startswith(part)}
+            )
+            for part in ("of_pieces.", "of_words.")
+        )
+        return cls(of_pieces, of_words, {word: i for i, word in enumerate(text.split(WORD_ENDS))})
+
+
+def train_text_aligner(pairs: Iterable[CutPair], *, vocab_size: int) -> TextAligner:
+    """Learn from pairs of lines, whose pieces are ids below `vocab_size`."""
+    words: dict[str, int] = {}
+    piece_pairs, word_pairs = list[IdPair](), list[IdPair]()
+    for src, tgt in pairs:
+        piece_pairs.append((src.piece_ids, tgt.piece_ids))
+        src_words, tgt_words = ([words.setdefault(word, len(words)) for word in side.words] for side in (src, tgt))
+        word_pairs.append((src_words, tgt_words))
+    return TextAligner(
+        train_hmm(piece_pairs, vocab_size=vocab_size),
+        train_hmm(word_pairs, vocab_size=len(words) + 2),  # and two that are not known
+        words,
+    )
+
+
+def _mean(
+    pair: CutPair, by_pieces: tuple[Tensor, Tensor], by_words: tuple[Tensor, Tensor]
+) -> tuple[Tensor, Tensor]:
+    """The mean on pieces; what a word has is divided among the pieces that it is to be found in."""
+    (src_share, src_of), (tgt_share, tgt_of) = map(_shares, pair)
+    forward, backward = (links[tgt_of[:, None], src_of] for links in by_words)  # (T, S)
+    return (by_pieces[0] + forward * src_share) / 2, (by_pieces[1] + backward * tgt_share[:, None]) / 2
+
+
+def _shares(line: CutLine) -> tuple[Tensor, Tensor]:
+    """The share of its word that each piece has, and the place of that word."""
+    word_of = torch.tensor(line.word_of)
+    return 1 / torch.bincount(word_of, minlength=1)[word_of], word_of
