@@ -40,10 +40,10 @@ class View:
     scores: bool = False
     """Whether JSON records have the scores of words."""
 
-    def words(self, translation: "Translation") -> "WordAlignment":
-        """The links of a translation that was aligned."""
-        assert translation.alignment is not None, "the translator was not asked to align"
-        return translation.alignment.words(self.tokens, self.threshold)
+    def words(self, translation: "Translation", rank: int = 0) -> "WordAlignment":
+        """The links of a hypothesis, the best unless told otherwise, that was aligned."""
+        assert rank < len(translation.alignments), "the translator was not asked to align"
+        return translation.alignments[rank].words(self.tokens, self.threshold)
 
     def lines(self, translation: "Translation", request: Request) -> list[str]:
         """Lines of plain text for what was asked for and its translation."""
@@ -52,16 +52,20 @@ class View:
 
             return [""] if request.is_gap else [json_line(self._record(translation, request))]
         if self.layout == "nbest":
-            return [
-                f"{request.number} ||| {each.text} ||| {each.score:.6f}" for each in translation.hypotheses
-            ]
+            return [self._ranked(translation, rank, request) for rank in range(len(translation.hypotheses))]
         if not self.links or not translation.num_parts:  # a blank line stays blank
             return [translation.text]
         return [f"{translation.text} ||| {self.pharaoh(translation)}"]
 
-    def pharaoh(self, translation: "Translation") -> str:
-        """The links as Pharaoh writes them."""
-        return format_pharaoh(set(self.words(translation).links))
+    def pharaoh(self, translation: "Translation", rank: int = 0) -> str:
+        """The links of a hypothesis as Pharaoh writes them."""
+        return format_pharaoh(set(self.words(translation, rank).links))
+
+    def _ranked(self, translation: "Translation", rank: int, request: Request) -> str:
+        """A line of Moses' n-best list, at its end the links if they are wanted."""
+        hypothesis = translation.hypotheses[rank]
+        links = [self.pharaoh(translation, rank)] if self.links else []
+        return " ||| ".join([str(request.number), hypothesis.text, f"{hypothesis.score:.6f}", *links])
 
     def alignment_line(self, translation: "Translation", *, as_json: bool) -> str:
         """The links as one line of an alignment file."""
@@ -84,8 +88,17 @@ class View:
             return record | {"error": request.error}
         record |= {"src": translation.source, **self._scores(translation.hypotheses[0])}
         if self.has_several:
-            record["hypotheses"] = [self._scores(each) for each in translation.hypotheses]
+            record["hypotheses"] = [
+                self._hypothesis(translation, rank) for rank in range(len(translation.hypotheses))
+            ]
         return record | alignment_record(self.words(translation), self.origin) if self.links else record
+
+    def _hypothesis(self, translation: "Translation", rank: int) -> dict[str, Any]:
+        """One of several, with its links if they are wanted."""
+        from nmt.alignment.formats import links_record
+
+        links = links_record(self.words(translation, rank)) if self.links else {}
+        return self._scores(translation.hypotheses[rank]) | links
 
     def _scores(self, hypothesis: "Hypothesis") -> dict[str, Any]:
         return hypothesis_record(hypothesis, self.tokens if self.scores else None)

@@ -39,21 +39,25 @@ class Origin:
 
 def alignment_record(alignment: WordAlignment, origin: Origin) -> dict[str, Any]:
     """A JSON record: texts, words as character offsets [start, end), links [source, target, probability]."""
-    linked_sources = {source for source, _ in alignment.links}
-    linked_targets = {target for _, target in alignment.links}
-    null_src = [i for i in range(len(alignment.src_words)) if i not in linked_sources]
-    null_tgt = [j for j in range(len(alignment.tgt_words)) if j not in linked_targets]
-    num_words = max(1, len(alignment.src_words))
-    return {
+    words = {
         "src": alignment.source,
         "tgt": alignment.target,
         "src_tokens": [list(span) for span in alignment.src_words],
+    }
+    return {**words, **links_record(alignment), **origin.record()}
+
+
+def links_record(alignment: WordAlignment) -> dict[str, Any]:
+    """The part of a JSON record that depends on the target: its words, the links, the words without any."""
+    linked_sources = {source for source, _ in alignment.links}
+    linked_targets = {target for _, target in alignment.links}
+    num_words = max(1, len(alignment.src_words))
+    return {
         "tgt_tokens": [list(span) for span in alignment.tgt_words],
         "links": [[i, j, round(share, 4)] for (i, j), share in sorted(alignment.links.items())],
-        "null_src": null_src,
-        "null_tgt": null_tgt,
+        "null_src": [i for i in range(len(alignment.src_words)) if i not in linked_sources],
+        "null_tgt": [j for j in range(len(alignment.tgt_words)) if j not in linked_targets],
         "coverage": round(len(linked_sources) / num_words, 4),
-        **origin.record(),
     }
 
 
