@@ -10,7 +10,17 @@ Link = tuple[int, int]
 """Source word and target word, both counted from 0."""
 Links = set[Link]
 Method = Literal[
-    "intersection", "union", "grow-diag", "grow-diag-final", "grow-diag-final-and", "grow-diag-strict"
+    "intersection",
+    "union",
+    "grow",
+    "grow-final",
+    "grow-final-and",
+    "grow-diag",
+    "grow-diag-final",
+    "grow-diag-final-and",
+    "grow-diag-strict",
+    "grow-diag-strict-final",
+    "grow-diag-strict-final-and",
 ]
 """How the links of both directions become one set; see `nmt.alignment.symmetrize`."""
 
