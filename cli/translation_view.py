@@ -12,9 +12,8 @@ from nmt.corpus.words import UnitMode
 from nmt.files import atomic_file
 
 from .console import is_terminal, out
-from .lines import STDIN, counted
+from .lines import STDIN, counted, write_whole
 from .requests import Request
-from .signals import whole_lines
 from .tables import draw_legend, draw_table, visible
 
 if TYPE_CHECKING:
@@ -154,9 +153,8 @@ class Sinks:
             self.needs_legend = self.needs_legend is None or self.needs_legend
         else:
             for line in view.lines(translation, request):
-                with whole_lines:
-                    _write_whole(self.output, line.encode() + b"\n")
-                    self._num_written += 1
+                write_whole(self.output, line)
+                self._num_written += 1
         if self.alignments and self.align_path:
             line = view.alignment_line(translation, as_json=self.align_path.suffix == ".jsonl")
             self.alignments.write(line.encode() + b"\n")
@@ -170,10 +168,3 @@ class Sinks:
     def flush(self) -> None:
         """Let who waits for a line have it."""
         self.output.flush()
-
-
-def _write_whole(stream: BinaryIO, data: bytes) -> None:
-    """Write all of it: with PYTHONUNBUFFERED stdout takes a part only where a signal comes in between."""
-    rest = memoryview(data)
-    while rest:
-        rest = rest[stream.write(rest) :]
