@@ -11,10 +11,6 @@ from torch import Tensor
 from nmt.corpus.links import Link
 from nmt.corpus.words import Span
 
-LEAST_FIT = 0.25
-"""A target word that fits no source word better than this (see `two_way`) stays without a link."""
-
-
 @dataclass(frozen=True)
 class WordAlignment:
     """Links between the words of two lines; a word is a span of characters."""
@@ -24,25 +20,25 @@ class WordAlignment:
     src_words: tuple[Span, ...]
     tgt_words: tuple[Span, ...]
     links: dict[Link, float]
-    """Share of the target word's attention that the source word gets, by (source word, target word); 1 for
-    the final mark of both."""
+    """How probable each is, by (source word, target word): what both sides think of it, see `two_way`."""
 
 
-def word_matrix(
-    attention: Tensor,
-    src_spans: Sequence[Span],
-    tgt_spans: Sequence[Span],
-    *,
-    src_words: Sequence[Span],
-    tgt_words: Sequence[Span],
+def merge_pieces(
+    matrix: Tensor, *, rows: tuple[Sequence[Span], Sequence[Span]], columns: tuple[Sequence[Span], Sequence[Span]]
 ) -> Tensor:
-    """Attention (T, S) over pieces as (W, V) over words: summed over source, averaged over target pieces.
+    """Probabilities over pieces as such over words, in float64: summed over columns, averaged over rows.
 
-    A piece that spans several words is split by characters. Rows sum to 1; a word without pieces has zeros.
+    Of both sides the spans of the pieces and of the words are given. A piece that spans several words is split
+    by characters; a word without pieces has zeros.
     """
-    tgt_shares = piece_shares(tgt_spans, tgt_words)  # (T, W)
-    src_shares = piece_shares(src_spans, src_words)  # (S, V)
-    matrix = tgt_shares.T @ attention.double() @ src_shares  # (W, V)
+    row_shares, column_shares = piece_shares(*rows), piece_shares(*columns)  # (pieces, words) each
+    num_pieces = row_shares.sum(0)[:, None]
+    merged = row_shares.mT @ matrix.double() @ column_shares
+    return torch.where(num_pieces > 0, merged / num_pieces, 0.0)
+
+
+def normalized_rows(matrix: Tensor) -> Tensor:
+    """Rows that sum to 1, or are zero."""
     totals = matrix.sum(-1, keepdim=True)
     return torch.where(totals > 0, matrix / totals, 0.0)
 
@@ -63,35 +59,39 @@ def piece_shares(pieces: Sequence[Span], words: Sequence[Span]) -> Tensor:
     return shares
 
 
-def matrix_links(matrix: Tensor, *, threshold: float = 0.0) -> dict[Link, float]:
-    """Link every target word (row) to the column it fits best, and to those of `threshold` or more, unless 0.
+def best_links(fits: Tensor, *, least: float) -> dict[Link, float]:
+    """Link every target word (row) to the source word that it fits best, the first of equal ones.
 
-    What fits is decided two ways (`two_way`); a word that fits nothing better than `LEAST_FIT` has no link.
-    The number that stays with a link is the row's share. The first of equal columns wins.
+    A word that fits nothing so well as `least` has no link.
     """
     links: dict[Link, float] = {}
-    for j, (row, fits) in enumerate(zip(matrix.tolist(), two_way(matrix).tolist(), strict=True)):
-        best = max(fits, default=0.0)
-        if best >= LEAST_FIT:
-            i = fits.index(best)
-            links[i, j] = row[i]
-        if threshold > 0.0:
-            links |= {(i, j): share for i, share in enumerate(row) if share >= threshold}
+    for j, row in enumerate(fits.tolist()):
+        best = max(row, default=0.0)
+        if best >= least:
+            links[row.index(best), j] = best
     return dict(sorted(links.items()))
 
 
-def two_way(matrix: Tensor) -> Tensor:
-    """Harmonic mean of the share of its row and the share of its column that each cell of (W, V) has.
+def likely_links(fits: Tensor, *, least: float) -> dict[Link, float]:
+    """Link all words that fit each other so well."""
+    return {(i, j): float(fits[j, i]) for i, j in (fits.mT >= least).nonzero().tolist()}
+
+
+def two_way(forward: Tensor, backward: Tensor) -> Tensor:
+    """Harmonic mean of what both sides think of each link, (W, V), as in Mask-Align (Chen et al., 2021)."""
+    both = forward + backward
+    return torch.where(both > 0, 2 * forward * backward / both, 0.0)
+
+
+def two_way_of_rows(forward: Tensor) -> Tensor:
+    """The same where only the target side was asked: the source side has the shares of its column (W, V).
 
     A source word that draws a little of everybody's attention, as articles, auxiliaries and full stops do,
-    has a full column and so no large share of it (after Mask-Align; Chen et al., 2021). Where there are more
-    target than source words a column belongs to several, and each may count its share so many times.
+    has a full column and so no large share of it. Where there are more target than source words a column
+    belongs to several, and each may count its share so many times.
     """
-    totals = matrix.sum(0, keepdim=True)
-    fertility = max(1.0, matrix.size(0) / max(1, matrix.size(1)))
-    columns = torch.where(totals > 0, matrix / totals * fertility, 0.0).clamp_max(1.0)
-    both = matrix + columns
-    return torch.where(both > 0, 2 * matrix * columns / both, 0.0)
+    fertility = max(1.0, forward.size(0) / max(1, forward.size(1)))
+    return two_way(forward, (normalized_rows(forward.mT).mT * fertility).clamp_max(1.0))
 
 
 def keep_final_mark(matrix: Tensor, *, for_last: bool) -> Tensor:
@@ -102,8 +102,7 @@ def keep_final_mark(matrix: Tensor, *, for_last: bool) -> Tensor:
     """
     kept = matrix.clone()
     kept[:, -1] = 0
-    totals = kept.sum(-1, keepdim=True)
-    kept = torch.where(totals > 0, kept / totals, 0.0)
+    kept = normalized_rows(kept)
     if for_last:
         kept[-1] = 0
         kept[-1, -1] = 1

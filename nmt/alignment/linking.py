@@ -1,0 +1,200 @@
+"""Links pairs of lines: the one function behind `nmt align` and translations, wherever links come from."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+
+import torch
+from torch import Tensor
+
+from nmt.alignment.alignment import Alignment, Unlinked
+from nmt.alignment.attention import Read, attend_both_ways, reading_layer
+from nmt.alignment.origin import LinkSource, Origin
+from nmt.alignment.text_aligner import CutLine, TextAligner
+from nmt.checkpoint import Direction, TranslationModel
+from nmt.config.schema import LinksFrom
+from nmt.errors import UsageError
+from nmt.model.align_head import look
+from nmt.model.forced import PiecePair, in_batches, longest_side, pad
+from nmt.tokenizer import Pieces
+
+Probabilities = tuple[Tensor, Tensor | None]
+"""Of links, asked from both sides: `forward` and `backward` of Alignment."""
+
+_NO_PIECES = Pieces([], [], [])
+
+
+@dataclass(frozen=True)
+class EncodedPair:
+    """A pair of lines in pieces, of which there are none if it can not be linked."""
+
+    source: str
+    target: str
+    src: Pieces = _NO_PIECES
+    tgt: Pieces = _NO_PIECES
+    unlinked: Unlinked | None = None
+
+    @property
+    def ids(self) -> PiecePair | None:
+        """The numbers of its pieces, if there are any."""
+        return PiecePair(self.src.ids, self.tgt.ids) if self.src.ids else None
+
+
+def align_pairs(
+    model: TranslationModel,
+    pairs: Iterable[tuple[str, str]],
+    *,
+    links_from: LinksFrom = "auto",
+    layer: int | None = None,
+    direction: Direction | None = None,
+    batch_tokens: int | None = None,
+    read: Read = "input",
+) -> Iterator[Alignment]:
+    """Link pairs of lines, in their order and in constant memory; a blank line has no links.
+
+    The pairs are in a `direction` of the model, by default its first; links are the same in both. `layer` is
+    that of the attention, counted from 1, by default the model's own. Raises UsageError if the model has not
+    what links are to come from.
+    """
+    find = _finder(model, links_from, layer=layer, batch_tokens=batch_tokens, read=read)
+    is_turned = direction is not None and direction != model.directions[0]
+    stream = iter(pairs)
+    while window := list(islice(stream, model.config.decoding.window)):
+        encoded = [encode_pair(model, *(pair[::-1] if is_turned else pair)) for pair in window]
+        for pair, found in zip(encoded, find(encoded), strict=True):
+            alignment = _alignment(pair, found, origin_of_links(model, links_from, layer=layer))
+            yield alignment.turned() if is_turned else alignment
+
+
+def align_layers(
+    model: TranslationModel, pairs: Iterable[tuple[str, str]], layers: Sequence[int], *, read: Read = "input"
+) -> Iterator[dict[int, Alignment]]:
+    """Like `align_pairs` by attention, in several layers: an alignment for each of them."""
+    stream = iter(pairs)
+    while window := list(islice(stream, model.config.decoding.window)):
+        encoded = [encode_pair(model, *pair) for pair in window]
+        attention = in_batches(
+            [pair.ids for pair in encoded],
+            lambda batch: attend_both_ways(model, batch, layers, read),
+            batch_tokens=model.config.decoding.batch_tokens,
+        )
+        for pair, found in zip(encoded, attention, strict=True):
+            yield {
+                layer: _alignment(pair, found and found[layer], _attention_origin(model, layer))
+                for layer in layers
+            }
+
+
+def encode_pair(model: TranslationModel, source: str, target: str) -> EncodedPair:
+    """A pair in the model's first direction in pieces."""
+    if not source.strip() or not target.strip():
+        return EncodedPair(source, target)
+    src, tgt = model.src_tokenizer.encode_with_spans(source), model.tgt_tokenizer.encode_with_spans(target)
+    num_tags = len(model.directions[0].tag_ids)
+    if max(len(src.ids), len(tgt.ids)) + num_tags > longest_side(model.network):
+        return EncodedPair(source, target, unlinked="too long")
+    return EncodedPair(source, target, src, tgt) if src.ids and tgt.ids else EncodedPair(source, target)
+
+
+def origin_of_links(model: TranslationModel, links_from: LinksFrom, *, layer: int | None = None) -> Origin:
+    """Where the links of a model come from; `auto` is the align head, the HMM aligners or the attention.
+
+    Raises UsageError if the model has not what is asked for.
+    """
+    source = best_source(model) if links_from == "auto" else links_from
+    if source == "attention" or (layer and links_from == "auto"):
+        return _attention_origin(model, reading_layer(model, layer))
+    if layer:
+        raise UsageError(f"--layer is for links from attention; found --from {source}")
+    if source == "head":
+        if model.align_head is None:
+            raise UsageError(_lacks(model, "no align head"))
+        return Origin("head", model.align_head.layer, is_both_ways=len(model.directions) > 1)
+    if model.text_aligner is None:
+        raise UsageError(_lacks(model, "no HMM aligners"))
+    return Origin("hmm", is_both_ways=True)
+
+
+def best_source(model: TranslationModel) -> LinkSource:
+    """What gives the best links of what the model has, by the table in recipes/alignment."""
+    if model.align_head is not None:
+        return "head"
+    return "attention" if model.text_aligner is None else "hmm"
+
+
+def _lacks(model: TranslationModel, what: str) -> str:
+    name = model.path or "the model"
+    return f"{name}: has {what}; train it on the model's text: nmt train --align-head-only, or give --from attention"
+
+
+def _attention_origin(model: TranslationModel, layer: int) -> Origin:
+    return Origin("attention", layer, is_both_ways=len(model.directions) > 1)
+
+
+_Find = Callable[[Sequence[EncodedPair]], Sequence[Probabilities | None]]
+
+
+def _finder(
+    model: TranslationModel, links_from: LinksFrom, *, layer: int | None, batch_tokens: int | None, read: Read
+) -> _Find:
+    """What finds links, None for a pair that has no pieces or does not fit into memory."""
+    origin = origin_of_links(model, links_from, layer=layer)
+    if origin.source == "hmm":
+        assert model.text_aligner is not None, "or it is no origin"
+        aligner = TextAligner.from_state(model.text_aligner)
+        return lambda pairs: _by_text(aligner, pairs)
+
+    def find(pairs: Sequence[EncodedPair]) -> list[Probabilities | None]:
+        return in_batches(
+            [pair.ids for pair in pairs],
+            by_head if origin.source == "head" else by_attention,
+            batch_tokens=batch_tokens or model.config.decoding.batch_tokens,
+        )
+
+    def by_head(batch: list[PiecePair]) -> list[Probabilities]:
+        return link_by_head(model, batch)
+
+    def by_attention(batch: list[PiecePair]) -> list[Probabilities]:
+        found = attend_both_ways(model, batch, (origin.layer,), read)
+        return [by_layer[origin.layer] for by_layer in found]
+
+    return find
+
+
+@torch.no_grad()
+def link_by_head(model: TranslationModel, pairs: Sequence[PiecePair]) -> list[Probabilities]:
+    """Links of pairs in the model's first direction by its align head."""
+    head = model.align_head
+    assert head is not None, "asked for before"
+    src, tgt = (pad(side, model.device) for side in ([pair.src for pair in pairs], [pair.tgt for pair in pairs]))
+    tags = [direction.tag_ids for direction in model.directions]
+    _, found = head(look(model.network, pairs, layer=head.layer, tags=tags), src, tgt)
+    forward, backward = found.forward.exp().cpu(), found.backward.exp().cpu()
+    return [
+        (forward[b, : len(pair.tgt), : len(pair.src)], backward[b, : len(pair.tgt), : len(pair.src)])
+        for b, pair in enumerate(pairs)
+    ]
+
+
+def _by_text(aligner: TextAligner, pairs: Sequence[EncodedPair]) -> list[Probabilities | None]:
+    found: list[Probabilities | None] = [None] * len(pairs)
+    places = [place for place, pair in enumerate(pairs) if pair.ids]
+    for place, links in zip(places, aligner.posteriors([cut_pair(pairs[i]) for i in places]), strict=True):
+        found[place] = links
+    return found
+
+
+def cut_pair(pair: EncodedPair) -> tuple[CutLine, CutLine]:
+    """The pair as the text aligner takes it."""
+    return (
+        CutLine.of(pair.source, pair.src.ids, pair.src.spans),
+        CutLine.of(pair.target, pair.tgt.ids, pair.tgt.spans),
+    )
+
+
+def _alignment(pair: EncodedPair, found: Probabilities | None, origin: Origin) -> Alignment:
+    if found is None:
+        unlinked: Unlinked | None = "out of memory" if pair.ids else pair.unlinked
+        return Alignment(pair.source, pair.target, (), (), torch.zeros(0, 0), None, origin, unlinked)
+    spans = tuple(pair.src.spans), tuple(pair.tgt.spans)
+    return Alignment(pair.source, pair.target, *spans, *found, origin)

@@ -1,0 +1,47 @@
+"""Where links come from, which every table, file and score tells."""
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from nmt.corpus.links import Method
+
+LinkSource = Literal["attention", "head", "hmm"]
+"""The cross-attention as it is, the align head on its states, or the HMM aligners on the text."""
+
+_NAMES: dict[LinkSource, str] = {"attention": "attention", "head": "align head", "hmm": "HMM aligners"}
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where the links of one model come from."""
+
+    source: LinkSource
+    layer: int = 0
+    """Decoder layer, counted from 1; 0: none."""
+    is_both_ways: bool = False
+    """Whether both directions of one model were asked."""
+
+    def __str__(self) -> str:
+        ways = " both ways" if self.is_both_ways and self.source == "attention" else ""
+        return f"{_NAMES[self.source]}{ways}" + (f", decoder layer {self.layer}" if self.layer else "")
+
+    def record(self) -> dict[str, Any]:
+        """The part of a JSON record that says whose links they are."""
+        return {"from": self.source, **({"layer": self.layer} if self.layer else {})}
+
+
+@dataclass(frozen=True)
+class CombinedOrigin:
+    """Where links come from that were combined from those of two models, one for each direction."""
+
+    forward: Origin
+    reverse: Origin
+    method: Method
+
+    def __str__(self) -> str:
+        return f"{self.forward}; reverse: {self.reverse}; {self.method}"
+
+    def record(self) -> dict[str, Any]:
+        """The part of a JSON record that says whose links they are."""
+        reverse = {f"reverse_{name}": value for name, value in self.reverse.record().items()}
+        return {**self.forward.record(), **reverse, "method": self.method}
