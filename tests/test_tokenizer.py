@@ -350,5 +350,5 @@ def test_no_text_is_cut_into_a_tag(type_, byte_fallback: bool) -> None:
         drawn = tokenizer.sample_batch([line] * 20, alpha=0.5, seed=1)
         for ids in (tokenizer.encode(line), tokenizer.encode_with_spans(line).ids, *drawn):
             assert not {4, 5} & {*ids}
-        if SPACE not in line:
+        if byte_fallback and SPACE not in line:
             assert tokenizer.decode(tokenizer.encode(line)) == line.strip()
