@@ -21,6 +21,7 @@ from nmt.errors import ModelError, NmtError, UsageError
 from nmt.files import make_dir, publish_dir, remove_dir, remove_file, sha256_file, write_bytes, write_json
 from nmt.hardware import use_device
 from nmt.model import Transformer
+from nmt.model.align_head import AlignHead
 from nmt.tokenizer import Tokenizer
 
 FORMAT = 1
@@ -28,6 +29,8 @@ MANIFEST = "manifest.json"
 DIGEST = "manifest_sha256"  # in the manifest, of all else in it
 CONFIG = "config.toml"
 WEIGHTS = "model.safetensors"
+ALIGN_HEAD = "align.safetensors"
+HMM = "hmm.safetensors"
 TOKENIZER = "tokenizer.model"
 SRC_TOKENIZER = "tokenizer.src.model"
 TGT_TOKENIZER = "tokenizer.tgt.model"
@@ -56,6 +59,9 @@ class TranslationModel:
     network: Transformer
     manifest: dict[str, Any]
     path: Path | None = None
+    align_head: AlignHead | None = None
+    hmm_path: Path | None = None
+    """File of the HMM aligners, which are only loaded where links are to come from them."""
 
     @property
     def device(self) -> torch.device:
@@ -101,8 +107,19 @@ def build_network(config: Config, src_tokenizer: Tokenizer, tgt_tokenizer: Token
     )
 
 
-def save_model(model: TranslationModel, model_dir: Path) -> None:
-    """Write the files of a model into a folder, the manifest last: without one there is no model."""
+def build_align_head(config: Config, *, layer: int, vocab_sizes: tuple[int, int]) -> AlignHead:
+    """An align head with fresh weights for a model with these vocabularies, source and target."""
+    src_vocab_size, tgt_vocab_size = vocab_sizes
+    return AlignHead(
+        config.model.d_model, layer=layer, src_vocab_size=src_vocab_size, tgt_vocab_size=tgt_vocab_size
+    )
+
+
+def save_model(model: TranslationModel, model_dir: Path, *, hmm: Mapping[str, Tensor] | None = None) -> None:
+    """Write the files of a model into a folder, the manifest last: without one there is no model.
+
+    `hmm` is the state of the HMM aligners that go with it.
+    """
     make_dir(model_dir)
     remove_file(model_dir / MANIFEST)  # of a model that was there before
     contents = {CONFIG: to_toml(model.config).encode(), WEIGHTS: serialize(weights(model.network))}
@@ -110,9 +127,41 @@ def save_model(model: TranslationModel, model_dir: Path) -> None:
         contents[TOKENIZER] = model.src_tokenizer.data
     else:
         contents |= {SRC_TOKENIZER: model.src_tokenizer.data, TGT_TOKENIZER: model.tgt_tokenizer.data}
+    contents |= _link_files(model, contents[WEIGHTS], hmm)
     for name, data in contents.items():
         write_bytes(model_dir / name, data)
     write_manifest(model_dir, tuple(contents), model.manifest)
+
+
+def _link_files(
+    model: TranslationModel, weights_data: bytes, hmm: Mapping[str, Tensor] | None
+) -> dict[str, bytes]:
+    """What is in the files that only links are made with; those of an align head name the weights it is for."""
+    contents = {}
+    if model.align_head is not None:
+        tensors = {name: tensor.cpu().contiguous() for name, tensor in model.align_head.state_dict().items()}
+        facts = {
+            "layer": str(model.align_head.layer),
+            "weights_sha256": hashlib.sha256(weights_data).hexdigest(),
+        }
+        contents[ALIGN_HEAD] = safetensors.torch.save(tensors, facts)
+    if hmm is not None:
+        contents[HMM] = serialize(dict(hmm))
+    return contents
+
+
+def save_links(model: TranslationModel, model_dir: Path, *, hmm: Mapping[str, Tensor]) -> None:
+    """Replace what a finished model makes links with; at every instant the folder holds a whole model.
+
+    The manifest first forgets the files, then lists the new ones; all else of it is the model's.
+    """
+    old = trusted_manifest(model_dir)
+    contents = _link_files(model, (model_dir / WEIGHTS).read_bytes(), hmm)
+    kept = tuple(name for name in old["files"] if name not in (ALIGN_HEAD, HMM, CONFIG))
+    write_manifest(model_dir, (*kept, CONFIG), model.manifest)
+    for name, data in contents.items():
+        write_bytes(model_dir / name, data)
+    write_manifest(model_dir, (*kept, CONFIG, *contents), model.manifest)
 
 
 def publish_model(model: TranslationModel, model_dir: Path) -> None:
@@ -246,7 +295,30 @@ def load_model(path: Path, *, device: str = "auto", threads: int = 0) -> Transla
         network = build_network(config, src_tokenizer, tgt_tokenizer)
     take_weights(network, load_tensors(weights_path), name=str(weights_path))
     network.to(use_device(device, threads=threads)).eval()
-    return TranslationModel(config, src_tokenizer, tgt_tokenizer, network, manifest, path)
+    model = TranslationModel(config, src_tokenizer, tgt_tokenizer, network, manifest, path)
+    return replace(
+        model,
+        align_head=_load_align_head(model, folder) if ALIGN_HEAD in manifest["files"] else None,
+        hmm_path=folder / HMM if HMM in manifest["files"] else None,
+    )
+
+
+def _load_align_head(model: TranslationModel, folder: Path) -> AlignHead:
+    """The align head of a model; ModelError if it was trained on other weights."""
+    path = folder / ALIGN_HEAD
+    with _safetensors_errors(path), safetensors.safe_open(path, framework="pt") as file:
+        facts = file.metadata() or {}
+    if facts.get("weights_sha256") != model.manifest["files"][WEIGHTS]["sha256"]:
+        raise ModelError(
+            f"{path}: was trained on other weights than {WEIGHTS}; train it again with: nmt train --align-head-only"
+        )
+    sizes = model.src_tokenizer.vocab_size, model.tgt_tokenizer.vocab_size
+    head = build_align_head(model.config, layer=int(facts["layer"]), vocab_sizes=sizes)
+    tensors = load_tensors(path)
+    expected = ((name, tensor.shape) for name, tensor in head.state_dict().items())
+    _refuse_misfits(expected, {name: tensor.shape for name, tensor in tensors.items()}, str(path))
+    head.load_state_dict(tensors)
+    return head.to(model.device).eval()
 
 
 def stored_config(folder: Path) -> Config:

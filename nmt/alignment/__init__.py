@@ -1,15 +1,21 @@
-"""Word alignments: read from the cross-attention, merged to words, combined, scored and shown."""
+"""Word alignments: found by a model, merged to words, combined, scored and shown."""
 
-from nmt.alignment.attention import Alignment, align_layers, align_pairs, reading_layer
+from nmt.alignment.alignment import Alignment
+from nmt.alignment.attention import reading_layer
 from nmt.alignment.layer import LayerChoice, choose_layer
+from nmt.alignment.linking import align_layers, align_pairs, origin_of_links
 from nmt.alignment.merge import WordAlignment
+from nmt.alignment.origin import CombinedOrigin, Origin
 
 __all__ = [
     "Alignment",
+    "CombinedOrigin",
     "LayerChoice",
+    "Origin",
     "WordAlignment",
     "align_layers",
     "align_pairs",
     "choose_layer",
+    "origin_of_links",
     "reading_layer",
 ]

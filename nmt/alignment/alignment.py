@@ -70,9 +70,26 @@ class Alignment:
         """Spans of the target words."""
         return self.tgt_spans if mode == "piece" else tuple(word_spans(self.target, mode))
 
+    def turned(self) -> "Alignment":
+        """The same with source and target exchanged."""
+        assert self.backward is not None or not self.src_spans, "or there is no row for a source piece"
+        forward = self.forward.mT if self.backward is None else self.backward.mT
+        return Alignment(
+            self.target,
+            self.source,
+            self.tgt_spans,
+            self.src_spans,
+            forward,
+            self.backward if self.backward is None else self.forward.mT,
+            self.origin,
+            self.unlinked,
+        )
+
     def _fits(self, mode: UnitMode) -> Tensor:
         assert self.backward is not None, "only attention may know one direction"
-        return two_way(self._merged(self.forward, mode), self._merged(self.backward.mT, mode, is_turned=True).mT)
+        return two_way(
+            self._merged(self.forward, mode), self._merged(self.backward.mT, mode, is_turned=True).mT
+        )
 
     def _attention_fits(self, mode: UnitMode) -> Tensor:
         """The same with a final mark for a final mark alone."""
@@ -93,9 +110,15 @@ class Alignment:
 
     def _keep_marks(self, matrix: Tensor, mode: UnitMode, *, is_turned: bool = False) -> Tensor:
         """Attention over words whose last column, if it is a mark, is only for a mark in the last row."""
-        columns, rows = (self.source, self.src_spans, self.src_words(mode)), (self.target, self.tgt_words(mode))
+        columns, rows = (
+            (self.source, self.src_spans, self.src_words(mode)),
+            (self.target, self.tgt_words(mode)),
+        )
         if is_turned:
-            columns, rows = (self.target, self.tgt_spans, self.tgt_words(mode)), (self.source, self.src_words(mode))
+            columns, rows = (
+                (self.target, self.tgt_spans, self.tgt_words(mode)),
+                (self.source, self.src_words(mode)),
+            )
         line, spans, words = columns
         if len(words) < 2 or not rows[1] or not _ends_with_mark(line, spans, words):
             return matrix

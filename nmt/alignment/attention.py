@@ -33,7 +33,8 @@ def attend_both_ways(
     The second is the attention of the model's other direction; None if it has no other.
     """
     there, *back = model.directions
-    forward = attend(model.network, [PiecePair(pair.src, pair.tgt, there.tag_ids) for pair in pairs], layers, read)
+    tagged = [PiecePair(pair.src, pair.tgt, there.tag_ids) for pair in pairs]
+    forward = attend(model.network, tagged, layers, read)
     if not back:
         return [{layer: (rows, None) for layer, rows in of_pair.items()} for of_pair in forward]
     turned = [PiecePair(pair.tgt, pair.src, back[0].tag_ids) for pair in pairs]
@@ -50,8 +51,8 @@ def attend(
 ) -> list[dict[int, Tensor]]:
     """Cross-attention (T, S) of each pair and layer (from 1), heads averaged, rows summing to 1.
 
-    A target piece looks from the position where it is the decoder's input (Shift-Att; Chen et al., 2020): row t
-    of the decoder's input BOS y1 … yT outputs y(t+1); row t + 1 has seen it. What EOS and tags get is left out.
+    A target piece looks from the position where it is the decoder's input (Shift-Att; Chen et al., 2020): row
+    t of the decoder's input BOS y1 … yT outputs y(t+1); row t + 1 has seen it. EOS and tags are left out.
     """
     forced = read_pairs(network, pairs)
     indices = {layer: layer - 1 for layer in layers}

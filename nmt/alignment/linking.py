@@ -11,7 +11,7 @@ from nmt.alignment.alignment import Alignment, Unlinked
 from nmt.alignment.attention import Read, attend_both_ways, reading_layer
 from nmt.alignment.origin import LinkSource, Origin
 from nmt.alignment.text_aligner import CutLine, TextAligner
-from nmt.checkpoint import Direction, TranslationModel
+from nmt.checkpoint import Direction, TranslationModel, load_tensors
 from nmt.config.schema import LinksFrom
 from nmt.errors import UsageError
 from nmt.model.align_head import look
@@ -80,9 +80,20 @@ def align_layers(
         )
         for pair, found in zip(encoded, attention, strict=True):
             yield {
-                layer: _alignment(pair, found and found[layer], _attention_origin(model, layer))
+                layer: _alignment(
+                    pair, None if found is None else found[layer], _attention_origin(model, layer)
+                )
                 for layer in layers
             }
+
+
+def link_by_text(
+    model: TranslationModel, pairs: Iterable[tuple[str, str]], aligner: TextAligner
+) -> Iterator[Alignment]:
+    """Links of pairs by HMM aligners that do not lie in the model's folder."""
+    encoded = [encode_pair(model, *pair) for pair in pairs]
+    for pair, found in zip(encoded, _by_text(aligner, encoded), strict=True):
+        yield _alignment(pair, found, Origin("hmm", is_both_ways=True))
 
 
 def encode_pair(model: TranslationModel, source: str, target: str) -> EncodedPair:
@@ -110,7 +121,7 @@ def origin_of_links(model: TranslationModel, links_from: LinksFrom, *, layer: in
         if model.align_head is None:
             raise UsageError(_lacks(model, "no align head"))
         return Origin("head", model.align_head.layer, is_both_ways=len(model.directions) > 1)
-    if model.text_aligner is None:
+    if model.hmm_path is None:
         raise UsageError(_lacks(model, "no HMM aligners"))
     return Origin("hmm", is_both_ways=True)
 
@@ -119,12 +130,12 @@ def best_source(model: TranslationModel) -> LinkSource:
     """What gives the best links of what the model has, by the table in recipes/alignment."""
     if model.align_head is not None:
         return "head"
-    return "attention" if model.text_aligner is None else "hmm"
+    return "attention" if model.hmm_path is None else "hmm"
 
 
 def _lacks(model: TranslationModel, what: str) -> str:
     name = model.path or "the model"
-    return f"{name}: has {what}; train it on the model's text: nmt train --align-head-only, or give --from attention"
+    return f"{name}: has {what}; give --from attention, or train it on text: nmt train --align-head-only"
 
 
 def _attention_origin(model: TranslationModel, layer: int) -> Origin:
@@ -140,8 +151,8 @@ def _finder(
     """What finds links, None for a pair that has no pieces or does not fit into memory."""
     origin = origin_of_links(model, links_from, layer=layer)
     if origin.source == "hmm":
-        assert model.text_aligner is not None, "or it is no origin"
-        aligner = TextAligner.from_state(model.text_aligner)
+        assert model.hmm_path is not None, "or it is no origin"
+        aligner = TextAligner.from_state(load_tensors(model.hmm_path))
         return lambda pairs: _by_text(aligner, pairs)
 
     def find(pairs: Sequence[EncodedPair]) -> list[Probabilities | None]:
@@ -166,7 +177,9 @@ def link_by_head(model: TranslationModel, pairs: Sequence[PiecePair]) -> list[Pr
     """Links of pairs in the model's first direction by its align head."""
     head = model.align_head
     assert head is not None, "asked for before"
-    src, tgt = (pad(side, model.device) for side in ([pair.src for pair in pairs], [pair.tgt for pair in pairs]))
+    src, tgt = (
+        pad(side, model.device) for side in ([pair.src for pair in pairs], [pair.tgt for pair in pairs])
+    )
     tags = [direction.tag_ids for direction in model.directions]
     _, found = head(look(model.network, pairs, layer=head.layer, tags=tags), src, tgt)
     forward, backward = found.forward.exp().cpu(), found.backward.exp().cpu()

@@ -11,6 +11,7 @@ from torch import Tensor
 from nmt.corpus.links import Link
 from nmt.corpus.words import Span
 
+
 @dataclass(frozen=True)
 class WordAlignment:
     """Links between the words of two lines; a word is a span of characters."""
@@ -24,12 +25,15 @@ class WordAlignment:
 
 
 def merge_pieces(
-    matrix: Tensor, *, rows: tuple[Sequence[Span], Sequence[Span]], columns: tuple[Sequence[Span], Sequence[Span]]
+    matrix: Tensor,
+    *,
+    rows: tuple[Sequence[Span], Sequence[Span]],
+    columns: tuple[Sequence[Span], Sequence[Span]],
 ) -> Tensor:
     """Probabilities over pieces as such over words, in float64: summed over columns, averaged over rows.
 
-    Of both sides the spans of the pieces and of the words are given. A piece that spans several words is split
-    by characters; a word without pieces has zeros.
+    Of both sides the spans of the pieces and of the words are given. A piece that spans several words is
+    split by characters; a word without pieces has zeros.
     """
     row_shares, column_shares = piece_shares(*rows), piece_shares(*columns)  # (pieces, words) each
     num_pieces = row_shares.sum(0)[:, None]

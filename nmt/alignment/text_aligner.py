@@ -1,8 +1,8 @@
-"""Links from text alone: HMM aligners on pieces and on the words these make up, and the mean of what both say."""
+"""Links from text alone: HMM aligners on pieces and on the words they make up, and the mean of both."""
 
 # S source pieces, T target pieces, V source words, W target words
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -26,11 +26,9 @@ class CutLine:
 
     @classmethod
     def of(cls, line: str, piece_ids: list[int], spans: Sequence[Span]) -> "CutLine":
-        """The words, lower-cased, of a line whose pieces are these; one that several words share joins them."""
+        """A line whose pieces are these, and its words, lower-cased; a piece of several joins them."""
         word_at = {
-            character: number
-            for number, span in enumerate(word_spans(line))
-            for character in range(*span)
+            character: number for number, span in enumerate(word_spans(line)) for character in range(*span)
         }
         starts = [True] * len(spans)
         for place, (before, after) in enumerate(pairwise(spans), start=1):
@@ -54,16 +52,21 @@ class TextAligner:
     of_pieces: HmmAligner
     of_words: HmmAligner
     words: dict[str, int]
+    first_of_target: int
+    """Added to the ids of target pieces, so that those of two tokenizers are not taken for the same."""
 
     def posteriors(self, pairs: Sequence[CutPair]) -> list[tuple[Tensor, Tensor]]:
         """For each pair two (T, S): that a target piece comes from a source piece, and the other way round.
 
         Rows of the first and columns of the second sum to at most 1: the rest is that it comes from nowhere.
         """
-        by_pieces = self.of_pieces.posteriors_batch([(src.piece_ids, tgt.piece_ids) for src, tgt in pairs])
+        by_pieces = self.of_pieces.posteriors_batch(
+            [_piece_ids(src, tgt, self.first_of_target) for src, tgt in pairs]
+        )
         by_words = self.of_words.posteriors_batch([self._word_ids(*pair) for pair in pairs])
         return [
-            _mean(pair, *both) for pair, both in zip(pairs, zip(by_pieces, by_words, strict=True), strict=True)
+            _mean(pair, *both)
+            for pair, both in zip(pairs, zip(by_pieces, by_words, strict=True), strict=True)
         ]
 
     def _word_ids(self, src: CutLine, tgt: CutLine) -> IdPair:
@@ -79,7 +82,8 @@ class TextAligner:
         """Everything as tensors, for a file."""
         text = WORD_ENDS.join(self.words).encode("utf-8", "surrogatepass")
         return {
-            "words": torch.frombuffer(bytearray(text), dtype=torch.uint8) if text else torch.zeros(0, dtype=torch.uint8),
+            "words": torch.tensor(list(text), dtype=torch.uint8),
+            "first_of_target": torch.tensor(self.first_of_target),
             **{f"of_pieces.{name}": tensor for name, tensor in self.of_pieces.state().items()},
             **{f"of_words.{name}": tensor for name, tensor in self.of_words.state().items()},
         }
@@ -94,22 +98,43 @@ class TextAligner:
             )
             for part in ("of_pieces.", "of_words.")
         )
-        return cls(of_pieces, of_words, {word: i for i, word in enumerate(text.split(WORD_ENDS))})
+        words = {word: i for i, word in enumerate(text.split(WORD_ENDS))}
+        return cls(of_pieces, of_words, words, int(state["first_of_target"]))
 
 
-def train_text_aligner(pairs: Iterable[CutPair], *, vocab_size: int) -> TextAligner:
-    """Learn from pairs of lines, whose pieces are ids below `vocab_size`."""
+def train_text_aligner(
+    pairs: Iterable[CutPair],
+    *,
+    vocab_sizes: tuple[int, int],
+    is_joint: bool,
+    on_progress: Callable[[int], None] = lambda _: None,
+) -> TextAligner:
+    """Learn from pairs of lines, whose pieces are ids below the sizes of both vocabularies.
+
+    `is_joint` says that it is one. `on_progress` is called now and then, and may raise to stop.
+    """
+    first_of_target = 0 if is_joint else vocab_sizes[0]
     words: dict[str, int] = {}
     piece_pairs, word_pairs = list[IdPair](), list[IdPair]()
     for src, tgt in pairs:
-        piece_pairs.append((src.piece_ids, tgt.piece_ids))
-        src_words, tgt_words = ([words.setdefault(word, len(words)) for word in side.words] for side in (src, tgt))
-        word_pairs.append((src_words, tgt_words))
-    return TextAligner(
-        train_hmm(piece_pairs, vocab_size=vocab_size),
-        train_hmm(word_pairs, vocab_size=len(words) + 2),  # and two that are not known
-        words,
-    )
+        piece_pairs.append(_piece_ids(src, tgt, first_of_target))
+        word_pairs.append(
+            (
+                [words.setdefault(word, len(words)) for word in src.words],
+                [words.setdefault(word, len(words)) for word in tgt.words],
+            )
+        )
+    of_pieces = train_hmm(piece_pairs, vocab_size=first_of_target + vocab_sizes[1])
+    on_progress(0)
+    of_words = train_hmm(word_pairs, vocab_size=len(words) + 2)  # and two that are not known
+    on_progress(0)
+    return TextAligner(of_pieces, of_words, words, first_of_target)
+
+
+def _piece_ids(src: CutLine, tgt: CutLine, first_of_target: int) -> IdPair:
+    if not first_of_target:
+        return src.piece_ids, tgt.piece_ids
+    return src.piece_ids, [first_of_target + id for id in tgt.piece_ids]
 
 
 def _mean(

@@ -9,6 +9,7 @@ from nmt.errors import ConfigError
 from nmt.files import InvalidUtf8
 
 OnLong = Literal["split", "truncate", "error"]
+LinksFrom = Literal["auto", "attention", "head", "hmm"]
 
 
 @dataclass(frozen=True)
@@ -341,13 +342,17 @@ class DecodingConfig:
 
 @dataclass(frozen=True)
 class AlignmentConfig:
-    """Links read from the cross-attention."""
+    """Links between words."""
 
+    head: bool = True
+    """Train an align head on the finished weights, which links better than their attention."""
+    source: LinksFrom = "auto"
+    """Where links come from: the cross-attention, the align head on its states, or the HMM aligners that gave
+    its labels; `auto` takes the head, else the HMM aligners, else the attention."""
     layer: int = 0
-    """Decoder layer to read, from 1 at the bottom; 0: chosen after training, by agreement with an HMM."""
+    """Decoder layer to read, from 1 at the bottom; 0: chosen after training by agreement with HMM aligners."""
     threshold: float = 0.0
-    """Link a target word to every source word with at least this share of its attention, besides the one that
-    fits best; 0: only to that one."""
+    """Least probability of a link; 0: the one that suits where links come from."""
 
     def __post_init__(self) -> None:
         _require(self.layer >= 0, "alignment.layer", self.layer, "0 or more")

@@ -10,7 +10,7 @@ from itertools import islice, pairwise
 from pathlib import Path
 from typing import Self
 
-from nmt.alignment.attention import Alignment, align_pairs
+from nmt.alignment import Alignment, align_pairs
 from nmt.checkpoint import TranslationModel, load_model
 from nmt.config import from_dict
 from nmt.config.schema import DecodingConfig
@@ -135,9 +135,9 @@ class Translator:
         """Find the `nbest` best translations of a line, or all of `config.samples`, if that is not 0.
 
         With `align` the best of them is aligned, with `align_all` every one. Several models give the mean of
-        their probabilities; alignments are those of the first. `to` is the target language of models that have
-        several. Raises ConfigError if tokenizers or directions of the models differ, or if `nbest` is more than
-        the beam holds; UsageError if there is no such language.
+        their probabilities; alignments are those of the first. `to` is the target language of models that
+        have several. Raises ConfigError if tokenizers or directions of the models differ, or if `nbest` is
+        more than the beam holds; UsageError if there is no such language.
         """
         if not config.samples and nbest > config.beam_size:
             raise ConfigError(

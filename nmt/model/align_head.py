@@ -1,4 +1,4 @@
-"""The align head: how likely pieces of a source and of its translation belong together, from frozen states."""
+"""The align head: how likely pieces of source and target belong together, from the frozen network's states."""
 
 # B pairs, S source pieces, T target pieces, D d_model, H width of the head, L width of its embeddings
 
@@ -36,7 +36,7 @@ class View:
 
 @dataclass(frozen=True)
 class LinkLogProbs:
-    """Log-probabilities of links in both normalisations, each with the choice of no counterpart, NULL, last."""
+    """Log-probabilities of links, normalised over either side; last among the choices is NULL: none of them."""
 
     forward: Tensor  # (B, T, S + 1): which source piece a target piece belongs to
     backward: Tensor  # (B, T + 1, S): which target piece a source piece belongs to
@@ -65,15 +65,17 @@ def _look_one_way(network: Transformer, pairs: Sequence[PiecePair], layer: int) 
 class AlignHead(nn.Module):
     """Scores for every target and source piece, normalised over both sides.
 
-    A score is the product of a query, made of the decoder state that has seen the target piece, and a key, made
-    of the encoder state of the source piece (Chen et al., 2020), plus that of embeddings of the two pieces, plus
-    a bias for their places and for being equal. A network of both directions adds the scores of its other one.
-    Then every score is corrected by those around it, as links run along diagonals. Both normalisations and
-    NULL are from Mask-Align (Chen et al., 2021).
+    A score is the product of a query, made of the decoder state that has seen the target piece, and a key,
+    made of the encoder state of the source piece (Chen et al., 2020), plus that of embeddings of the two,
+    plus biases for their places and for being equal. A network of both directions adds the scores of its
+    other one. Then every score is corrected by those around it, as links run along diagonals. Both
+    normalisations and NULL are as in Mask-Align (Chen et al., 2021).
     """
 
-    def __init__(self, d_model: int, *, src_vocab_size: int, tgt_vocab_size: int) -> None:
+    def __init__(self, d_model: int, *, layer: int, src_vocab_size: int, tgt_vocab_size: int) -> None:
+        """`layer` is the decoder layer, from 1, whose states are the queries."""
         super().__init__()
+        self.layer = layer
         self.key_norm, self.query_norm = nn.LayerNorm(d_model), nn.LayerNorm(d_model)
         self.key_proj, self.query_proj = nn.Linear(d_model, WIDTH), nn.Linear(d_model, WIDTH)
         self.key_null, self.query_null = nn.Linear(d_model, 1), nn.Linear(d_model, 1)
@@ -95,7 +97,7 @@ class AlignHead(nn.Module):
             nn.init.zeros_(parameter)
 
     def forward(self, views: Sequence[View], src: Tensor, tgt: Tensor) -> tuple[LinkLogProbs, LinkLogProbs]:
-        """Links of source (B, S) and target pieces (B, T): each pair of pieces by itself, and among the others.
+        """Links of source (B, S) and target pieces (B, T): first each by itself, then among the others.
 
         The first view reads the source and writes the target, a second one the other way round.
         """

@@ -130,7 +130,7 @@ class Transformer(nn.Module):
         return DecoderOut(self.decoder_norm(x), attention)
 
     def queries(self, tgt_tokens: Tensor, encoder_out: EncoderOut, *, layer: int) -> Tensor:
-        """What the cross-attention of a layer (from 0) is asked with, before its norm and projection (B, T, D)."""
+        """What the cross-attention of a layer (from 0) asks with, before norm and projection (B, T, D)."""
         x = self._embed(tgt_tokens, self.tgt_embedding, self.tgt_positions)
         layers = self._decoder_layers()
         for number in range(layer):

@@ -1,4 +1,4 @@
-"""Trains the align head on the frozen network, with labels from the HMM aligner: no gold links needed."""
+"""Trains the align head on the frozen network, with labels from the text aligner: no gold links needed."""
 
 # B pairs, S source pieces, T target pieces
 
@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from nmt.alignment.hmm import HmmAligner
-from nmt.checkpoint import TranslationModel
+from nmt.alignment.text_aligner import CutPair, TextAligner
+from nmt.checkpoint import TranslationModel, build_align_head
 from nmt.corpus.batching import plan_batches
 from nmt.model.align_head import AlignHead, LinkLogProbs, View, look
 from nmt.model.dropout import seeded
@@ -21,7 +21,7 @@ BATCH_TOKENS = 4096
 LEARNING_RATE = 8e-3
 WARMUP_STEPS = 50
 KEPT_BYTES = 2**30
-"""States and labels of so many bytes are kept from the first epoch for the others; of the rest they are made anew."""
+"""States and labels of so many bytes are kept from the first epoch on; the others are made anew."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class Example:
 
 
 def head_loss(found: Sequence[LinkLogProbs], example: Example) -> Tensor:
-    """Cross-entropy to the wanted links, the mean over all pieces of both sides, summed over what was found."""
+    """Cross-entropy to the wanted links, the mean over all pieces of both sides; of all that was found the sum."""
     losses = [
         (example.forward * each.forward).sum() + (example.backward * each.backward).sum() for each in found
     ]
@@ -56,8 +56,8 @@ def head_loss(found: Sequence[LinkLogProbs], example: Example) -> Tensor:
 
 def train_align_head(
     model: TranslationModel,
-    pairs: Sequence[PiecePair],
-    aligner: HmmAligner,
+    pairs: Sequence[CutPair],
+    aligner: TextAligner,
     *,
     layer: int,
     seed: int,
@@ -65,12 +65,13 @@ def train_align_head(
 ) -> AlignHead:
     """A head for a decoder layer (from 1) of a model, whose weights stay as they are.
 
-    `pairs` are in the model's first direction. `on_progress` hears of every batch how many pairs it has, and may
-    raise to stop. The same pairs and seed give the same head.
+    `pairs` are in the model's first direction. `on_progress` hears of every batch how many pairs it has, and
+    may raise to stop. The same pairs and seed give the same head.
     """
     with torch.random.fork_rng(devices=[]), seeded(seed, model.device):
         torch.manual_seed(seed)
-        head = make_head(model).to(model.device)
+        sizes = model.src_tokenizer.vocab_size, model.tgt_tokenizer.vocab_size
+        head = build_align_head(model.config, layer=layer, vocab_sizes=sizes).to(model.device)
     batches = _batches(pairs, seed)
     examples = _Examples(model, aligner, pairs, layer)
     num_steps = EPOCHS * len(batches)
@@ -86,17 +87,11 @@ def train_align_head(
             example = examples.make(number, batches[number])
             loss = head_loss(head(example.views, example.src, example.tgt), example)
             optimizer.zero_grad()
-            loss.backward()
+            loss.backward()  # type: ignore[no-untyped-call]
             nn.utils.clip_grad_norm_(head.parameters(), 1.0)
             optimizer.step()
             on_progress(len(batches[number]))
     return head.eval()
-
-
-def make_head(model: TranslationModel) -> AlignHead:
-    """A fresh head for a model."""
-    sizes = model.src_tokenizer.vocab_size, model.tgt_tokenizer.vocab_size
-    return AlignHead(model.config.model.d_model, src_vocab_size=sizes[0], tgt_vocab_size=sizes[1])
 
 
 def _learning_rate(step: int, num_steps: int) -> float:
@@ -105,11 +100,8 @@ def _learning_rate(step: int, num_steps: int) -> float:
     return LEARNING_RATE * warmup * 0.5 * (1 + math.cos(math.pi * step / num_steps))
 
 
-def _batches(pairs: Sequence[PiecePair], seed: int) -> list[list[int]]:
-    src_lengths, tgt_lengths = (
-        torch.tensor(list(map(len, side)))
-        for side in ([pair.src for pair in pairs], [pair.tgt for pair in pairs])
-    )
+def _batches(pairs: Sequence[CutPair], seed: int) -> list[list[int]]:
+    src_lengths, tgt_lengths = torch.tensor([[len(side.piece_ids) for side in pair] for pair in pairs]).T
     planned = plan_batches(src_lengths, tgt_lengths, batch_tokens=BATCH_TOKENS, seed=seed, epoch=0)
     return [numbers.tolist() for numbers in planned]
 
@@ -118,7 +110,7 @@ class _Examples:
     """Makes batches, and keeps what there is room for."""
 
     def __init__(
-        self, model: TranslationModel, aligner: HmmAligner, pairs: Sequence[PiecePair], layer: int
+        self, model: TranslationModel, aligner: TextAligner, pairs: Sequence[CutPair], layer: int
     ) -> None:
         self.model = model
         self.aligner = aligner
@@ -132,14 +124,14 @@ class _Examples:
         if number in self.kept:
             return self.kept[number].to(torch.float32)
         batch = [self.pairs[i] for i in indices]
+        pieces = [PiecePair(src.piece_ids, tgt.piece_ids) for src, tgt in batch]
         device = self.model.device
         tags = [direction.tag_ids for direction in self.model.directions]
-        posteriors = self.aligner.posteriors_batch([(pair.src, pair.tgt) for pair in batch])
-        forward, backward = make_labels(posteriors)
+        forward, backward = make_labels(self.aligner.posteriors(batch))
         example = Example(
-            pad([pair.src for pair in batch], device),
-            pad([pair.tgt for pair in batch], device),
-            look(self.model.network, batch, layer=self.layer, tags=tags),
+            pad([pair.src for pair in pieces], device),
+            pad([pair.tgt for pair in pieces], device),
+            look(self.model.network, pieces, layer=self.layer, tags=tags),
             forward.to(device),
             backward.to(device),
         )

@@ -12,7 +12,6 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from nmt.alignment.layer import HMM_PAIRS
 from nmt.checkpoint import publish
 from nmt.config.schema import Config, DataConfig, TrainingConfig
 from nmt.corpus.batching import Batch, collate, plan_batches
@@ -26,6 +25,7 @@ from nmt.tokenizer import Tokenizer
 from nmt.training.preparation import Tokenizers, encode_dev, flags, make_corpus, paths
 from nmt.training.report import DataReport
 
+SAMPLE_PAIRS = 200_000
 FEWEST_SHARED = 10_000  # pairs; for fewer, starting workers takes longer than they save
 MEMORY_BATCHES = 8  # about, that take what memory an epoch takes
 MOST_WORKERS = 8  # on a GPU, each of which cuts some 10,000 pairs a second
@@ -103,9 +103,9 @@ class TrainingData:
             yield self._collate(corpus, indices).to(device)
 
     def sample_pairs(self) -> list[Pair]:
-        """Up to 30,000 pairs of the training text as it was given, spread evenly over it."""
+        """Up to 200,000 pairs of the training text as it was given, spread evenly over it."""
         numbers = self.numbers[:: max(1, len(self.tags))]
-        stride = math.ceil(len(numbers) / HMM_PAIRS)
+        stride = math.ceil(len(numbers) / SAMPLE_PAIRS)
         return list(self.text.select(flags(numbers[::stride], len(self.text))))
 
     def close(self) -> None:

@@ -1,10 +1,9 @@
-"""The end of a run: the best weights become the finished model, with the layer that links are read from."""
+"""The end of a run: the best weights become the finished model, with what links are made with."""
 
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from nmt.alignment.layer import LayerChoice, choose_layer
 from nmt.checkpoint import (
     WEIGHTS,
     TranslationModel,
@@ -18,22 +17,30 @@ from nmt.hardware import peak_memory
 from nmt.training.best import best_dir
 from nmt.training.card import model_card
 from nmt.training.data import TrainingData
+from nmt.training.links import LinkModels, OnProgress, learn_links
 from nmt.training.report import EndReport
 from nmt.training.run import CARD, Run
 from nmt.training.state import Progress
 
 
-def choose(model: TranslationModel, data: TrainingData, *, run: Run, progress: Progress) -> LayerChoice:
-    """Load the best weights into the network, and choose the layer that links are read from with them."""
+def link_best(
+    model: TranslationModel,
+    data: TrainingData,
+    *,
+    run: Run,
+    progress: Progress,
+    on_progress: OnProgress,
+) -> LinkModels:
+    """Load the best weights into the network, and learn what links are made with for them."""
     path = best_dir(run.train_dir, progress) / WEIGHTS
     load_weights(model.network, load_tensors(path), name=str(path))
     model.network.eval()
-    return choose_layer(model, data.sample_pairs())
+    return learn_links(model, data.sample_pairs(), on_progress=on_progress)
 
 
 def write_finished(
     model: TranslationModel,
-    choice: LayerChoice,
+    links: LinkModels,
     *,
     run: Run,
     progress: Progress,
@@ -42,7 +49,8 @@ def write_finished(
     facts: Callable[[TranslationModel, EndReport], dict[str, Any]],
 ) -> EndReport:
     """Write the finished model, its manifest last; returns what came out."""
-    model = with_alignment_layer(model, model.config.alignment.layer or choice.layer)
+    model = with_alignment_layer(model, model.config.alignment.layer or links.choice.layer)
+    model = replace(model, align_head=links.head)
     end = EndReport(
         step=progress.step,
         epochs=epochs,
@@ -56,11 +64,13 @@ def write_finished(
         seconds=progress.seconds,
         peak_memory=peak_memory(model.device),
         alignment_layer=model.config.alignment.layer,
-        agreement={layer: 1 - rate for layer, rate in enumerate(choice.error_rates, start=1)},
+        agreement={layer: 1 - rate for layer, rate in enumerate(links.choice.error_rates, start=1)},
+        links_from="attention" if links.head is None else "head",
+        link_seconds=links.seconds,
     )
     model = replace(model, manifest=facts(model, end))
     write_text(run.model_dir / CARD, model_card(model.config, model.manifest))
-    save_model(model, run.model_dir)
+    save_model(model, run.model_dir, hmm=links.hmm)
     run.forget_what_made_it()
     return end
 
@@ -89,4 +99,6 @@ def ended_before(manifest: dict[str, Any]) -> EndReport:
         peak_memory=training.get("peak_memory", 0),  # which older versions did not note
         alignment_layer=manifest["alignment"]["layer"],
         agreement={int(layer): rate for layer, rate in manifest["alignment"]["agreement"].items()},
+        links_from=manifest["alignment"]["from"],
+        link_seconds=manifest["alignment"].get("seconds", 0.0),
     )

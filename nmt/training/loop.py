@@ -12,7 +12,6 @@ from typing import Any, NoReturn
 
 from torch import Tensor
 
-from nmt.alignment.layer import LayerChoice
 from nmt.checkpoint import TranslationModel, newest
 from nmt.config import presets
 from nmt.config.schema import Config
@@ -21,9 +20,10 @@ from nmt.hardware import describe
 from nmt.training.best import Look, best_dir, look
 from nmt.training.data import data_hash
 from nmt.training.distributed import Ranks, join
-from nmt.training.finish import choose, end_of, ended_before, write_finished
+from nmt.training.finish import end_of, ended_before, link_best, write_finished
 from nmt.training.gradient import ComputeGradient, compute_gradient, make_workers, parts_each
 from nmt.training.journal import Journal, OnReport
+from nmt.training.links import LinkModels
 from nmt.training.lock import locked
 from nmt.training.manifest import facts_of_run, signature
 from nmt.training.opening import Opened, open_run
@@ -311,25 +311,36 @@ class _Trainer:
             progress.max_steps = replan(progress, training, most=most)
 
     def _finish(self, reason: str) -> EndReport:
-        """Choose the alignment layer and write the best weights as the finished model.
+        """Learn what links are made with, and write the best weights as the finished model.
 
-        The last step is saved by now, so that a signal, heeded before and after the choice, loses nothing.
+        The last step is saved by now, so that a signal, heeded all the time, loses no more than that.
         """
         if self._is_stopped():
             self._leave()
-        choice = None
-        if self.ranks.is_first:
-            choice = choose(self.model, self.data, run=self.run, progress=self.progress)
+        links = self._link() if self.ranks.is_first else None
         if self._is_stopped():
             self._leave()
         self.journal.book(self.progress, "other_seconds")
-        return end_of(self.ranks.from_first(lambda: asdict(self._write(choice, reason))))
+        return end_of(self.ranks.from_first(lambda: asdict(self._write(links, reason))))
 
-    def _write(self, choice: LayerChoice | None, reason: str) -> EndReport:
-        assert choice is not None, "the first rank has chosen"
+    def _link(self) -> LinkModels | None:
+        """What links are made with; nothing if a signal came meanwhile."""
+        try:
+            return link_best(
+                self.model,
+                self.data,
+                run=self.run,
+                progress=self.progress,
+                on_progress=self._heed_signal,
+            )
+        except _EvaluationStopped:
+            return None
+
+    def _write(self, links: LinkModels | None, reason: str) -> EndReport:
+        assert links is not None, "the first rank has learnt them"
         end = write_finished(
             self.model,
-            choice,
+            links,
             run=self.run,
             progress=self.progress,
             stopped=reason,

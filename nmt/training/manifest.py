@@ -68,7 +68,8 @@ def facts_of_run(
         agreement = {str(layer): round(rate, 4) for layer, rate in end.agreement.items()}
         facts["alignment"] = {
             "layer": end.alignment_layer,
-            "from": "attention",
+            "from": end.links_from,
+            "seconds": round(end.link_seconds, 1),
             "chosen": not requested["alignment.layer"],
             "agreement": agreement,
         }

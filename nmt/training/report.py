@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from nmt.alignment import WordAlignment
+from nmt.alignment.origin import LinkSource, Origin
 from nmt.config.schema import Config
 
 DevOrigin = Literal["given", "held out", "training"]
@@ -98,7 +99,9 @@ class EndReport:
     seconds: float
     peak_memory: int  # bytes, see `nmt.hardware.peak_memory`; of a resumed run, since the last start
     alignment_layer: int
-    agreement: dict[int, float]  # decoder layer from 1 -> agreement with the HMM aligner
+    agreement: dict[int, float]  # decoder layer from 1 -> agreement with the HMM aligners
+    links_from: LinkSource
+    link_seconds: float  # for all that links are made with
     bleu_by_direction: dict[str, float] = field(default_factory=dict)  # if there are several, as in `de-en`
 
 
@@ -131,8 +134,8 @@ def as_line(report: Report) -> str:
         case EndReport():
             return (
                 f"done: {report.stopped}; best at step {report.best_step:,} of {report.step:,}: "
-                f"dev BLEU {_bleu(report)}; links are read from decoder layer "
-                f"{report.alignment_layer}; took {clock(report.seconds)}"
+                f"dev BLEU {_bleu(report)}; links from {Origin(report.links_from, report.alignment_layer)}, "
+                f"learnt in {clock(report.link_seconds)}; took {clock(report.seconds)}"
                 f"{f' and {report.peak_memory / 1e9:.1f} GB of memory' if report.peak_memory else ''}"
             )
 

@@ -1,0 +1,64 @@
+"""What a finished model makes links with, learnt from its training text: aligners, the layer, the align head."""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from nmt.alignment.layer import LayerChoice, choose_layer
+from nmt.alignment.linking import cut_pair, encode_pair
+from nmt.alignment.text_aligner import CutPair, train_text_aligner
+from nmt.checkpoint import TranslationModel
+from nmt.corpus.reading import Pair
+from nmt.errors import DataError
+from nmt.model.align_head import AlignHead
+from nmt.training.align_head import train_align_head
+
+OnProgress = Callable[[int], None]
+"""Hears of pairs that were dealt with, and may raise to stop."""
+
+
+@dataclass(frozen=True)
+class LinkModels:
+    """What links are made with, besides the attention of the model itself."""
+
+    choice: LayerChoice
+    hmm: dict[str, Tensor]
+    head: AlignHead | None
+    seconds: float
+
+
+def learn_links(
+    model: TranslationModel, pairs: Sequence[Pair], *, on_progress: OnProgress = lambda _: None
+) -> LinkModels:
+    """Learn from pairs of the training text, in the model's first direction; its weights stay as they are.
+
+    The HMM aligners come first; the layer is chosen by agreement with them, and the head learns their links.
+    Raises DataError if no pair can be used.
+    """
+    started = time.perf_counter()
+    used, cut = list[Pair](), list[CutPair]()
+    for pair in pairs:
+        encoded = encode_pair(model, *pair)
+        if encoded.ids and encoded.ids.length <= model.config.data.max_length + 1:
+            used.append(pair)
+            cut.append(cut_pair(encoded))
+    if not cut:
+        raise DataError("no pair of lines with words on both sides to learn links from")
+    on_progress(0)
+    sizes = model.src_tokenizer.vocab_size, model.tgt_tokenizer.vocab_size
+    is_joint = model.config.tokenizer.joint
+    aligner = train_text_aligner(cut, vocab_sizes=sizes, is_joint=is_joint, on_progress=on_progress)
+    choice = choose_layer(model, used, aligner)
+    head = None
+    if model.config.alignment.head:
+        head = train_align_head(
+            model,
+            cut,
+            aligner,
+            layer=model.config.alignment.layer or choice.layer,
+            seed=model.config.training.seed,
+            on_progress=on_progress,
+        )
+    return LinkModels(choice, aligner.state(), head, time.perf_counter() - started)
