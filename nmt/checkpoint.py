@@ -310,7 +310,7 @@ def _load_align_head(model: TranslationModel, folder: Path) -> AlignHead:
         facts = file.metadata() or {}
     if facts.get("weights_sha256") != model.manifest["files"][WEIGHTS]["sha256"]:
         raise ModelError(
-            f"{path}: was trained on other weights than {WEIGHTS}; train it again with: nmt train --align-head-only"
+            f"{path}: was trained on other weights than {WEIGHTS}; train it again: nmt train --align-head-only"
         )
     sizes = model.src_tokenizer.vocab_size, model.tgt_tokenizer.vocab_size
     head = build_align_head(model.config, layer=int(facts["layer"]), vocab_sizes=sizes)

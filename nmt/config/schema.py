@@ -350,7 +350,7 @@ class AlignmentConfig:
     """Where links come from: the cross-attention, the align head on its states, or the HMM aligners that gave
     its labels; `auto` takes the head, else the HMM aligners, else the attention."""
     layer: int = 0
-    """Decoder layer to read, from 1 at the bottom; 0: chosen after training by agreement with HMM aligners."""
+    """Decoder layer to read, from 1 at the bottom; 0: chosen after training by agreement with the HMMs."""
     threshold: float = 0.0
     """Least probability of a link; 0: the one that suits where links come from."""
 

@@ -1,4 +1,4 @@
-"""The align head: how likely pieces of source and target belong together, from the frozen network's states."""
+"""The align head: how likely pieces of source and target belong together, from frozen states."""
 
 # B pairs, S source pieces, T target pieces, D d_model, H width of the head, L width of its embeddings
 
@@ -36,7 +36,7 @@ class View:
 
 @dataclass(frozen=True)
 class LinkLogProbs:
-    """Log-probabilities of links, normalised over either side; last among the choices is NULL: none of them."""
+    """Log-probabilities of links, normalised over either side; the last choice is NULL, none of them."""
 
     forward: Tensor  # (B, T, S + 1): which source piece a target piece belongs to
     backward: Tensor  # (B, T + 1, S): which target piece a source piece belongs to

@@ -47,7 +47,7 @@ class Example:
 
 
 def head_loss(found: Sequence[LinkLogProbs], example: Example) -> Tensor:
-    """Cross-entropy to the wanted links, the mean over all pieces of both sides; of all that was found the sum."""
+    """Cross-entropy to the wanted links, the mean over all pieces; the sum over all that was found."""
     losses = [
         (example.forward * each.forward).sum() + (example.backward * each.backward).sum() for each in found
     ]

@@ -1,4 +1,4 @@
-"""What a finished model makes links with, learnt from its training text: aligners, the layer, the align head."""
+"""What a finished model makes links with, learnt from its text: HMM aligners, the layer, the align head."""
 
 import time
 from collections.abc import Callable, Sequence
