@@ -139,7 +139,8 @@ def _link_files(
     """What is in the files that only links are made with; those of an align head name the weights it is for."""
     contents = {}
     if model.align_head is not None:
-        tensors = {name: tensor.cpu().contiguous() for name, tensor in model.align_head.state_dict().items()}
+        state = model.align_head.state_dict()
+        tensors = {name: tensor.cpu().contiguous() for name, tensor in state.items()}
         facts = {
             "layer": str(model.align_head.layer),
             "weights_sha256": hashlib.sha256(weights_data).hexdigest(),
@@ -310,7 +311,7 @@ def _load_align_head(model: TranslationModel, folder: Path) -> AlignHead:
         facts = file.metadata() or {}
     if facts.get("weights_sha256") != model.manifest["files"][WEIGHTS]["sha256"]:
         raise ModelError(
-            f"{path}: was trained on other weights than {WEIGHTS}; train it again: nmt train --align-head-only"
+            f"{path}: is for other weights than {WEIGHTS}; train it again: nmt train --align-head-only"
         )
     sizes = model.src_tokenizer.vocab_size, model.tgt_tokenizer.vocab_size
     head = build_align_head(model.config, layer=int(facts["layer"]), vocab_sizes=sizes)
