@@ -94,11 +94,17 @@ def translate(
     alternatives: AlternativesOption = 0,
     align: Annotated[
         bool,
-        typer.Option("--align", metavar="", help="Show word alignments; in a pipe, append ` ||| 0-0 1-2`."),
+        typer.Option(
+            "--align",
+            metavar="",
+            help="Show word alignments, of every hypothesis; in a pipe, append ` ||| 0-0 1-2`.",
+        ),
     ] = False,
     align_path: Annotated[
         Path | None,
-        typer.Option("--align-out", metavar="FILE", help="Write alignments here: Pharaoh, or FILE.jsonl."),
+        typer.Option(
+            "--align-out", metavar="FILE", help="Write links here: FILE.jsonl, .talp, .naacl, else Pharaoh."
+        ),
     ] = None,
     format_: Annotated[
         Format | None,
