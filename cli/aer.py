@@ -1,45 +1,34 @@
 """`nmt aer`: predicted links against gold links."""
 
-import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
-from rich.table import Table
-from rich.text import Text
 
-from nmt.corpus.links import GoldLinks, Link, Links, parse_talp
+from nmt.corpus.links import GoldLinks, Link, Links
 from nmt.corpus.words import words
 from nmt.errors import DataError, UsageError
 
-from .console import is_terminal, out, warn, write_line
-from .lines import aligned_lines, name_of
+from .console import is_terminal, warn
+from .lines import name_of
+from .link_rows import LinkRows, Row
 from .options import JsonOption
 
 if TYPE_CHECKING:
     from nmt.alignment.formats import LinkLine
-    from nmt.alignment.scoring import LinkCounts, WrongPair
+    from nmt.alignment.gold import GoldBase
 
 WordPair = tuple[list[str], list[str]]
 
 
-@dataclass(frozen=True)
-class Result:
-    """What is printed."""
-
-    counts: "LinkCounts"
-    interval: tuple[float, float]
-    errors: list["WrongPair"]
-    origin: str
-    signature: str
-
-
 def aer(
-    links_path: Annotated[Path, typer.Argument(metavar="LINKS", help="Pharaoh or JSON lines; - is stdin.")],
+    links_path: Annotated[
+        Path, typer.Argument(metavar="LINKS", help="Links in any format (see nmt align); - is stdin.")
+    ],
     gold_path: Annotated[
-        Path, typer.Argument(metavar="GOLD", help="Gold links: 0-3 is sure, 0p3 possible (.talp).")
+        Path,
+        typer.Argument(metavar="GOLD", help="Gold links: 0-3 sure, 0p3 possible (talp), or 1 1 4 S (NAACL)."),
     ],
     src: Annotated[
         Path | None, typer.Option("--src", metavar="FILE", help="Source sentences, to name words.")
@@ -50,12 +39,26 @@ def aer(
     tokens: Annotated[
         Literal["punct", "space"], typer.Option("--tokens", help="What a word is in --src and --tgt.")
     ] = "punct",
+    other_path: Annotated[
+        Path | None,
+        typer.Option("--compare", metavar="OTHER", help="Other links: which are better, and how surely."),
+    ] = None,
     is_reversed: Annotated[
         bool, typer.Option("--reverse", metavar="", help="LINKS has the target first: turn its links around.")
     ] = False,
     gold_base: Annotated[
         Literal["auto", "0", "1"], typer.Option("--gold-base", help="Number of the first word in GOLD.")
     ] = "auto",
+    ignores_possible: Annotated[
+        bool,
+        typer.Option("--ignore-possible", metavar="", help="Links that are only possible count as no gold."),
+    ] = False,
+    by_length: Annotated[
+        bool, typer.Option("--by-length", metavar="", help="Also show scores by the words of the source.")
+    ] = False,
+    worst: Annotated[
+        int, typer.Option("--worst", metavar="N", min=0, help="Show the N worst sentences and their links.")
+    ] = 0,
     errors: Annotated[
         int, typer.Option("--errors", metavar="N", min=0, help="Show the N most frequent wrong pairs.")
     ] = 0,
@@ -63,48 +66,61 @@ def aer(
 ) -> None:
     """Measure links: alignment error rate, precision, recall and F1 over the corpus (Och & Ney, 2003).
 
-    The interval holds 95 % of the error rates of as many sentences drawn at random from these.
+    The interval holds 95 % of the error rates of as many sentences drawn at random from these. With --compare
+    the same draws tell of the difference of two error rates: negative if LINKS is the better one.
 
-    Example:
+    Examples:
         nmt aer test.links test.talp
+        nmt aer test.links test.talp --src test.de --tgt test.en --worst 5 --errors 20
     """
-    from nmt.alignment import scoring
+    from nmt.alignment import scoring, wrong_links
+
+    from .aer_view import Result, print_result
 
     if (src is None) != (tgt is None):
         raise UsageError("--src and --tgt go together; give both or neither")
     texts = [path for path in (src, tgt) if path]
-    rows = list(aligned_lines([links_path, gold_path, *texts]))
+    rows_of_files = LinkRows([links_path, gold_path, *([other_path] if other_path else [])], texts)
+    rows = list(rows_of_files)
     if not rows:
         raise DataError(f"{name_of(links_path)} has 0 lines; there is nothing to measure")
-    lines = _link_lines([row[0] for row in rows], name=name_of(links_path), is_reversed=is_reversed)
-    pairs = [(words(row[2], tokens), words(row[3], tokens)) for row in rows] if texts else _words(lines)
-    gold = _gold([row[1] for row in rows], pairs, name=name_of(gold_path), base=gold_base)
+    lines = [row.links[0].turned() if is_reversed else row.links[0] for row in rows]
+    pairs = _pairs_of_texts(rows, tokens) if texts else _pairs_of_records(lines)
+    if (errors or worst or by_length) and not pairs:
+        option = "--errors" if errors else "--worst" if worst else "--by-length"
+        raise UsageError(f"{option} needs words: give --src and --tgt, or LINKS as JSON lines")
     predicted = [line.links for line in lines]
-    if errors and not pairs:
-        raise UsageError("--errors needs words: give --src and --tgt, or LINKS as JSON lines")
     if pairs:
         _check_inside(predicted, pairs, name=name_of(links_path))
-    counts = scoring.score_links(predicted, gold.links)
-    possible = sum(len(links.possible) for links in gold.links)
+    is_shifted = rows_of_files.files[1].is_naacl
+    gold, base = _gold(rows, pairs, name=name_of(gold_path), base=gold_base, is_shifted=is_shifted)
+    if ignores_possible:
+        gold = [GoldLinks(one.sure, one.sure) for one in gold]
+    counts = scoring.score_links(predicted, gold)
     result = Result(
         counts,
-        scoring.bootstrap_interval(predicted, gold.links),
-        scoring.frequent_wrong_pairs(predicted, gold.links, pairs or [], limit=errors) if errors else [],
+        scoring.bootstrap_interval(predicted, gold),
         next((line.origin for line in lines if line.origin), f"links of {name_of(links_path)}"),
-        f"pairs:{len(rows)}|sure:{counts.sure}|possible:{possible}|base:{gold.base}"
+        f"pairs:{len(rows)}|sure:{counts.sure}|possible:{counts.possible}|base:{base}"
         f"|bootstrap:{scoring.BOOTSTRAP_SAMPLES}|seed:{scoring.BOOTSTRAP_SEED}",
+        words=pairs or [],
+        errors=wrong_links.frequent_wrong_pairs(predicted, gold, pairs or [], limit=errors) if errors else [],
+        worst=wrong_links.worst_sentences(predicted, gold, limit=worst),
+        lengths=scoring.scores_by_length(predicted, gold, [len(pair[0]) for pair in pairs or []])
+        if by_length
+        else [],
+        compared=scoring.paired_bootstrap(predicted, [row.links[2].links for row in rows], gold)
+        if other_path
+        else None,
     )
-    (_print_json if as_json else _print_table if is_terminal() else _print_plain)(result)
+    print_result(result, "json" if as_json else "table" if is_terminal() else "plain")
 
 
-def _link_lines(lines: Sequence[str], *, name: str, is_reversed: bool) -> list["LinkLine"]:
-    from nmt.alignment.formats import parse_link_line
-
-    parsed = [parse_link_line(line, where=f"{name}:{i}") for i, line in enumerate(lines, start=1)]
-    return [line.turned() for line in parsed] if is_reversed else parsed
+def _pairs_of_texts(rows: Sequence[Row], tokens: Literal["punct", "space"]) -> list[WordPair]:
+    return [(words(row.texts[0], tokens), words(row.texts[1], tokens)) for row in rows]
 
 
-def _words(lines: Sequence["LinkLine"]) -> list[WordPair] | None:
+def _pairs_of_records(lines: Sequence["LinkLine"]) -> list[WordPair] | None:
     """The words that JSON records hold; None if there is a line that is none."""
     pairs = []
     for line in lines:
@@ -120,27 +136,24 @@ def _words(lines: Sequence["LinkLine"]) -> list[WordPair] | None:
     return pairs
 
 
-@dataclass(frozen=True)
-class Gold:
-    """Gold links and the number that their first word has in the file."""
+def _gold(
+    rows: Sequence[Row], pairs: Sequence[WordPair] | None, *, name: str, base: str, is_shifted: bool
+) -> "tuple[list[GoldLinks], GoldBase]":
+    """Gold links counted from 0, and the number that their first word has in the file."""
+    from nmt.alignment.gold import counted_from_zero, detect_gold_base, fits
 
-    links: list[GoldLinks]
-    base: Literal[0, 1]
-
-
-def _gold(lines: Sequence[str], pairs: Sequence[WordPair] | None, *, name: str, base: str) -> Gold:
-    from nmt.alignment.scoring import detect_gold_base
-
+    if is_shifted and base == "0":
+        raise UsageError(f"{name}: --gold-base 0, but rows of NAACL count from 1; leave it out")
+    links = [row.links[1].gold for row in rows]
     lengths = [(len(src_words), len(tgt_words)) for src_words, tgt_words in pairs] if pairs else None
-    found = detect_gold_base(lines, lengths, name=name) if base == "auto" else (1 if base == "1" else 0)
-    links = [parse_talp(line, where=f"{name}:{i}", base=found) for i, line in enumerate(lines, start=1)]
-    if pairs:
-        num_outside = sum(
-            _first_outside(one.possible, pair) is not None for one, pair in zip(links, pairs, strict=True)
-        )
-        if num_outside:
-            warn(f"{name}: on {num_outside} lines a gold link points past the last word")
-    return Gold(links, found)
+    found: GoldBase = 1
+    if not is_shifted:
+        found = detect_gold_base(links, lengths, name=name) if base == "auto" else 1 if base == "1" else 0
+        links = counted_from_zero(links, found, name=name)
+    num_outside = sum(not fits([one], [length]) for one, length in zip(links, lengths or [], strict=False))
+    if num_outside:
+        warn(f"{name}: on {num_outside} lines a gold link points past the last word")
+    return links, found
 
 
 def _check_inside(predicted: Sequence[Links], pairs: Sequence[WordPair], *, name: str) -> None:
@@ -160,54 +173,6 @@ def _advice(predicted: Sequence[Links], pairs: Sequence[WordPair]) -> str:
     return "is another --tokens meant, or are these other sentences?"
 
 
-def _first_outside(links: Links | frozenset[Link], pair: WordPair) -> Link | None:
+def _first_outside(links: Links, pair: WordPair) -> Link | None:
     outside = [(i, j) for i, j in links if i >= len(pair[0]) or j >= len(pair[1])]
     return min(outside, default=None)
-
-
-def _print_json(result: Result) -> None:
-    counts = result.counts
-    rates = {"aer": counts.aer, "precision": counts.precision, "recall": counts.recall, "f1": counts.f1}
-    facts: dict[str, Any] = {
-        **{name: round(rate, 6) for name, rate in rates.items()},
-        "aer_interval": [round(bound, 6) for bound in result.interval],
-        "links": counts.predicted,
-        "origin": result.origin,
-        "signature": result.signature,
-        "errors": [asdict(pair) for pair in result.errors],
-    }
-    write_line(json.dumps(facts, ensure_ascii=False))
-
-
-def _rows(result: Result) -> list[tuple[str, str]]:
-    counts = result.counts
-    low, high = result.interval
-    return [
-        ("AER", f"{counts.aer:.4f} [{low:.4f}, {high:.4f}]"),
-        ("precision", f"{counts.precision:.4f}"),
-        ("recall", f"{counts.recall:.4f}"),
-        ("F1", f"{counts.f1:.4f}"),
-        ("links", f"{counts.predicted}"),
-    ]
-
-
-def _print_plain(result: Result) -> None:
-    for name, value in (*_rows(result), ("origin", result.origin), ("signature", result.signature)):
-        write_line(f"{name}\t{value}")
-    if result.errors:
-        write_line("error\tcount\tsource\ttarget")
-    for pair in result.errors:
-        write_line(f"{pair.kind}\t{pair.count}\t{pair.source}\t{pair.target}")
-
-
-def _print_table(result: Result) -> None:
-    table = Table.grid(padding=(0, 2))
-    for name, value in _rows(result):
-        table.add_row(name, value, style="bold" if name == "AER" else "")
-    out.print(table)
-    if result.errors:
-        wrong = Table("count", "source", "target", "", box=None, header_style="dim", pad_edge=False)
-        for pair in result.errors:
-            wrong.add_row(str(pair.count), Text(pair.source), Text(pair.target), pair.kind)
-        out.print("", wrong, "")
-    out.print(f"{result.origin}\n{result.signature}", style="dim", markup=False, soft_wrap=True)

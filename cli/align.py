@@ -10,39 +10,73 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from nmt.corpus.links import Method, format_pharaoh
+from nmt.config.schema import LinksFrom
+from nmt.corpus.links import LIKELY, LinkFormat, Method, format_of_ending
 from nmt.corpus.words import UnitMode
 from nmt.errors import UsageError
 
 from .console import is_terminal, out, say
-from .lines import aligned_lines, counted, line_output, warn_of_unlinked
-from .options import DeviceOption, ModelOption, OutputOption, QuietOption, ThreadsOption, UnitsOption
+from .lines import STDIN, counted, line_output, warn_of_unlinked
+from .options import (
+    DeviceOption,
+    FromOption,
+    ModelOption,
+    OutputOption,
+    QuietOption,
+    SureOption,
+    ThreadsOption,
+    UnitsOption,
+)
+from .pair_source import SourcePair, input_paths, read_pairs
+from .requests import InputFormat, format_of
 from .symmetrize import MethodOption
 from .tables import draw_legend, draw_table
 
 if TYPE_CHECKING:
-    from nmt.alignment.attention import Alignment
-    from nmt.alignment.formats import Origin
+    from nmt.alignment import Alignment
     from nmt.alignment.merge import WordAlignment
+    from nmt.alignment.origin import CombinedOrigin, Origin
     from nmt.checkpoint import TranslationModel
 
-Format = Literal["table", "pharaoh", "jsonl", "soft"]
+Format = Literal["table", "pharaoh", "pharaoh-scores", "soft", "jsonl", "talp", "naacl"]
 
 
 def align(
-    source: Annotated[Path, typer.Argument(metavar="SRC", help="Source lines; - is stdin.")],
-    target: Annotated[Path, typer.Argument(metavar="TGT", help="Their translations, line by line.")],
+    source: Annotated[
+        Path,
+        typer.Argument(
+            metavar="SRC",
+            help="Source lines; without TGT, lines of `source ||| target`, or JSON objects with src and tgt.",
+            show_default="stdin",
+        ),
+    ] = STDIN,
+    target: Annotated[
+        Path | None,
+        typer.Argument(
+            metavar="TGT", help="Their translations, line by line; - is stdin.", show_default=False
+        ),
+    ] = None,
+    *,
     model_dir: ModelOption,
+    input_format: Annotated[
+        InputFormat | None,
+        typer.Option(
+            "--input-format",
+            help="What lines without TGT are.",
+            show_default="jsonl for SRC.jsonl, else text",
+        ),
+    ] = None,
     output: OutputOption = None,
     output_format: Annotated[
         Format | None,
         typer.Option(
             "--format",
-            help="Tables, 0-0 1-2 (Pharaoh), JSON lines with character offsets, or all probabilities. "
-            "By default a table on a terminal, JSON lines in a FILE.jsonl, else Pharaoh.",
-            show_default=False,
+            help="Tables; 0-0 1-2 (pharaoh); 0-0:0.98 (pharaoh-scores); all probabilities, as of Marian "
+            "(soft); JSON lines with character offsets; as gold links, 0-0 1p2 (talp) or 1 1 1 S (naacl).",
+            show_default="a table on a terminal; as FILE ends: .jsonl, .talp, .naacl; else pharaoh",
         ),
     ] = None,
+    sure: SureOption = LIKELY,
     tokens: UnitsOption = "punct",
     threshold: Annotated[
         float | None,
@@ -51,15 +85,19 @@ def align(
             metavar="P",
             min=0.0,
             max=1.0,
-            help="Also link every source word with this share of a target word's attention, not only the one "
-            "that fits best; 0: only that.",
+            help="Least probability of a link; 0: what suits where links come from.",
             show_default="the model's, usually 0",
         ),
     ] = None,
+    links_from: FromOption = None,
     layer: Annotated[
         int | None,
         typer.Option(
-            "--layer", metavar="N", min=1, help="Decoder layer to read, from 1.", show_default="the model's"
+            "--layer",
+            metavar="N",
+            min=1,
+            help="Decoder layer whose attention is read, from 1.",
+            show_default="the model's",
         ),
     ] = None,
     reverse_model: Annotated[
@@ -73,33 +111,42 @@ def align(
     threads: ThreadsOption = 0,
     quiet: QuietOption = False,
 ) -> None:
-    """Link the words of existing pairs, by the cross-attention of a model: one line out for each line in.
+    """Link the words of existing pairs: one line out for each line in, but in NAACL one for each link.
 
-    Example:
-        nmt align -m demo-model source.de target.en -o links.pharaoh
+    Lines of `source ||| target` are those of fast_align. Of JSON objects the fields come out again around
+    ours with --format jsonl.
+
+    Examples:
+        nmt align -m demo-model source.de target.en -o links.jsonl
+        echo "Der Hund schläft . ||| The dog sleeps ." | nmt align -m demo-model --tokens space
     """
-    pairs = ((src_line, tgt_line) for src_line, tgt_line in aligned_lines([source, target]))
     chosen = output_format or _default_format(output)
+    inputs = input_paths(source, target)
+    pairs = read_pairs(source, target, input_format or format_of(source))
     if chosen == "table" and output:
-        raise UsageError("--format table is for the screen; with -o choose pharaoh, jsonl or soft")
+        raise UsageError("--format table is for the screen; with -o choose another, such as jsonl")
     if chosen == "soft" and reverse_model:
         raise UsageError("--format soft shows the probabilities of one model; leave out --reverse-model")
     from nmt.checkpoint import load_model
 
     model = load_model(model_dir, device=device, threads=threads)
     reverse = load_model(reverse_model, device=device, threads=threads) if reverse_model else None
-    settings = Settings(tokens, threshold, layer, method)
+    settings = Settings(tokens, threshold, links_from, layer, method)
     unlinked: Counter[str] = Counter()
     has_tables, number, start = False, 0, time.monotonic()
-    with line_output(output, inputs=[source, target]) as write:
-        for number, linked in enumerate(_linked(model, reverse, pairs, settings), start=1):
+    pairs, others = tee(pairs)
+    sides = ((pair.source, pair.target) for pair in others)
+    with line_output(output, inputs=inputs) as write:
+        for number, linked in enumerate(_linked(model, reverse, sides, settings), start=1):
+            pair = next(pairs)
             if reason := linked.alignment.unlinked:
                 unlinked[reason] += 1
             if chosen == "table":
                 _print_table(linked, number)
                 has_tables = True
-            else:
-                write(_line(linked, chosen, tokens))
+                continue
+            for line in _lines(linked, chosen, pair, tokens, number, sure):
+                write(line)
     if has_tables and is_terminal():
         out.print(draw_legend(out))
     warn_of_unlinked(unlinked, "pair")
@@ -109,26 +156,27 @@ def align(
 
 @dataclass(frozen=True)
 class Settings:
-    """How links are made of attention."""
+    """How links are made."""
 
     tokens: UnitMode
     threshold: float | None
+    links_from: LinksFrom | None
     layer: int | None
     method: Method
 
 
 @dataclass(frozen=True)
 class Linked:
-    """A pair with its attention and links, and where these come from."""
+    """A pair with the links of its pieces and of its words, and where these come from."""
 
     alignment: "Alignment"
     words: "WordAlignment"
-    origin: "Origin"
+    origin: "Origin | CombinedOrigin"
 
 
 def _default_format(output: Path | None) -> Format:
     if output is not None:
-        return "jsonl" if output.suffix in (".json", ".jsonl") else "pharaoh"
+        return format_of_ending(output)
     return "table" if is_terminal() else "pharaoh"
 
 
@@ -138,38 +186,43 @@ def _linked(
     pairs: Iterator[tuple[str, str]],
     settings: Settings,
 ) -> Iterator[Linked]:
-    from nmt.alignment.attention import align_pairs, reading_layer
-    from nmt.alignment.formats import Origin
+    from nmt.alignment import CombinedOrigin, align_pairs
     from nmt.alignment.symmetrize import symmetrize_alignments
 
     def words(alignment: "Alignment") -> "WordAlignment":
         return alignment.words(settings.tokens, threshold)
 
-    threshold = model.config.alignment.threshold if settings.threshold is None else settings.threshold
-    layer = reading_layer(model, settings.layer)
+    stored = model.config.alignment
+    threshold = stored.threshold if settings.threshold is None else settings.threshold
+    links_from = settings.links_from or stored.source
     if reverse is None:
-        for alignment in align_pairs(model, pairs, layer=layer):
-            yield Linked(alignment, words(alignment), Origin(layer))
+        for alignment in align_pairs(model, pairs, links_from=links_from, layer=settings.layer):
+            yield Linked(alignment, words(alignment), alignment.origin)
         return
     forward_pairs, other_pairs = tee(pairs)
     turned_pairs = ((target, source) for source, target in other_pairs)
-    origin = Origin(layer, reading_layer(reverse), settings.method)
     both = zip(
-        align_pairs(model, forward_pairs, layer=layer), align_pairs(reverse, turned_pairs), strict=True
+        align_pairs(model, forward_pairs, links_from=links_from, layer=settings.layer),
+        align_pairs(reverse, turned_pairs, links_from=links_from),
+        strict=True,
     )
     for alignment, turned in both:
         combined = symmetrize_alignments(words(alignment), words(turned), settings.method)
-        yield Linked(alignment, combined, origin)
+        yield Linked(alignment, combined, CombinedOrigin(alignment.origin, turned.origin, settings.method))
 
 
-def _line(linked: Linked, chosen: Format, tokens: UnitMode) -> str:
-    from nmt.alignment.formats import format_record, format_soft
+def _lines(
+    linked: Linked, chosen: LinkFormat, pair: SourcePair, tokens: UnitMode, number: int, sure: float
+) -> list[str]:
+    from nmt.alignment.formats import alignment_record, format_soft, json_line, link_lines
 
     if chosen == "jsonl":
-        return format_record(linked.words, linked.origin)
+        if pair.is_gap:
+            return [""]
+        return [json_line(pair.fields | alignment_record(linked.words, linked.origin))]
     if chosen == "soft":
-        return format_soft(linked.alignment.matrix(tokens))
-    return format_pharaoh(set(linked.words.links))
+        return [format_soft(linked.alignment.matrix(tokens))]
+    return link_lines(linked.words.links, chosen, number=number, sure=sure)
 
 
 def _print_table(linked: Linked, number: int) -> None:

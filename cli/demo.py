@@ -158,9 +158,9 @@ def _alignment_error(model: "TranslationModel", corpus: Corpus, links_path: Path
 
 
 def _origin(model: "TranslationModel") -> str:
-    from nmt.alignment.formats import Origin
+    from nmt.alignment import origin_of_links
 
-    return str(Origin(model.config.alignment.layer))
+    return str(origin_of_links(model, model.config.alignment.source))
 
 
 def _summary(out_dir: Path, end: "EndReport", bleu: "Score", aer: float, *, seconds: float) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 
 import typer
 
+from nmt.config.schema import LinksFrom
 from nmt.corpus.words import UnitMode
 
 Device = Literal["auto", "cpu", "cuda", "mps"]
@@ -48,6 +49,15 @@ UnitsOption = Annotated[
     UnitMode,
     typer.Option(
         "--tokens", help="What is linked: words of raw text, tokens between spaces, or the model's pieces."
+    ),
+]
+FromOption = Annotated[
+    LinksFrom | None,
+    typer.Option(
+        "--from",
+        help="Where links come from: the cross-attention, the align head on its states, or the HMM aligners; "
+        "auto is the best that the model has.",
+        show_default="the model's, usually auto",
     ),
 ]
 SureOption = Annotated[

@@ -22,6 +22,7 @@ from .lines import STDIN, check_output, counted, warn_of_unlinked
 from .options import (
     BeamOption,
     DeviceOption,
+    FromOption,
     OutputOption,
     QuietOption,
     SetOption,
@@ -96,12 +97,19 @@ def translate(
     alternatives: AlternativesOption = 0,
     align: Annotated[
         bool,
-        typer.Option("--align", metavar="", help="Show word alignments; in a pipe, append ` ||| 0-0 1-2`."),
+        typer.Option(
+            "--align",
+            metavar="",
+            help="Show word alignments, of every hypothesis; in a pipe, append ` ||| 0-0 1-2`.",
+        ),
     ] = False,
     align_path: Annotated[
         Path | None,
-        typer.Option("--align-out", metavar="FILE", help="Write alignments here: Pharaoh, or FILE.jsonl."),
+        typer.Option(
+            "--align-out", metavar="FILE", help="Write links here: FILE.jsonl, .talp, .naacl, else Pharaoh."
+        ),
     ] = None,
+    links_from: FromOption = None,
     format_: Annotated[
         Format | None,
         typer.Option(
@@ -152,8 +160,7 @@ def translate(
         raise UsageError("--score tells what is thought of given lines; leave out --align and --nbest")
     path = None if input_path == STDIN else input_path
     with open_source(texts or [], path, input_format=input_format, strict=strict) as source:
-        from nmt.alignment.attention import reading_layer
-        from nmt.alignment.formats import Origin
+        from nmt.alignment import origin_of_links
         from nmt.checkpoint import load_model
         from nmt.decoding import Translator
 
@@ -170,6 +177,8 @@ def translate(
             "forbid": json.dumps(forbid) if forbid else None,
         }
         config = with_decoding(loaded.config, flags, set_ or [])
+        if links_from:
+            config = replace(config, alignment=replace(config.alignment, source=links_from))
         loaded = replace(loaded, config=config)
         num_hypotheses = nbest or (config.decoding.beam_size if layout == "nbest" else 1)
         has_several = num_hypotheses > 1 or bool(samples)
@@ -200,7 +209,7 @@ def translate(
                 raise UsageError("--alternatives needs lines to translate; give TEXT, --input or a pipe")
             show_alternatives(translator, source, prefix=prefix, count=alternatives, output_path=output_path)
             return
-        origin, threshold = Origin(reading_layer(loaded)), config.alignment.threshold
+        origin, threshold = origin_of_links(loaded, config.alignment.source), config.alignment.threshold
         view = View(layout, align, tokens, threshold, origin, has_several=has_several, scores=word_scores)
         asked = Asked(prefix, tuple(require or ()))
         with Sinks(output_path, align_path) as sinks:

@@ -7,7 +7,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, BinaryIO, Literal
 
-from nmt.corpus.links import format_pharaoh
+from nmt.corpus.links import LinkFormat, format_of_ending, format_pharaoh
 from nmt.corpus.words import UnitMode
 from nmt.files import atomic_file
 
@@ -17,8 +17,8 @@ from .requests import Request
 from .tables import draw_legend, draw_table, visible
 
 if TYPE_CHECKING:
-    from nmt.alignment.formats import Origin
     from nmt.alignment.merge import WordAlignment
+    from nmt.alignment.origin import Origin
     from nmt.decoding import Hypothesis, Translation
 
 Format = Literal["text", "jsonl", "nbest"]
@@ -66,11 +66,14 @@ class View:
         links = [self.pharaoh(translation, rank)] if self.links else []
         return " ||| ".join([str(request.number), hypothesis.text, f"{hypothesis.score:.6f}", *links])
 
-    def alignment_line(self, translation: "Translation", *, as_json: bool) -> str:
-        """The links as one line of an alignment file."""
-        from nmt.alignment.formats import format_record
+    def alignment_lines(self, translation: "Translation", chosen: LinkFormat, request: Request) -> list[str]:
+        """The links of the best hypothesis as in a file of links."""
+        from nmt.alignment.formats import format_record, link_lines
 
-        return format_record(self.words(translation), self.origin) if as_json else self.pharaoh(translation)
+        words = self.words(translation)
+        if chosen == "jsonl":
+            return [format_record(words, self.origin)]
+        return link_lines(words.links, chosen, number=request.number + 1)
 
     def show(self, translation: "Translation") -> None:
         """Show a translation and its table to a person."""
@@ -156,8 +159,8 @@ class Sinks:
                 write_whole(self.output, line)
                 self._num_written += 1
         if self.alignments and self.align_path:
-            line = view.alignment_line(translation, as_json=self.align_path.suffix == ".jsonl")
-            self.alignments.write(line.encode() + b"\n")
+            for line in view.alignment_lines(translation, format_of_ending(self.align_path), request):
+                write_whole(self.alignments, line)
 
     def explain(self) -> None:
         """Show what the signs of the tables mean, once, if there was a table."""

@@ -136,7 +136,7 @@ def save_model(model: TranslationModel, model_dir: Path, *, hmm: Mapping[str, Te
 def _link_files(
     model: TranslationModel, weights_data: bytes, hmm: Mapping[str, Tensor] | None
 ) -> dict[str, bytes]:
-    """What is in the files that only links are made with; those of an align head name the weights it is for."""
+    """What is in the files that only links are made with; that of an align head names its weights."""
     contents = {}
     if model.align_head is not None:
         state = model.align_head.state_dict()

@@ -8,13 +8,13 @@ from typing import Any
 from torch import Tensor
 
 from nmt.alignment.merge import WordAlignment, turned
+from nmt.alignment.origin import CombinedOrigin, Origin
 from nmt.corpus.links import (
     LIKELY,
     GoldLinks,
     Link,
     LinkFormat,
     Links,
-    Method,
     format_naacl,
     format_pharaoh,
     format_scores,
@@ -28,29 +28,7 @@ from nmt.errors import DataError
 JSON_LINE_ENDS = {0x85: "\\u0085", 0x2028: "\\u2028", 0x2029: "\\u2029"}
 
 
-@dataclass(frozen=True)
-class Origin:
-    """Where links come from: the cross-attention of one model, or of two whose links were combined."""
-
-    layer: int
-    """Decoder layer, counted from 1."""
-    reverse_layer: int | None = None
-    """The same of the model of the other direction."""
-    method: Method | None = None
-    """How the links of both were combined."""
-
-    def __str__(self) -> str:
-        if self.method is None:
-            return f"attention, decoder layer {self.layer}"
-        return f"attention, decoder layers {self.layer} and {self.reverse_layer}, {self.method}"
-
-    def record(self) -> dict[str, Any]:
-        """The part of a JSON record that says whose links they are."""
-        both = {"reverse_layer": self.reverse_layer, "method": self.method} if self.method else {}
-        return {"from": "attention", "layer": self.layer, **both}
-
-
-def alignment_record(alignment: WordAlignment, origin: Origin) -> dict[str, Any]:
+def alignment_record(alignment: WordAlignment, origin: Origin | CombinedOrigin) -> dict[str, Any]:
     """A JSON record: texts, words as character offsets [start, end), links [source, target, probability]."""
     return words_record(alignment) | origin.record()
 
@@ -79,7 +57,7 @@ def links_record(alignment: WordAlignment) -> dict[str, Any]:
     }
 
 
-def format_record(alignment: WordAlignment, origin: Origin) -> str:
+def format_record(alignment: WordAlignment, origin: Origin | CombinedOrigin) -> str:
     """The JSON record of an alignment as one line."""
     return json_line(alignment_record(alignment, origin))
 
@@ -177,7 +155,7 @@ def link_lines(
 
 
 def _origin(record: Mapping[str, Any]) -> str:
-    keys = ("from", "layer", "reverse_layer", "method")
+    keys = ("from", "layer", "reverse_from", "reverse_layer", "method")
     return ", ".join(f"{key}: {record[key]}" for key in keys if key in record)
 
 

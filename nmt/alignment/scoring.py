@@ -1,17 +1,16 @@
 """Alignment error rate, precision, recall and F1 against gold links (Och & Ney, 2003)."""
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import torch
 from torch import Tensor
 
-from nmt.corpus.links import GoldLinks, Links, parse_talp
+from nmt.corpus.links import GoldLinks, Links
 from nmt.errors import DataError
 
-GoldBase = Literal[0, 1]
+LENGTHS = (0, 11, 21, 31, 41, 61)
+"""The fewest source words of each group of sentences."""
 BOOTSTRAP_SAMPLES = 1000
 BOOTSTRAP_SEED = 12345
 _BOUNDS = torch.tensor([0.025, 0.975], dtype=torch.float64)
@@ -25,6 +24,8 @@ class LinkCounts:
     sure: int = 0
     predicted_and_sure: int = 0
     predicted_and_possible: int = 0
+    possible: int = 0
+    """Gold links, sure or not."""
 
     def __add__(self, other: "LinkCounts") -> "LinkCounts":
         return LinkCounts(
@@ -32,6 +33,7 @@ class LinkCounts:
             self.sure + other.sure,
             self.predicted_and_sure + other.predicted_and_sure,
             self.predicted_and_possible + other.predicted_and_possible,
+            self.possible + other.possible,
         )
 
     @property
@@ -61,7 +63,11 @@ class LinkCounts:
 def count_links(predicted: Links, gold: GoldLinks) -> LinkCounts:
     """Counts of one sentence."""
     return LinkCounts(
-        len(predicted), len(gold.sure), len(predicted & gold.sure), len(predicted & gold.possible)
+        len(predicted),
+        len(gold.sure),
+        len(predicted & gold.sure),
+        len(predicted & gold.possible),
+        len(gold.possible),
     )
 
 
@@ -125,55 +131,28 @@ def _drawn_rates(predicted: Sequence[Links], gold: Sequence[GoldLinks]) -> Tenso
     return torch.where(total > 0, 1 - found / total, 0.0)
 
 
-def detect_gold_base(
-    lines: Sequence[str], lengths: Sequence[tuple[int, int]] | None = None, *, name: str
-) -> GoldBase:
-    """Whether gold links count words from 0 or from 1; `lengths` of the sentences in words make it certain.
-
-    An index 0 tells one, an index equal to the length the other; raises DataError if neither or both occur.
-    """
-    has_zero = has_length = False
-    for number, line in enumerate(lines):
-        links = parse_talp(line, where=f"{name}:{number + 1}").possible
-        has_zero |= any(0 in link for link in links)
-        if lengths is not None:
-            src_length, tgt_length = lengths[number]
-            has_length |= any(source == src_length or target == tgt_length for source, target in links)
-    if has_zero == has_length:
-        found = "both word 0 and word numbers equal to the length" if has_zero else "no word 0"
-        raise DataError(
-            f"{name}: cannot tell whether words count from 0 or 1 (found {found}); give --gold-base"
-        )
-    return 0 if has_zero else 1
-
-
 @dataclass(frozen=True)
-class WrongPair:
-    """A pair of words that is linked against the gold links, or left out, and how often."""
+class LengthScore:
+    """Scores of the sentences whose sources have from `shortest` to `longest` words."""
 
-    source: str
-    target: str
-    kind: Literal["wrong", "missing"]
-    count: int
-
-
-def frequent_wrong_pairs(
-    predicted: Sequence[Links],
-    gold: Sequence[GoldLinks],
-    words: Sequence[tuple[Sequence[str], Sequence[str]]],
-    *,
-    limit: int,
-) -> list[WrongPair]:
-    """The most frequent pairs of words that are linked but not possible, or sure but not linked."""
-    counter: Counter[tuple[str, str, Literal["wrong", "missing"]]] = Counter()
-    for links, gold_links, (src_words, tgt_words) in zip(predicted, gold, words, strict=True):
-        for i, j in links - gold_links.possible:
-            counter[_word(src_words, i), _word(tgt_words, j), "wrong"] += 1
-        for i, j in gold_links.sure - links:
-            counter[_word(src_words, i), _word(tgt_words, j), "missing"] += 1
-    ordered = sorted(counter.items(), key=lambda item: (-item[1], item[0]))
-    return [WrongPair(*pair, count) for pair, count in ordered[:limit]]
+    shortest: int
+    longest: int | None
+    num_sentences: int
+    counts: LinkCounts
 
 
-def _word(words: Sequence[str], index: int) -> str:
-    return words[index] if index < len(words) else f"[word {index} of {len(words)}]"
+def scores_by_length(
+    predicted: Sequence[Links], gold: Sequence[GoldLinks], src_lengths: Sequence[int]
+) -> list[LengthScore]:
+    """Scores of short and of long sentences, of every length in `LENGTHS` that there is."""
+    found = []
+    for shortest, following in zip(LENGTHS, [*LENGTHS[1:], None], strict=True):
+        inside = [
+            count_links(links, gold_links)
+            for links, gold_links, length in zip(predicted, gold, src_lengths, strict=True)
+            if length >= shortest and (following is None or length < following)
+        ]
+        if inside:
+            longest = None if following is None else following - 1
+            found.append(LengthScore(shortest, longest, len(inside), sum(inside, LinkCounts())))
+    return found

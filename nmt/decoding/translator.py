@@ -416,7 +416,9 @@ class Translator:
             for plan, translation, number in zip(plans, translations, numbers, strict=True)
             for hypothesis in translation.hypotheses[:number]
         )
-        alignments = align_pairs(self.model, pairs, direction=self.direction)
+        alignments = align_pairs(
+            self.model, pairs, links_from=self.model.config.alignment.source, direction=self.direction
+        )
         return [
             replace(
                 translation,

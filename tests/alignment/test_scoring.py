@@ -2,14 +2,7 @@
 
 import pytest
 
-from nmt.alignment.scoring import (
-    WrongPair,
-    bootstrap_interval,
-    detect_gold_base,
-    frequent_wrong_pairs,
-    paired_bootstrap,
-    score_links,
-)
+from nmt.alignment.scoring import bootstrap_interval, paired_bootstrap, score_links, scores_by_length
 from nmt.corpus.links import GoldLinks, parse_pharaoh, parse_talp
 from nmt.errors import DataError
 
@@ -82,30 +75,12 @@ def test_a_difference_that_hangs_on_the_sentences_is_not() -> None:
     assert paired_bootstrap(one, one, [gold("0-0")] * 21).p_value == 1
 
 
-LENGTHS = [(2, 2), (3, 3)]
-
-
-def test_a_zero_means_that_gold_counts_from_zero() -> None:
-    assert detect_gold_base(["0-0 1-1", "1-2"], LENGTHS, name="gold") == 0
-    assert detect_gold_base(["0-0 1-1", "1-2"], name="gold") == 0
-
-
-def test_an_index_equal_to_the_length_means_that_gold_counts_from_one() -> None:
-    assert detect_gold_base(["1-1 2-2", "1-3"], LENGTHS, name="gold") == 1
-
-
-@pytest.mark.parametrize("lines", [["1-1", "1-1"], ["0-0 2-2", "1-1"]])
-def test_a_base_that_can_not_be_told_is_asked_for(lines: list[str]) -> None:
-    with pytest.raises(DataError, match=r"gold: cannot tell .* --gold-base"):
-        detect_gold_base(lines, LENGTHS, name="gold")
-
-
-def test_wrong_pairs_are_counted_by_word() -> None:
-    words = (["the", "cat"], ["die", "Katze"])
-    pairs = frequent_wrong_pairs(
-        [links("0-1 1-1")] * 2 + [links("0-0")],
-        [gold("0-0 1-1")] * 2 + [gold("0-0 1p1")],
-        [words] * 3,
-        limit=3,
-    )
-    assert pairs == [WrongPair("the", "Katze", "wrong", 2), WrongPair("the", "die", "missing", 2)]
+def test_scores_by_length_have_the_sentences_of_each_length() -> None:
+    golds = [gold("0-0"), gold("0-0 1-1"), gold("0-0")]
+    found = scores_by_length([links("0-0"), links("0-0"), links("0-1")], golds, [10, 11, 70])
+    assert [(one.shortest, one.longest, one.num_sentences) for one in found] == [
+        (0, 10, 1),
+        (11, 20, 1),
+        (61, None, 1),
+    ]
+    assert [one.counts.aer for one in found] == pytest.approx([0, 1 / 3, 1])

@@ -107,6 +107,59 @@ def test_gold_that_counts_from_zero_is_not_read_as_counting_from_one(run_nmt, fi
     )
 
 
+def test_everything_that_can_be_asked_for_has_a_plain_form_a_table_and_json(
+    run_nmt, files, tmp_path, monkeypatch
+) -> None:
+    (tmp_path / "other").write_text("0-0 1-1 2-2\n")
+    asked = ["--src", tmp_path / "src", "--tgt", tmp_path / "tgt", "--compare", tmp_path / "other"]
+    asked += ["--by-length", "--worst", "2", "--errors", "1"]
+    plain = run_nmt("aer", *files, *asked)
+    assert plain.lines[5:9] == [
+        "sure\t2",
+        "possible\t3",
+        "difference\t+0.1667 [+0.1667, +0.1667]",
+        "p value\t0.0020",
+    ]
+    assert plain.lines[11:] == [
+        "words\tpairs\tAER\tprecision\trecall\tF1\tlinks",
+        "0-10\t1\t0.1667\t0.7500\t1.0000\t0.8571\t4",
+        "sentence\tAER\tkind\tsource\ttarget",
+        "1\t0.1667\twrong\t.\t.",
+        "error\tcount\tsource\ttarget",
+        "wrong\t1\t.\t.",
+    ]
+    facts = json.loads(run_nmt("aer", *files, *asked, "--json").stdout)
+    assert (facts["sure"], facts["possible"], facts["compared"]["p_value"]) == (2, 3, 0.001998)
+    assert facts["worst"] == [{"number": 1, "aer": 0.166667, "wrong": [[".", "."]], "missing": []}]
+    assert facts["by_length"][0]["pairs"] == 1
+    monkeypatch.setattr("nmt.cli.aer.is_terminal", lambda: True)
+    table = run_nmt("aer", *files, *asked).stdout
+    assert all(word in table for word in ("difference", "words", "sentence", "error"))
+
+
+def test_possible_links_may_be_ignored(run_nmt, files) -> None:
+    assert run_nmt("aer", *files, "--ignore-possible").lines[0].startswith("AER\t0.3333")
+
+
+def test_rows_of_naacl_are_gold_counted_from_one(run_nmt, files) -> None:
+    links, gold = files
+    links.write_text("0-0 1-1 2-2 2-3\n\n0-0\n")
+    gold.write_text("0001 1 1 S\n0001 2 2 S\n0001 3 3 P\n0001 3 0 S\n0003 1 1\n")
+    result = run_nmt("aer", "-", gold, stdin=links.read_bytes())
+    assert (result.exit_status, result.stderr.count("1 link of no word, left out")) == (0, 1)
+    assert "pairs:3|sure:3|possible:4|base:1|" in result.stdout
+    assert result.lines[4] == "links\t5"
+    assert run_nmt("aer", links, gold, "--gold-base", "0").exit_status == 2
+
+
+def test_gold_that_fits_exchanged_sides_is_named(run_nmt, files, tmp_path) -> None:
+    files[0].write_text("\n")
+    files[1].write_text("1-1 3-4\n")
+    exchanged = run_nmt("aer", *files, "--src", tmp_path / "tgt", "--tgt", tmp_path / "src")
+    assert exchanged.exit_status == 65
+    assert "gold.talp: the links fit the words only once the sides are exchanged" in exchanged.stderr
+
+
 def test_different_line_counts_are_both_named(run_nmt, files) -> None:
     files[1].write_text("0-0\n0-0\n")
     result = run_nmt("aer", *files)

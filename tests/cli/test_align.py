@@ -1,14 +1,22 @@
 """`nmt align` as the user types it, with a model made by hand that looks each piece up in the source."""
 
+import io
 import json
+import os
 import shutil
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
 import torch
 
+from nmt.alignment.link_files import read_links
 from nmt.checkpoint import TranslationModel, build_network, publish_model
 from nmt.config.schema import AlignmentConfig, Config, ModelConfig, TokenizerConfig
+from nmt.files import decode_lines
 from nmt.tokenizer import train_tokenizer
 
 SOURCE = "eins zwei drei\n\nvier, eins\nzwei\n"
@@ -64,6 +72,108 @@ def test_json_lines_say_whose_links_they_are(run_nmt, model_dir, texts, tmp_path
     assert [record["src"] for record in records] == SOURCE.splitlines()
     assert [" ".join(f"{i}-{j}" for i, j, _ in record["links"]) for record in records] == LINKS
     assert {(record["from"], record["layer"]) for record in records} == {("attention", 2)}
+
+
+PAIRS = "eins zwei drei ||| drei eins zwei\n\nvier, eins ||| eins, vier\nzwei |||\n"
+
+
+@pytest.mark.parametrize("path", ["-", "pairs", None])
+def test_both_sides_may_stand_on_a_line(run_nmt, model_dir, tmp_path, path) -> None:
+    (tmp_path / "pairs").write_text(PAIRS)
+    given = {None: [], "-": ["-"], "pairs": [tmp_path / "pairs"]}[path]
+    assert run_nmt("align", "-m", model_dir, *given, stdin=PAIRS).lines == LINKS
+
+
+@pytest.mark.parametrize(("line", "number"), [("eins zwei", 0), ("eins ||| zwei ||| drei", 2)])
+def test_a_line_that_is_no_pair_is_named(run_nmt, model_dir, line, number) -> None:
+    result = run_nmt("align", "-m", model_dir, stdin=f"eins ||| zwei\n{line}\n")
+    assert result.exit_status == 65
+    assert f"stdin:2: has ` ||| ` {number} times, expected once" in result.stderr
+
+
+def test_json_objects_keep_their_fields(run_nmt, model_dir, tmp_path) -> None:
+    objects = [
+        '{"doc": 7, "src": "eins zwei drei", "tgt": "drei eins zwei", "links": "old"}',
+        "",
+        '{"src": "", "tgt": ""}',
+    ]
+    path = tmp_path / "pairs.jsonl"
+    path.write_text("".join(f"{line}\n" for line in objects))
+    assert run_nmt("align", "-m", model_dir, path).lines == [LINKS[0], "", ""]
+    first, gap, last = run_nmt("align", "-m", model_dir, path, "--format", "jsonl").lines
+    assert list(json.loads(first))[:4] == ["doc", "src", "tgt", "links"]
+    assert [link[:2] for link in json.loads(first)["links"]] == [[0, 1], [1, 2], [2, 0]]
+    assert (gap, json.loads(last)["links"]) == ("", [])
+    refused = run_nmt("align", "-m", model_dir, "--input-format", "jsonl", stdin='{"src": "a"}\n')
+    assert (refused.exit_status, "stdin:1: has no text in tgt" in refused.stderr) == (65, True)
+
+
+ODD = [
+    ("eins ||| zwei", "zwei ||| eins ||| drei"),
+    ("שלום עולם", "مرحبا بالعالم"),
+    ("e\u0301tude 👩‍👩‍👧", "👍🏽 n\u0303o"),
+    ("私は学生です", "ฉันเป็นนักเรียน"),
+    ("a\u2028b \u0085", "a\u2029b\x0b"),
+    ("", "eins"),
+    ("", ""),
+]
+
+
+def test_odd_text_makes_the_round_trip_in_every_format(run_nmt, model_dir, tmp_path) -> None:
+    paths = tmp_path / "src", tmp_path / "tgt"
+    for path, lines in zip(paths, zip(*ODD, strict=True), strict=True):
+        path.write_bytes("".join(f"{line}\n" for line in lines).encode())
+    found = {}
+    for ending in ("pharaoh", "jsonl", "talp", "naacl"):
+        output = tmp_path / f"links.{ending}"
+        assert run_nmt("align", "-m", model_dir, *paths, "-o", output).exit_status == 0
+        lines = decode_lines(io.BytesIO(output.read_bytes()), ending)
+        found[ending] = list(read_links(lines, name=ending, num_sentences=len(ODD)))
+    scores = run_nmt("align", "-m", model_dir, *paths, "--format", "pharaoh-scores").lines
+    found["scores"] = list(read_links(scores, name="scores"))
+    assert [(one.alignment.source, one.alignment.target) for one in found["jsonl"]] == ODD
+    for sentences in found.values():
+        assert len(sentences) == len(ODD)
+        assert [one.links for one in sentences] == [one.links for one in found["jsonl"]]
+    for one, other, gold in zip(found["jsonl"], found["scores"], found["talp"], strict=True):
+        assert one.probabilities == other.probabilities
+        assert gold.gold.sure == {link for link, p in one.probabilities.items() if p >= 0.5}
+    assert [one.gold for one in found["naacl"]] == [one.gold for one in found["talp"]]
+    assert len(run_nmt("align", "-m", model_dir, *paths, "--format", "soft").lines) == len(ODD)
+
+
+def test_a_reader_that_goes_away_and_a_full_disk_end_it_in_one_line(
+    run_nmt, model_dir, texts, tmp_path
+) -> None:
+    output = tmp_path / "links"
+    fault = {"NMT_FAULT": "op=write,n=1,errno=ENOSPC,sticky=1"}
+    full = run_nmt("align", "-m", model_dir, *texts, "-o", output, env=fault)
+    assert (full.exit_status, output.exists()) == (74, False)
+    assert full.stderr.count("\n") == 1
+    read, write = os.pipe()
+    os.close(read)
+    command = [sys.executable, "-m", "nmt.cli", "align", "-m", str(model_dir), *map(str, texts)]
+    gone = subprocess.run(command, stdout=write, stderr=subprocess.PIPE, check=False)
+    os.close(write)
+    assert (gone.returncode, b"Traceback" in gone.stderr) == (141, False)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="has no such signals")
+def test_an_interruption_keeps_whole_lines_and_pairs_are_read_as_they_come(
+    start_nmt, model_dir, tmp_path
+) -> None:
+    process = start_nmt("align", "-m", model_dir, "-o", tmp_path / "links")
+    part, window = tmp_path / "links.part", 2048
+    process.stdin.write(PAIRS.splitlines(keepends=True)[0].encode() * 3 * window)
+    process.stdin.flush()
+    deadline = time.monotonic() + 60
+    while not (part.exists() and part.stat().st_size) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    assert process.wait(60) == 130
+    lines = part.read_text().split("\n")
+    assert (lines.pop(), set(lines)) == ("", {LINKS[0]})
+    assert f"keeps {len(lines):,} whole lines" in process.stderr.read().decode()
 
 
 def test_layer_is_the_users_choice(run_nmt, model_dir, texts) -> None:
