@@ -69,9 +69,9 @@ def aer(
     The interval holds 95 % of the error rates of as many sentences drawn at random from these. With --compare
     the same draws tell of the difference of two error rates: negative if LINKS is the better one.
 
-    Examples:
+    Example:
         nmt aer test.links test.talp
-        nmt aer test.links test.talp --src test.de --tgt test.en --worst 5 --errors 20
+        nmt aer test.jsonl test.talp --worst 5 --errors 20
     """
     from nmt.alignment import scoring, wrong_links
 

@@ -116,9 +116,9 @@ def align(
     Lines of `source ||| target` are those of fast_align. Of JSON objects the fields come out again around
     ours with --format jsonl.
 
-    Examples:
+    Example:
         nmt align -m demo-model source.de target.en -o links.jsonl
-        echo "Der Hund schläft . ||| The dog sleeps ." | nmt align -m demo-model --tokens space
+        echo "Der Hund ||| The dog" | nmt align -m demo-model
     """
     chosen = output_format or _default_format(output)
     inputs = input_paths(source, target)

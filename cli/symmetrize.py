@@ -50,7 +50,7 @@ def symmetrize(
     A link that one direction has not has the probability 0 there. So links of both are the more probable.
 
     Example:
-        nmt symmetrize forward.links reverse.links --method grow-diag-final-and -o both.links
+        nmt symmetrize fwd.links rev.links --method grow-diag-final-and
     """
     rows = LinkRows([forward, reverse])
     wanted: LinkFormat | None = chosen
