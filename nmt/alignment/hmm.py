@@ -273,15 +273,19 @@ class _Counts:
 
     def maximised(self, lexicon: Tensor, mass: Tensor) -> Direction:
         null = self.null[:-1] + NULL_PRIOR
-        steps, first, last = (_smoothed(counts) for counts in (self.steps, self.first, self.last))
-        steps[0] /= FAR_STEPS
-        steps[-1] /= FAR_STEPS
-        last[-1] /= FAR_STEPS
+        steps = _smoothed(self.steps, self.way.steps, outermost=[0, -1])
+        first = _smoothed(self.first, self.way.first, outermost=[])
+        last = _smoothed(self.last, self.way.last, outermost=[-1])
         return Direction(lexicon, null / null.sum(), mass, steps, first, last)
 
 
-def _smoothed(counts: Tensor) -> Tensor:
-    return (1 - STEP_SMOOTHING) * counts / counts.sum() + STEP_SMOOTHING / len(counts)
+def _smoothed(counts: Tensor, before: Tensor, *, outermost: list[int]) -> Tensor:
+    """Probabilities from counts; as before if nothing was counted."""
+    if not counts.any():
+        return before
+    smoothed = (1 - STEP_SMOOTHING) * counts / counts.sum() + STEP_SMOOTHING / len(counts)
+    smoothed[outermost] /= FAR_STEPS
+    return smoothed
 
 
 def _lexicon(counts: Tensor, priors: Tensor, states: Tensor, vocab_size: int) -> tuple[Tensor, Tensor]:
