@@ -218,13 +218,16 @@ def _start(keys: Tensor, vocab_size: int) -> HmmAligner:
     """Every translation alike, short steps forward."""
     reach = torch.arange(REACH + 1.0)
     distance = torch.arange(-REACH, REACH + 1.0)
+    steps, last = (-(distance - 1).abs() / 2).exp() + 0.01, torch.ones(REACH + 1)
+    steps[[0, -1]] /= FAR_STEPS**2  # hardly any at first: the order of both lines is much the same
+    last[-1] /= FAR_STEPS**2
     way = Direction(
         lexicon=torch.full(keys.shape, 1 / vocab_size),
         null=torch.full((vocab_size,), 1 / vocab_size),
         mass=torch.zeros(vocab_size),
-        steps=(-(distance - 1).abs() / 2).exp() + 0.01,
+        steps=steps,
         first=(-reach / 2).exp() + 0.01,
-        last=torch.ones(REACH + 1),
+        last=last,
     )
     return HmmAligner(keys, way, way)
 
