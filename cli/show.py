@@ -17,8 +17,8 @@ from .lines import aligned_lines, name_of
 from .tables import draw_legend, draw_table
 
 if TYPE_CHECKING:
+    from nmt.alignment.drawing.table import Layout
     from nmt.alignment.merge import WordAlignment
-    from nmt.alignment.render import Layout
 
 
 def show(

@@ -7,8 +7,8 @@ from rich.console import Console, Group
 from nmt.corpus.links import GoldLinks
 
 if TYPE_CHECKING:
+    from nmt.alignment.drawing.table import Layout
     from nmt.alignment.merge import WordAlignment
-    from nmt.alignment.render import Layout
 
 
 def draw_table(
@@ -21,7 +21,7 @@ def draw_table(
     highlight: str = "",
 ) -> Group:
     """An alignment as a table."""
-    from nmt.alignment.render import alignment_table
+    from nmt.alignment.drawing.table import alignment_table
 
     return alignment_table(
         alignment,
@@ -37,7 +37,7 @@ def draw_table(
 
 def draw_legend(console: Console, *, layout: "Layout" = "interlinear", has_gold: bool = False) -> Group:
     """What the signs of the tables mean."""
-    from nmt.alignment.render import legend
+    from nmt.alignment.drawing.table import legend
 
     return legend(
         width=console.width,
@@ -50,7 +50,7 @@ def draw_legend(console: Console, *, layout: "Layout" = "interlinear", has_gold:
 
 def visible(console: Console, text: str) -> str:
     """The text with everything made visible that could move the cursor or colour the line."""
-    from nmt.alignment.render import printable
+    from nmt.alignment.drawing.printable import printable
 
     return printable(text, ascii_only=_is_ascii(console))
 

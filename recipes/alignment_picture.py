@@ -9,7 +9,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from nmt.alignment.render import alignment_table, legend
+from nmt.alignment.drawing.table import alignment_table, legend
 from nmt.checkpoint import load_model
 from nmt.decoding import Translator
 

@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 from rich.console import Console, RenderableType
 
+from nmt.alignment.drawing.printable import printable
+from nmt.alignment.drawing.table import alignment_table, legend
 from nmt.alignment.merge import WordAlignment
-from nmt.alignment.render import alignment_table, legend, printable
 from nmt.corpus.links import GoldLinks, parse_talp
 from nmt.corpus.words import word_spans
 
