@@ -55,7 +55,7 @@ def interlinear(sheet: Sheet, width: int) -> Iterator[Text]:
 def _target_groups(sheet: Sheet, width: int) -> list[TargetGroup]:
     links: list[dict[int, Mark]] = [{} for _ in sheet.target]
     for i, j in sorted(sheet.marks):
-        if sheet.marks[i, j].verdict != "possible":
+        if sheet.marks[i, j].is_shown:
             links[j][i] = sheet.marks[i, j]
     groups: list[TargetGroup] = []
     for j, own in enumerate(links):

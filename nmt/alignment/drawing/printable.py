@@ -5,15 +5,24 @@ import unicodedata
 
 def printable(text: str, *, ascii_only: bool = False) -> str:
     """The text with everything made visible that could move the cursor, colour or turn around the line."""
-    safe = "".join(_printable(character, ascii_only=ascii_only) for character in text)
-    if ascii_only or not safe:
-        return safe
-    if unicodedata.category(safe[0]).startswith("M"):
-        safe = "\N{DOTTED CIRCLE}" + safe  # a mark without a letter would sit on its neighbour
-    if any(unicodedata.bidirectional(character) in ("R", "AL", "AN") for character in safe):
+    safe = without_controls(text, ascii_only=ascii_only)
+    if not ascii_only and is_right_to_left(safe):
         # on both sides, or a terminal that reorders lines moves the word out of its column
         safe = f"\N{LEFT-TO-RIGHT MARK}{safe}\N{LEFT-TO-RIGHT MARK}"
     return safe
+
+
+def without_controls(text: str, *, ascii_only: bool = False) -> str:
+    """The text with control characters made visible, and nothing added that a search would stumble over."""
+    safe = "".join(_printable(character, ascii_only=ascii_only) for character in text)
+    if safe and not ascii_only and unicodedata.category(safe[0]).startswith("M"):
+        safe = "\N{DOTTED CIRCLE}" + safe  # a mark without a letter would sit on its neighbour
+    return safe
+
+
+def is_right_to_left(text: str) -> bool:
+    """Whether any letter or number in it is written from right to left."""
+    return any(unicodedata.bidirectional(character) in ("R", "AL", "AN") for character in text)
 
 
 def _printable(character: str, *, ascii_only: bool) -> str:

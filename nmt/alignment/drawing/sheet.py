@@ -7,10 +7,10 @@ from itertools import accumulate, pairwise
 from rich.cells import chop_cells
 from rich.text import Text
 
-from nmt.alignment.drawing.marks import Mark, Verdict, link_marks
+from nmt.alignment.drawing.marks import Mark, Reference, Verdict, link_marks
 from nmt.alignment.drawing.printable import printable
 from nmt.alignment.merge import WordAlignment
-from nmt.corpus.links import GoldLinks, Link
+from nmt.corpus.links import Link
 from nmt.corpus.words import Span
 
 COLUMN_GAP = 2
@@ -44,7 +44,7 @@ UNICODE = Signs(
     ellipsis="…",
     subscript="",
     digits="₀₁₂₃₄₅₆₇₈₉₋",
-    verdicts={"extra": "+", "missing": "−", "possible": "?"},
+    verdicts={"allowed": "?", "extra": "+", "missing": "−", "possible": "?"},
 )
 ASCII = Signs(
     rules=".-=",
@@ -57,7 +57,7 @@ ASCII = Signs(
     ellipsis="~",
     subscript="_",
     digits="0123456789-",
-    verdicts={"extra": "+", "missing": "-", "possible": "?"},
+    verdicts={"allowed": "?", "extra": "+", "missing": "-", "possible": "?"},
 )
 
 PLAIN = {
@@ -73,6 +73,7 @@ COLOURED = PLAIN | {
     "sentence": "italic cyan",
     "link": "cyan",
     "both": "green",
+    "allowed": "green",
     "extra": "red",
     "missing": "yellow",
     "possible": "dim",
@@ -102,7 +103,7 @@ class Sheet:
 
     def unlinked(self) -> tuple[list[int], list[int]]:
         """Source and target words without a link."""
-        links = [link for link, mark in self.marks.items() if mark.verdict != "possible"]
+        links = [link for link, mark in self.marks.items() if mark.is_shown]
         src_linked, tgt_linked = {i for i, _ in links}, {j for _, j in links}
         return (
             [i for i in range(len(self.source)) if i not in src_linked],
@@ -111,7 +112,7 @@ class Sheet:
 
 
 def ready_sheet(
-    alignment: WordAlignment, *, colour: bool, ascii_only: bool, gold: GoldLinks | None, highlight: str
+    alignment: WordAlignment, *, colour: bool, ascii_only: bool, reference: Reference | None, highlight: str
 ) -> Sheet:
     """The alignment as a sheet; `highlight` is a word to point out with its links."""
     signs, styles = looks(colour=colour, ascii_only=ascii_only)
@@ -121,7 +122,7 @@ def ready_sheet(
         target=_words(alignment.target, alignment.tgt_words, tgt_shown, signs, styles),
         src_joined=_joined(alignment.src_words),
         tgt_joined=_joined(alignment.tgt_words),
-        marks=link_marks(alignment.links, gold),
+        marks=link_marks(alignment.links, reference),
         signs=signs,
         styles=styles,
     )
