@@ -63,16 +63,16 @@ def print_plain(pairs: "Iterable[Pair]", *, shows_suspicion: bool) -> None:
 def print_contexts(found: "Iterable[Pair]", shown: "Iterable[Pair]", word: str, *, is_plain: bool) -> None:
     """Print what the word is linked to in all pairs found, then its places in those shown."""
     from nmt.alignment.drawing.concordance import count_partners, occurrences
-    from nmt.alignment.drawing.plain import NULL
+    from nmt.alignment.drawing.plain import plain_context, plain_counts
 
     partners = count_partners(each for pair in found for each in occurrences(pair, word))
-    if is_plain:
-        for each in partners:
-            share = f"{each.probability:.2f}" if each.word else ""
-            fields = ("count", each.side, word.casefold(), each.word or NULL, f"{each.count}", share)
-            write_line("\t".join(fields).rstrip("\t"))
+    if is_plain and partners:
+        for line in plain_counts(partners, word):
+            write_line(line)
         write_line("")
-        print_plain(shown, shows_suspicion=False)
+        for pair in shown:
+            for place in occurrences(pair, word):
+                write_line(plain_context(place))
     elif partners:
         out.print(_partner_table(partners, word), "")
         for pair in shown:

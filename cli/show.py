@@ -132,8 +132,9 @@ def show(
     Plain lines are made for less, grep and awk: fields between tabs, first the number of the pair, then a
     kind. source and target are followed by the sentence, info by what is known of the pair; link, or where
     links are compared both, both-possible, only-here, only-there and only-there-possible, by target word,
-    source word and probability; unlinked by a word, with ∅ for the other side. Lines of --word begin with
-    count: side, word, what it is linked to, how often, mean probability.
+    source word and probability; unlinked by a word, with ∅ for the other side. With --word lines of count
+    come first: side, word, what it is linked to, how often, mean probability; then in-source and in-target:
+    what stands before the word, the word, what stands behind it, and its links.
 
     Example:
         nmt show test.de test.en test.links --diff test.talp --worst 10

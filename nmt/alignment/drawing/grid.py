@@ -94,7 +94,9 @@ def _square(sheet: Sheet, link: Link) -> Text:
     if sign and mark.verdict != "allowed":
         return Text(sign * 2, sheet.style(mark.verdict, "square" if mark.is_shown else ""))
     shade = sheet.signs.shades[bisect(SHADE_LIMITS, mark.probability)]
-    return Text(shade + (sign or shade), _heat(mark) if sheet.styles is COLOURED else "")
+    if sheet.styles is COLOURED:
+        return Text((sign or shade) * 2, _heat(mark))
+    return Text(shade + (sign or shade))
 
 
 def _heat(mark: Mark) -> str:

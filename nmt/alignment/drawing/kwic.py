@@ -6,7 +6,7 @@ from rich.console import Group
 from rich.text import Text
 
 from nmt.alignment.drawing.concordance import Occurrence
-from nmt.alignment.drawing.sheet import Sheet, ready_sheet
+from nmt.alignment.drawing.sheet import ASCII, Sheet, ready_sheet
 
 GUTTER = 8
 """Columns for the number of the pair."""
@@ -26,13 +26,11 @@ def keyword_in_context(found: Occurrence, *, width: int, colour: bool, ascii_onl
     middle = min(found.links, default=0)
     if not found.links:
         others = [Text(sheet.signs.null, sheet.style("null")), *others]
-        others_joined = set()
-    lines = [
-        _line(sheet, words, joined, found.index, width),
-        _line(sheet, others, others_joined, middle, width),
-    ]
+        others_joined = {index + 1 for index in others_joined}
+    first = _line(sheet, words, joined, found.index, width)
+    second = _line(sheet, others, others_joined, middle, width)
     caption = Text(f"{found.pair.number}", sheet.style("caption"))
-    return Group(caption + lines[0][len(caption) :], lines[1])
+    return Group(Text.assemble(caption, first[len(caption) :]), second)
 
 
 def _pointed_out(sheet: Sheet, word: Text) -> Text:
@@ -54,5 +52,5 @@ def _line(sheet: Sheet, words: Sequence[Text], joined: Collection[int], middle: 
     line = Text(" " * (centre - left.cell_len), no_wrap=True, overflow="ignore") + left
     for index in range(middle, len(words)):
         line = line + ("" if index == middle or index in joined else " ") + words[index]
-    line.truncate(width, overflow="crop" if line.plain.isascii() else "ellipsis")
+    line.truncate(width, overflow="crop" if sheet.signs is ASCII else "ellipsis")
     return line

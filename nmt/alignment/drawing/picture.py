@@ -134,10 +134,11 @@ def _curves(marks: dict[Link, Mark], places: list[dict[int, Place]]) -> Iterator
         bend = (y2 - y1) * 0.45
         p = mark.probability or (0.8 if mark.verdict == "missing" else 0.0)
         dashes = f' stroke-dasharray="{DASHES[mark.verdict]}"' if mark.verdict in DASHES else ""
+        opacity = (0.25 + 0.65 * p) * (1.0 if abs(y2 - y1) < RISE else 0.6)  # fainter from band to band
         yield (
             f'<path d="M{top.x:.1f} {y1:.1f}C{top.x:.1f} {y1 + bend:.1f} {bottom.x:.1f} {y2 - bend:.1f} '
             f'{bottom.x:.1f} {y2:.1f}" stroke="{COLOURS[mark.verdict]}" stroke-width="{0.8 + 1.6 * p:.2f}" '
-            f'stroke-opacity="{0.25 + 0.65 * p:.2f}"{dashes}/>'
+            f'stroke-opacity="{opacity:.2f}"{dashes}/>'
         )
 
 

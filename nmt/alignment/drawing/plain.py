@@ -1,7 +1,8 @@
 """Pairs as plain lines, for a pager, grep and awk: one line a link, its fields separated by tabs."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
+from nmt.alignment.drawing.concordance import Occurrence, Partner
 from nmt.alignment.drawing.marks import Verdict
 from nmt.alignment.drawing.pair import Pair
 from nmt.alignment.drawing.printable import without_controls
@@ -43,5 +44,27 @@ def plain_lines(pair: Pair, *, caption: str = "") -> Iterator[str]:
             yield _line(pair, "unlinked", NULL, word)
 
 
+def plain_counts(partners: Iterable[Partner], word: str) -> Iterator[str]:
+    """A line for each partner: `count`, side, the word, what it is linked to, how often, mean probability."""
+    for each in partners:
+        mean = f"{each.probability:.2f}" if each.word else ""
+        yield _fields("count", f"in-{each.side}", word.casefold(), each.word or NULL, f"{each.count}", mean)
+
+
+def plain_context(found: Occurrence) -> str:
+    """A line for a place of a word: number, side, what is before it, the word, what is behind it, links."""
+    one, is_source = found.pair.alignment, found.side == "source"
+    line, spans = (one.source, one.src_words) if is_source else (one.target, one.tgt_words)
+    start, end = spans[found.index]
+    others = found.pair.target if is_source else found.pair.source
+    links = " ".join(others[index] for index in sorted(found.links)) or NULL
+    before, behind = line[:start].strip(), line[end:].strip()
+    return _line(found.pair, f"in-{found.side}", before, line[start:end], behind, links)
+
+
 def _line(pair: Pair, *fields: str) -> str:
-    return "\t".join((str(pair.number), *map(without_controls, fields))).rstrip("\t")
+    return _fields(str(pair.number), *fields)
+
+
+def _fields(*fields: str) -> str:
+    return "\t".join(map(without_controls, fields)).rstrip("\t")

@@ -14,11 +14,11 @@ from typing import Any
 import pytest
 
 SECONDS = 60
-FLAGS = [
-    "--headless=new --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking",
-    "--disable-component-update --disable-sync --disable-extensions --hide-scrollbars --disable-dev-shm-usage",
-    "--remote-debugging-pipe",
-]
+FLAGS = """
+    --headless=new --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking
+    --disable-component-update --disable-sync --disable-extensions --disable-dev-shm-usage --hide-scrollbars
+    --remote-debugging-pipe
+"""
 KEY_CODES = {"ArrowRight": 39, "ArrowLeft": 37, "ArrowDown": 40, "ArrowUp": 38, "Escape": 27}
 
 
@@ -32,7 +32,7 @@ class Browser:
         self._number, self._rest = 0, b""
         # The browser reads from 3 and writes to 4.
         command = f'exec "$@" 3<&{to_read} 4>&{to_write}'
-        options = [*" ".join(FLAGS).split(), f"--user-data-dir={profile}", "about:blank"]
+        options = [*FLAGS.split(), f"--user-data-dir={profile}", "about:blank"]
         self._process = subprocess.Popen(
             ["bash", "-c", command, "bash", program, *options],
             pass_fds=(to_read, to_write),
@@ -133,9 +133,7 @@ class Browser:
 
     def prefer(self, scheme: str) -> None:
         """Say that the person prefers `dark` or `light`."""
-        self.call(
-            "Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": scheme}]
-        )
+        self.call("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": scheme}])
 
     def screenshot(self) -> bytes:
         """What is in the window, as PNG."""

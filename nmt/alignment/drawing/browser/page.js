@@ -74,6 +74,7 @@ function bandsOf(pair, links, room) {
   const em = ruler.measureText("m").width;
   const widths = side => side.map((word, k) => ruler.measureText(word.text).width + em * .2 + (k && word.gap ? em * .55 : em * .06));
   const src = widths(pair.source), tgt = widths(pair.target), sum = list => list.reduce((a, b) => a + b, 0);
+  const bandsLeft = (a, b) => Math.ceil(Math.max(sum(src.slice(a)), sum(tgt.slice(b))) / room);
   const longest = Math.max(sum(src), sum(tgt));
   room = Math.min(room, 1.15 * longest / Math.ceil(longest / room) + em);
   const bands = [];
@@ -85,7 +86,8 @@ function bandsOf(pair, links, room) {
       for (let b = jEnd; b >= j + (jEnd - j) * .5; b--) {
         if (a === i && b === j) continue;
         const cut = links.filter(link => (link.i >= i || link.j >= j) && (link.i < a) !== (link.j < b)).length;
-        const cost = cut + 3 * ((iEnd - a) / (iEnd - i || 1) + (jEnd - b) / (jEnd - j || 1));
+        const waste = (iEnd - a) / (iEnd - i || 1) + (jEnd - b) / (jEnd - j || 1);
+        const cost = cut + 3 * waste + 4 * bandsLeft(a, b);
         if (cost < least) [best, least] = [[a, b], cost];
       }
     }
@@ -137,8 +139,9 @@ function drawCurves(body, { links, words }) {
     const bend = (y2 - y1) * .45;
     link.mark = make("path", { class: `link ${link.verdict}`, d: `M${x1} ${y1}C${x1} ${y1 + bend} ${x2} ${y2 - bend} ${x2} ${y2}` });
     const p = link.p ?? .8;
-    link.mark.style.strokeWidth = .8 + 1.4 * p;
-    link.mark.style.opacity = .25 + .65 * p;
+    link.mark.style.strokeWidth = link.verdict === "possible" ? 1.2 : .8 + 1.4 * p;
+    const isFar = Math.abs(y2 - y1) > 4 * top.height;
+    link.mark.style.opacity = (.25 + .65 * p) * (isFar || link.verdict === "possible" ? .5 : 1);
     const at = t => [x1 * (1 - t) ** 2 * (1 + 2 * t) + x2 * t * t * (3 - 2 * t), y1 + (y2 - y1) * (1.35 * t * (1 - t) ** 2 + 1.65 * t * t * (1 - t) + t ** 3)];
     link.at = { s: at(.34), t: at(.66) };
     svg.append(link.mark);
@@ -173,7 +176,7 @@ function drawGrid(pair, body) {
   for (const link of links) {
     const p = link.p ?? .8, size = cell * (.4 + .5 * p), x = left + cell * (link.i + .5), y = top + cell * (link.j + .5);
     link.mark = make("rect", { class: `link ${link.verdict}`, x: x - size / 2, y: y - size / 2, width: size, height: size, rx: 3 });
-    link.mark.style.opacity = .35 + .65 * p;
+    link.mark.style.opacity = (.35 + .65 * p) * (link.verdict === "possible" ? .5 : 1);
     link.mark.dataset.key = `s${link.i} t${link.j}`;
     link.at = { s: [x, y], t: [x, y] };
     svg.append(link.mark);
@@ -199,16 +202,18 @@ function finish(article, { links, words }) {
   const partners = new Map([...words.keys()].map(key => [key, []]));
   for (const { i, j, p, verdict } of links) {
     const number = (p === null ? "" : " " + p.toFixed(2)) + (facts.theirs ? ` (${verdict === "allowed" ? "both, possible" : NAMES[kindOf(verdict)]})` : "");
-    partners.get("s" + i).push(article.pair.target[j].text + number);
-    partners.get("t" + j).push(article.pair.source[i].text + number);
+    partners.get("s" + i).push(isolated(article.pair.target[j].text) + number);
+    partners.get("t" + j).push(isolated(article.pair.source[i].text) + number);
   }
   for (const [key, word] of words) {
     const own = article.pair[key[0] === "s" ? "source" : "target"][key.slice(1)].text, to = partners.get(key).join(", ");
-    word.setAttribute("aria-label", `${own}, ${to ? "linked to " + to : "no link"}`);
+    word.setAttribute("aria-label", `${isolated(own)}, ${to ? "linked to " + to : "no link"}`);
     word.classList.toggle("unlinked", !to);
     word.classList.toggle("found", state.query.trim() !== "" && fold(own).includes(state.query.trim()));
   }
 }
+
+function isolated(word) { return `\u2068${word}\u2069`; }  // whatever its direction, what follows is as it was
 
 // Light: the links of a word, the words they lead to, and their probabilities.
 
