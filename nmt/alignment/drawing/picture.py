@@ -161,6 +161,7 @@ def _document(pair: Pair, body: Sequence[str], *, width: float, height: float) -
             f'<svg xmlns="http://www.w3.org/2000/svg" width="{width:.0f}" height="{height:.0f}" '
             f'viewBox="0 0 {width:.0f} {height:.0f}">',
             f"<title>{title}</title>",
+            '<rect width="100%" height="100%" fill="#ffffff"/>',
             '<g fill="none">',
             *curves,
             "</g>",

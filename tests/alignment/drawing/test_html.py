@@ -155,6 +155,13 @@ def test_the_arrow_keys_go_from_word_to_word_and_j_from_pair_to_pair(page) -> No
     page.value("document.getElementById('keys').close()")
 
 
+def test_the_address_leads_to_a_word(page) -> None:
+    page.value("location.hash = '#700:t1'")
+    page.wait("document.querySelector('.lit')?.id === '700'")
+    assert page.value("document.querySelector('.word.origin').textContent") == "dog"
+    page.value("location.hash = ''")
+
+
 def test_a_search_shows_only_the_pairs_that_have_it(page) -> None:
     page.press("/", *"Calls")
     page.wait("document.querySelectorAll('article').length === 1")

@@ -243,10 +243,10 @@ function light(article, keys) {
 }
 
 function lightFrom(event) {
-  const word = event.target.closest?.("[data-key]"), article = word?.closest("article");
-  if (word) light(article, word.dataset.key.split(" "));
-  else pinned ? light(...pinned) : light();
-  return word && [article, word.dataset.key.split(" ")];
+  const word = event.target.closest?.("[data-key]");
+  const lit = word ? [word.closest("article"), word.dataset.key.split(" ")] : null;
+  light(...lit ?? pinned ?? []);
+  return lit;
 }
 
 // Which pairs are there, in which order, and where one is.
@@ -285,6 +285,16 @@ function renew() {
   pinned = null;
   light();
   draw([...main.children].filter(article => article.isNear));
+}
+
+// #7 in the address leads to pair 7, #7:t2 to its third target word.
+function followAddress() {
+  const [number, key] = location.hash.slice(1).split(":"), article = $(number);
+  if (!article?.pair) return;
+  article.scrollIntoView();
+  go(article);
+  if (!drawn.has(article)) draw([article]);
+  if (drawn.get(article).words.has(key)) light(...pinned = [article, [key]]);
 }
 
 let current = null;
@@ -347,9 +357,14 @@ document.addEventListener("keydown", event => {
   KEYS[event.key]();
 });
 main.addEventListener("pointerover", lightFrom);
-main.addEventListener("pointerleave", () => pinned ? light(...pinned) : light());
+main.addEventListener("pointerleave", () => light(...pinned ?? []));
 main.addEventListener("focusin", event => { go(event.target.closest("article")); lightFrom(event); });
-main.addEventListener("click", event => { if (!event.target.closest("a")) pinned = lightFrom(event); });
+main.addEventListener("click", event => {
+  if (event.target.closest("a")) return;
+  pinned = lightFrom(event);
+  if (pinned?.[1].length === 1) history.replaceState(null, "", `#${pinned[0].id}:${pinned[1]}`);
+});
+addEventListener("hashchange", followAddress);
 for (const view of ["lines", "grid"]) $(view).addEventListener("click", () => set("view", view));
 let waiting;
 const later = action => { clearTimeout(waiting); waiting = setTimeout(action, 80); };
@@ -376,3 +391,4 @@ if (facts.theirs) for (const [kind, name] of Object.entries(NAMES)) {
 else $("verdicts").hidden = true;
 document.documentElement.style.setProperty("--top", `${document.querySelector("header").offsetHeight + 8}px`);
 arrange();
+followAddress();
