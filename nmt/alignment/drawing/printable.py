@@ -14,7 +14,8 @@ def printable(text: str, *, ascii_only: bool = False) -> str:
 
 def without_controls(text: str, *, ascii_only: bool = False) -> str:
     """The text with control characters made visible, and nothing added that a search would stumble over."""
-    safe = "".join(_printable(character, ascii_only=ascii_only) for character in text)
+    is_safe = text.isprintable() and (text.isascii() or not ascii_only)
+    safe = text if is_safe else "".join(_printable(character, ascii_only=ascii_only) for character in text)
     if safe and not ascii_only and unicodedata.category(safe[0]).startswith("M"):
         safe = "\N{DOTTED CIRCLE}" + safe  # a mark without a letter would sit on its neighbour
     return safe

@@ -51,19 +51,26 @@ function linksOf(pair) {
     .filter(({ verdict }) => verdict && !state.hidden.has(kindOf(verdict)));
 }
 
-function tallyOf(some) {
-  const tally = { link: 0, both: 0, allowed: 0, extra: 0, missing: 0, possible: 0 };
-  for (const pair of some) for (const link of pair.links) tally[verdictOf(link) || "none"]++;
-  const made = tally.both + tally.allowed + tally.extra, wanted = tally.both + tally.missing;
-  tally.error = made + wanted ? 1 - (2 * tally.both + tally.allowed) / (made + wanted) : 0;
-  return tally;
+const NONE = { "": 0, link: 0, both: 0, allowed: 0, extra: 0, missing: 0, possible: 0 };
+
+function countLinks() {
+  for (const pair of pairs) {
+    pair.tally = { ...NONE };
+    for (const link of pair.links) pair.tally[verdictOf(link)]++;
+  }
+}
+
+function errorOf({ both, allowed, extra, missing }) {
+  const all = 2 * both + allowed + extra + missing;
+  return all ? 1 - (2 * both + allowed) / all : 0;
 }
 
 function captionOf(some) {
-  const tally = tallyOf(some);
+  const tally = { ...NONE };
+  for (const pair of some) for (const verdict in tally) tally[verdict] += pair.tally[verdict];
   if (!facts.theirs) return `${tally.link} links`;
   const allowed = tally.allowed ? ` (${tally.allowed} possible)` : "";
-  return `${facts.is_gold ? "AER" : "difference"} ${tally.error.toFixed(3)} · ${tally.both + tally.allowed} both${allowed} · ` +
+  return `${facts.is_gold ? "AER" : "difference"} ${errorOf(tally).toFixed(3)} · ${tally.both + tally.allowed} both${allowed} · ` +
     `${tally.extra} only here · ${tally.missing} only there`;
 }
 
@@ -188,6 +195,7 @@ function drawGrid(pair, body) {
 function draw(articles) {
   for (const article of articles) {
     const body = article.lastChild;
+    article.querySelector(".facts").textContent = captionOf([article.pair]);
     body.replaceChildren();
     drawn.set(article, state.view === "grid" ? drawGrid(article.pair, body) : drawLines(article.pair, body));
   }
@@ -266,7 +274,7 @@ function articleOf(pair) {
 }
 
 const orders = { given: (a, b) => a.place - b.place, length: (a, b) => b.source.length + b.target.length - a.source.length - a.target.length };
-if (facts.theirs) orders[facts.is_gold ? "AER" : "difference"] = (a, b) => tallyOf([b]).error - tallyOf([a]).error;
+if (facts.theirs) orders[facts.is_gold ? "AER" : "difference"] = (a, b) => errorOf(b.tally) - errorOf(a.tally);
 else orders.doubt = (a, b) => b.doubt - a.doubt;
 
 function arrange() {
@@ -280,7 +288,6 @@ function arrange() {
 function renew() {
   const some = [...main.querySelectorAll("article")].map(article => article.pair);
   $("count").textContent = `${some.length === pairs.length ? "" : some.length + " of "}${pairs.length} pairs · ${captionOf(some)}`;
-  for (const article of main.children) if (article.pair) article.firstChild.children[1].textContent = captionOf([article.pair]);
   drawn.clear();
   pinned = null;
   light();
@@ -327,6 +334,7 @@ const keyOrder = word => (word.dataset.key[0] === "t") * 1e6 + +word.dataset.key
 function set(name, value) {
   state[name] = value;
   if (name === "view") for (const view of ["lines", "grid"]) $(view).setAttribute("aria-pressed", view === value);
+  if (name === "min") countLinks();
   name === "query" || name === "order" ? arrange() : renew();
 }
 
@@ -390,5 +398,6 @@ if (facts.theirs) for (const [kind, name] of Object.entries(NAMES)) {
 }
 else $("verdicts").hidden = true;
 document.documentElement.style.setProperty("--top", `${document.querySelector("header").offsetHeight + 8}px`);
+countLinks();
 arrange();
 followAddress();
