@@ -1,9 +1,11 @@
 """A pair as a picture: every word and link is in it once, nothing overlaps, and it is as wide as allowed."""
 
 import re
+import sys
 from itertools import pairwise
 from xml.etree import ElementTree
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -15,6 +17,7 @@ from nmt.alignment.drawing.picture import SIZE, png_picture, svg_picture
 from nmt.alignment.merge import WordAlignment
 from nmt.corpus.links import parse_talp
 from nmt.corpus.words import word_spans
+from nmt.errors import UsageError
 
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -86,3 +89,9 @@ def test_the_png_is_the_svg_three_times_as_large() -> None:
     one = pair("Er ruft an", "He calls", {(0, 0): 1.0})
     width = int(re.search(r'width="(\d+)"', svg_picture(one))[1])
     assert int.from_bytes(png_picture(one)[16:20]) == 3 * width
+
+
+def test_a_package_that_a_png_needs_is_named_where_it_is_missing(monkeypatch) -> None:
+    monkeypatch.setitem(sys.modules, "resvg_py", None)
+    with pytest.raises(UsageError, match=r"pip install 'nmt\[plot\]'"):
+        png_picture(pair("a", "A", {}))
