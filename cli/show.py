@@ -67,7 +67,7 @@ def show(
         typer.Option(
             "--word",
             metavar="W",
-            help="What the word W is linked to, counted; then every place where it stands, on either side.",
+            help="What the word W is linked to, counted, and where it stands; with --grid or --diff in tables.",
             rich_help_panel=PANEL_CHOICE,
         ),
     ] = None,
@@ -141,7 +141,7 @@ def show(
         nmt show test.de test.en test.links --word Haus
         nmt show test.de test.en test.links --min-prob 0.3 --html test.html
         nmt show test.de test.en test.links --pair 7 --svg pair7.svg
-        nmt show test.de test.en test.links --diff other.links | grep only-
+        nmt show test.de test.en test.links --diff other.links --plain
     """
     files = PairFiles(source, target, links, other, tokens, min_probability)
     inputs = [source, target, links, *([other] if other else [])]
