@@ -67,7 +67,7 @@ def show(
         typer.Option(
             "--word",
             metavar="W",
-            help="What the word W is linked to, counted, and where it stands; with --grid or --diff in tables.",
+            help="What W is linked to, counted, and where it stands; with --grid or --diff in tables.",
             rich_help_panel=PANEL_CHOICE,
         ),
     ] = None,

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-SECONDS = 40
+SECONDS = 60
 FLAGS = """
     --headless=new --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking
     --disable-component-update --disable-sync --disable-extensions --disable-dev-shm-usage --hide-scrollbars

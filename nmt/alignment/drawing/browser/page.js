@@ -81,7 +81,9 @@ function bandsOf(pair, links, room) {
   const em = ruler.measureText("m").width;
   const widths = side => side.map((word, k) => ruler.measureText(word.text).width + em * .2 + (k && word.gap ? em * .55 : em * .06));
   const src = widths(pair.source), tgt = widths(pair.target), sum = list => list.reduce((a, b) => a + b, 0);
-  const bandsLeft = (a, b) => Math.ceil(Math.max(sum(src.slice(a)), sum(tgt.slice(b))) / room);
+  const suffixes = list => list.reduceRight((sums, width) => [width + sums[0], ...sums], [0]);
+  const srcLeft = suffixes(src), tgtLeft = suffixes(tgt);
+  const bandsLeft = (a, b) => Math.ceil(Math.max(srcLeft[a], tgtLeft[b]) / room);
   const longest = Math.max(sum(src), sum(tgt));
   room = Math.min(room, 1.15 * longest / Math.ceil(longest / room) + em);
   const bands = [];
