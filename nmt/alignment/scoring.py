@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import torch
+from torch import Tensor
 
 from nmt.corpus.links import GoldLinks, Links, parse_talp
 from nmt.errors import DataError
@@ -13,6 +14,7 @@ from nmt.errors import DataError
 GoldBase = Literal[0, 1]
 BOOTSTRAP_SAMPLES = 1000
 BOOTSTRAP_SEED = 12345
+_BOUNDS = torch.tensor([0.025, 0.975], dtype=torch.float64)
 
 
 @dataclass(frozen=True)
@@ -75,6 +77,43 @@ def score_links(predicted: Sequence[Links], gold: Sequence[GoldLinks]) -> LinkCo
 
 def bootstrap_interval(predicted: Sequence[Links], gold: Sequence[GoldLinks]) -> tuple[float, float]:
     """Interval that holds 95 % of the error rates of corpora drawn from these sentences with replacement."""
+    low, high = torch.quantile(_drawn_rates(predicted, gold), _BOUNDS).tolist()
+    return low, high
+
+
+@dataclass(frozen=True)
+class PairedDifference:
+    """How much lower or higher the error rate of some links is than that of others of the same sentences."""
+
+    difference: float
+    """Negative: the predicted links are better."""
+    low: float
+    """From here to `high` are 95 % of the differences of drawn corpora."""
+    high: float
+    p_value: float
+    """Two-sided: how often chance alone would put the difference as far from zero."""
+
+
+def paired_bootstrap(
+    predicted: Sequence[Links], other: Sequence[Links], gold: Sequence[GoldLinks]
+) -> PairedDifference:
+    """The error rate of the predicted links minus that of the others, on corpora drawn alike for both.
+
+    The p value is twice the share of the draws in which the worse is not worse (Koehn, 2004), and at most 1.
+    """
+    drawn = _drawn_rates(predicted, gold) - _drawn_rates(other, gold)
+    low, high = torch.quantile(drawn, _BOUNDS).tolist()
+    num_against = min(int((drawn >= 0).sum()), int((drawn <= 0).sum()))
+    return PairedDifference(
+        score_links(predicted, gold).aer - score_links(other, gold).aer,
+        low,
+        high,
+        min(1.0, 2 * (num_against + 1) / (BOOTSTRAP_SAMPLES + 1)),
+    )
+
+
+def _drawn_rates(predicted: Sequence[Links], gold: Sequence[GoldLinks]) -> Tensor:
+    """Error rates of corpora drawn from these sentences, always the same draws for as many sentences."""
     counts = [count_links(links, gold_links) for links, gold_links in zip(predicted, gold, strict=True)]
     table = torch.tensor(
         [[c.predicted_and_sure + c.predicted_and_possible, c.predicted + c.sure] for c in counts],
@@ -83,9 +122,7 @@ def bootstrap_interval(predicted: Sequence[Links], gold: Sequence[GoldLinks]) ->
     generator = torch.Generator().manual_seed(BOOTSTRAP_SEED)
     drawn = torch.randint(len(counts), (BOOTSTRAP_SAMPLES, len(counts)), generator=generator)
     found, total = table[drawn].sum(1).unbind(-1)
-    rates = torch.where(total > 0, 1 - found / total, 0.0)
-    low, high = torch.quantile(rates, torch.tensor([0.025, 0.975], dtype=torch.float64)).tolist()
-    return low, high
+    return torch.where(total > 0, 1 - found / total, 0.0)
 
 
 def detect_gold_base(

@@ -7,6 +7,7 @@ from nmt.alignment.scoring import (
     bootstrap_interval,
     detect_gold_base,
     frequent_wrong_pairs,
+    paired_bootstrap,
     score_links,
 )
 from nmt.corpus.links import GoldLinks, parse_pharaoh, parse_talp
@@ -62,6 +63,23 @@ def test_interval_contains_the_score_and_is_reproducible() -> None:
 
 def test_interval_of_perfect_links_is_a_point() -> None:
     assert bootstrap_interval([links("0-0")] * 5, [gold("0-0")] * 5) == (0, 0)
+
+
+def test_a_difference_that_every_sentence_shows_is_certain() -> None:
+    better, worse, golds = [links("0-0 1-1")] * 20, [links("0-0 1-0")] * 20, [gold("0-0 1-1")] * 20
+    found = paired_bootstrap(better, worse, golds)
+    assert (found.difference, found.low, found.high) == (-0.5, -0.5, -0.5)
+    assert found.p_value == pytest.approx(2 / 1001)
+    assert paired_bootstrap(worse, better, golds).difference == 0.5
+
+
+def test_a_difference_that_hangs_on_the_sentences_is_not() -> None:
+    one = [links("0-0" if i % 2 else "0-1") for i in range(21)]
+    other = [links("0-1" if i % 2 else "0-0") for i in range(21)]
+    found = paired_bootstrap(one, other, [gold("0-0")] * 21)
+    assert found.low < 0 < found.difference < found.high
+    assert found.p_value > 0.5
+    assert paired_bootstrap(one, one, [gold("0-0")] * 21).p_value == 1
 
 
 LENGTHS = [(2, 2), (3, 3)]
