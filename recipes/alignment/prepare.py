@@ -13,9 +13,11 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from settings import Setting
+
 from nmt.corpus.links import parse_talp
 from nmt.errors import DataError, NmtError
-from nmt.files import read_lines, write_text
+from nmt.files import read_lines
 
 Pair = tuple[str, str]
 Change = Callable[[str], str]
@@ -36,7 +38,7 @@ class Gold:
 
 
 @dataclass(frozen=True)
-class Setting:
+class Prepared:
     """A training text whose first lines are the gold pairs, and what the gold links count on."""
 
     name: str
@@ -47,6 +49,19 @@ class Setting:
     """The gold pairs as the training text has them, where that is not cut into words."""
     words: list[str] | None = None
     """The source of the training text in words, for aligners that need some."""
+
+    def write(self, out: Path) -> None:
+        """Write the files into a folder of the setting's name."""
+        setting = Setting(out / self.name, self.languages)
+        setting.create()
+        setting.write("gold.talp", self.gold.links)
+        for side, language in enumerate(self.languages):
+            setting.write(f"train.{language}", [pair[side] for pair in self.training])
+            setting.write(f"gold.{language}", [pair[side] for pair in self.gold.pairs])
+            if self.raw:
+                setting.write(f"gold.raw.{language}", [pair[side] for pair in self.raw])
+        if self.words:
+            setting.write(f"words.{self.languages[0]}", self.words)
 
 
 def read_gold(folder: Path, languages: Pair) -> Gold:
@@ -80,29 +95,29 @@ def gold_first(pairs: Iterable[Pair], gold: list[Pair]) -> list[Pair]:
     return [*gold, *rest]
 
 
-def hansards(folder: Path, size: int | None) -> Setting:
+def hansards(folder: Path, size: int | None) -> Prepared:
     """The first `size` pairs of the Hansards, or all, after the gold pairs."""
     languages = ("en", "fr")
     gold = read_gold(folder, languages)
     pairs = list(islice(read_training(folder, languages, ".gz"), size))
-    return Setting(f"hansards-{len(pairs)}", languages, [*gold.pairs, *pairs], gold)
+    return Prepared(f"hansards-{len(pairs)}", languages, [*gold.pairs, *pairs], gold)
 
 
-def europarl(folder: Path) -> Setting:
+def europarl(folder: Path) -> Prepared:
     """The small Europarl text, which has the gold pairs inside; they are moved to the front."""
     languages = ("en", "es")
     gold = read_gold(folder, languages)
-    return Setting("europarl", languages, gold_first(read_training(folder, languages, ""), gold.pairs), gold)
+    return Prepared("europarl", languages, gold_first(read_training(folder, languages, ""), gold.pairs), gold)
 
 
-def kyoto(folder: Path, tokenize: Change, segment: Change) -> Setting:
+def kyoto(folder: Path, tokenize: Change, segment: Change) -> Prepared:
     """The Kyoto text after the gold pairs: Japanese without spaces, English as the gold has it."""
     languages = ("ja", "en")
     gold = read_gold(folder, languages)
     raw = [(src.replace(" ", ""), tgt) for src, tgt in gold.pairs]
     pairs = [(unspaced(src), tokenize(tgt)) for src, tgt in read_training(folder, languages, ".gz")]
     words = [src for src, _ in gold.pairs] + [segment(src) for src, _ in pairs]
-    return Setting("kyoto", languages, [*raw, *pairs], gold, raw, words)
+    return Prepared("kyoto", languages, [*raw, *pairs], gold, raw, words)
 
 
 def unspaced(line: str) -> str:
@@ -137,24 +152,7 @@ def split_ending(word: Any) -> list[str]:
     return [stem, rest] if is_inflected and stem and rest not in ("", word.surface) else [word.surface]
 
 
-def write_setting(setting: Setting, out: Path) -> None:
-    """Write the files of a setting into a folder of its name."""
-    files = {"gold.talp": setting.gold.links}
-    for side, language in enumerate(setting.languages):
-        files[f"train.{language}"] = [pair[side] for pair in setting.training]
-        files[f"gold.{language}"] = [pair[side] for pair in setting.gold.pairs]
-        if setting.raw:
-            files[f"gold.raw.{language}"] = [pair[side] for pair in setting.raw]
-    if setting.words:
-        files[f"words.{setting.languages[0]}"] = setting.words
-    for name, lines in files.items():
-        path = out / setting.name / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_text(path, "".join(line + "\n" for line in lines))
-    print(f"{out / setting.name}: {len(setting.training):,} pairs, {len(setting.gold.pairs)} of them gold")
-
-
-def settings(data: Path) -> Iterator[Setting]:
+def prepare(data: Path) -> Iterator[Prepared]:
     """Every setting, one after the other."""
     for size in HANSARDS_SIZES:
         yield hansards(data / "hansards-en-fr", size)
@@ -169,8 +167,10 @@ def main() -> None:
     parser.add_argument("out", type=Path, help="where to write a folder for each setting")
     arguments = parser.parse_args()
     try:
-        for setting in settings(arguments.data):
-            write_setting(setting, arguments.out)
+        for prepared in prepare(arguments.data):
+            prepared.write(arguments.out)
+            sizes = f"{len(prepared.training):,} pairs, {len(prepared.gold.pairs)} of them gold"
+            print(f"{arguments.out / prepared.name}: {sizes}")
     except NmtError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(error.exit_status)
