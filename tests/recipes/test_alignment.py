@@ -83,14 +83,12 @@ def test_endings_of_regular_words_are_split_off_as_the_gold_has_them(recipe: Sim
 def test_english_is_cut_into_words_as_the_gold_is(recipe: SimpleNamespace) -> None:
     gold = (DATA / "kyoto-ja-en" / "dev.en").read_text(encoding="utf-8").splitlines()
     cut = recipe.prepare.moses("en")
-    plain = [
-        line for line in gold if "'" not in line and "." not in line[:-2]
-    ]  # once cut, those are ambiguous
-    again = [cut(line) for line in plain]
-    assert sum(one == other for one, other in zip(plain, again, strict=True)) > 0.95 * len(plain) > 300
+    # a cut line can be cut again, unless it has an apostrophe or a full stop that was part of a word
+    plain = [line for line in gold if "'" not in line and "." not in line[:-2]][:50]
+    assert [cut(line) for line in plain] == plain
     assert (
         cut("It isn't Taira's \"Mt. Fuji\" (a mt.), or?")
-        == "it isn 't taira 's \" mt . fuji \" ( a mt. ) , or ?"
+        == "it isn 't taira 's \" mt . fuji \" ( a mt . ) , or ?"
     )
 
 
