@@ -6,11 +6,13 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import zip_longest
 from pathlib import Path
+from typing import BinaryIO
 
 from nmt.errors import OutputError, UsageError
 from nmt.files import atomic_file, check_counts, decode_lines, read_lines
 
-from .console import warn, write_line
+from .console import warn
+from .signals import whole_lines
 
 STDIN = Path("-")
 MODEL_MARKS = ("manifest.json", "train")
@@ -32,12 +34,21 @@ def aligned_lines(paths: Sequence[Path]) -> Iterator[tuple[str, ...]]:
 
     Ordinary files are counted before the first line is given out, stdin only at its end.
     """
+    count_lines(paths)
+    return _zipped(paths)
+
+
+def count_lines(paths: Sequence[Path]) -> int | None:
+    """The number of lines that the ordinary ones of these files all have; None if there is none of them.
+
+    Raises DataError if they differ in it, UsageError if stdin is to be read twice.
+    """
     if paths.count(STDIN) > 1:
         raise UsageError("- is given twice, but stdin can be read only once")
     files = [path for path in paths if path != STDIN and not _is_pipe(path)]
     counts = [sum(1 for _ in read_lines(path)) for path in files]
-    _check_counts(files, counts)
-    return _zipped(paths)
+    check_line_counts(files, counts)
+    return counts[0] if counts else None
 
 
 def _is_pipe(path: Path) -> bool:
@@ -51,10 +62,11 @@ def _zipped(paths: Sequence[Path]) -> Iterator[tuple[str, ...]]:
         counts = [count + (line is not None) for count, line in zip(counts, lines, strict=True)]
         if None not in lines and len(set(counts)) == 1:
             yield lines
-    _check_counts(paths, counts)
+    check_line_counts(paths, counts)
 
 
-def _check_counts(paths: Sequence[Path], counts: Sequence[int]) -> None:
+def check_line_counts(paths: Sequence[Path], counts: Sequence[int]) -> None:
+    """Raise DataError, telling all, unless all files have the same number of lines."""
     check_counts(zip(map(name_of, paths), counts, strict=True))
 
 
@@ -67,11 +79,22 @@ def counted(number: int, what: str) -> str:
 def line_output(path: Path | None, *, inputs: Sequence[Path] = ()) -> Iterator[Callable[[str], None]]:
     """A function that writes a line: to stdout, or to a file that appears when it is whole."""
     if path is None or path == STDIN:  # - is stdout here
-        yield write_line
+        yield lambda line: write_whole(sys.stdout.buffer, line)
         return
     check_output(path, inputs=inputs)
     with atomic_file(path) as stream:
-        yield lambda line: _write(stream.write, line)
+        yield lambda line: write_whole(stream, line)
+
+
+def write_whole(stream: BinaryIO, line: str) -> None:
+    """Write a line whole, whatever signal comes in between.
+
+    With PYTHONUNBUFFERED stdout takes a part only where one does.
+    """
+    rest = memoryview(line.encode() + b"\n")
+    with whole_lines:
+        while rest:
+            rest = rest[stream.write(rest) :]
 
 
 def check_output(path: Path, *, inputs: Sequence[Path] = ()) -> None:
@@ -90,7 +113,3 @@ def warn_of_unlinked(reasons: Counter[str], what: str) -> None:
     """Tell how many lines or pairs have no links, and why."""
     for reason, number in reasons.items():
         warn(f"{reason}, without links: {counted(number, what)}")
-
-
-def _write(write: Callable[[bytes], int], line: str) -> None:
-    write(line.encode() + b"\n")

@@ -41,6 +41,16 @@ UnitsOption = Annotated[
         "--tokens", help="What is linked: words of raw text, tokens between spaces, or the model's pieces."
     ),
 ]
+SureOption = Annotated[
+    float,
+    typer.Option(
+        "--sure",
+        metavar="P",
+        min=0.0,
+        max=1.0,
+        help="In talp and NAACL links of this probability or more are sure, others only possible.",
+    ),
+]
 SetOption = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="KEY=VALUE", help="Set any option of the config, as section.key=value."),

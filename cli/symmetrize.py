@@ -1,21 +1,28 @@
 """`nmt symmetrize`: the links of both directions made one."""
 
+from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from nmt.corpus.links import Method, format_pharaoh
+from nmt.corpus.links import LinkFormat, Method, format_of_ending
+from nmt.errors import UsageError
 
-from .lines import aligned_lines, line_output, name_of
-from .options import OutputOption
+from .lines import line_output
+from .link_rows import LinkRows
+from .options import OutputOption, SureOption
+
+if TYPE_CHECKING:
+    from nmt.alignment.formats import LinkLine
 
 MethodOption = Annotated[
     Method,
     typer.Option(
         "--method",
-        help="Which links of both directions to keep: grow-diag is that of Moses (either word still free), "
-        "grow-diag-strict asks that both are.",
+        help="Which links of both directions to keep. grow-diag adds to those of both their neighbours of "
+        "which either word is still free, as Moses and atools do, grow-diag-strict those of which both are; "
+        "grow looks at no corners; -final and -final-and then add the others with one or two free words.",
     ),
 ]
 
@@ -28,20 +35,57 @@ def symmetrize(
         bool, typer.Option("--reverse", metavar="", help="REV has the target first: turn its links around.")
     ] = False,
     output: OutputOption = None,
+    chosen: Annotated[
+        Literal["pharaoh", "pharaoh-scores", "jsonl", "talp", "naacl"] | None,
+        typer.Option(
+            "--format",
+            help="How links are written.",
+            show_default="as FILE ends; else pharaoh, with scores where both have them",
+        ),
+    ] = None,
+    sure: SureOption = 0.5,
 ) -> None:
-    """Combine the links of both directions; both files in Pharaoh or JSON lines, the result in Pharaoh.
+    """Combine the links of both directions, in any format; probabilities become their mean.
+
+    A link that one direction has not has the probability 0 there. So links of both are the more probable.
 
     Example:
-        nmt symmetrize forward.links reverse.links -o both.links
+        nmt symmetrize forward.links reverse.links --method grow-diag-final-and -o both.links
     """
-    from nmt.alignment.formats import parse_link_line
-    from nmt.alignment.symmetrize import symmetrize as combine
-
-    pairs = aligned_lines([forward, reverse])
+    rows = LinkRows([forward, reverse])
+    wanted: LinkFormat | None = chosen
+    if wanted is None and output and format_of_ending(output) != "pharaoh":
+        wanted = format_of_ending(output)
     with line_output(output, inputs=[forward, reverse]) as write:
-        for number, (one, other) in enumerate(pairs, start=1):
-            links = parse_link_line(one, where=f"{name_of(forward)}:{number}").links
-            turned = parse_link_line(other, where=f"{name_of(reverse)}:{number}").links
-            if is_reversed:
-                turned = {(target, source) for source, target in turned}
-            write(format_pharaoh(combine(links, turned, method)))
+        for number, row in enumerate(rows, start=1):
+            one, other = row.links
+            for line in _lines(one, other.turned() if is_reversed else other, method, wanted, number, sure):
+                write(line)
+
+
+def _lines(
+    forward: "LinkLine",
+    reverse: "LinkLine",
+    method: Method,
+    chosen: LinkFormat | None,
+    number: int,
+    sure: float,
+) -> list[str]:
+    """What is written of the links of one sentence in both directions."""
+    from nmt.alignment.formats import json_line, link_lines, words_record
+    from nmt.alignment.symmetrize import symmetrize_probabilities
+
+    links = symmetrize_probabilities(forward.probabilities, reverse.probabilities, method)
+    if chosen == "jsonl":
+        words = forward.alignment or reverse.alignment
+        if words is None and not links:
+            return [""]
+        if words is None:
+            raise UsageError("--format jsonl needs words; expected FWD or REV as JSON lines")
+        return [
+            json_line(words_record(replace(words, links=links)) | {"from": "symmetrize", "method": method})
+        ]
+    has_both = forward.has_probabilities and reverse.has_probabilities
+    return link_lines(
+        links, chosen or ("pharaoh-scores" if has_both else "pharaoh"), number=number, sure=sure
+    )

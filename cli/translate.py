@@ -141,7 +141,7 @@ def translate(
     input_format = input_format or format_of(input_path)
     samples = sample or (MBR_SAMPLES if mbr else None)
     several = nbest if samples is None else None if mbr else samples
-    layout = _layout(format_ or ("jsonl" if input_format == "jsonl" else None), several, align=align)
+    layout = _layout(format_ or ("jsonl" if input_format == "jsonl" else None), several)
     if word_scores and layout != "jsonl":
         raise UsageError("--word-scores has no place in plain lines; give --format jsonl")
     _check_paths(texts, input_path, [path for path in (output_path, align_path) if path])
@@ -169,9 +169,14 @@ def translate(
         config = with_decoding(loaded.config, flags, set_ or [])
         loaded = replace(loaded, config=config)
         num_hypotheses = nbest or (config.decoding.beam_size if layout == "nbest" else 1)
-        needs_links = align or align_path is not None
-        ensemble = [loaded, *others]
-        translator = Translator(ensemble, config.decoding, align=needs_links, nbest=num_hypotheses)
+        has_several = num_hypotheses > 1 or bool(samples)
+        translator = Translator(
+            [loaded, *others],
+            config.decoding,
+            align=align or align_path is not None,
+            align_all=align and has_several and layout != "text",
+            nbest=num_hypotheses,
+        )
         if score_path:
             if source is None:
                 raise UsageError("--score needs lines to score; give TEXT, --input or a pipe")
@@ -192,7 +197,6 @@ def translate(
             show_alternatives(translator, source, prefix=prefix, count=alternatives, output_path=output_path)
             return
         origin, threshold = Origin(reading_layer(loaded)), config.alignment.threshold
-        has_several = num_hypotheses > 1 or bool(samples)
         view = View(layout, align, tokens, threshold, origin, has_several=has_several, scores=word_scores)
         asked = Asked(prefix, tuple(require or ()))
         with Sinks(output_path, align_path) as sinks:
@@ -205,14 +209,12 @@ def translate(
                 _run(lines, view, source, sinks, quiet=quiet)
 
 
-def _layout(wanted: Format | None, nbest: int | None, *, align: bool) -> Format:
+def _layout(wanted: Format | None, nbest: int | None) -> Format:
     layout: Format = wanted or ("nbest" if (nbest or 1) > 1 else "text")
     if layout == "text" and (nbest or 1) > 1:
         raise UsageError(
             "--format text has one line for each input line; use --format nbest or jsonl with --nbest"
         )
-    if layout == "nbest" and align:
-        raise UsageError("--format nbest has no place for links; use --format jsonl or --align-out")
     return layout
 
 

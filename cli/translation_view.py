@@ -12,9 +12,8 @@ from nmt.corpus.words import UnitMode
 from nmt.files import atomic_file
 
 from .console import is_terminal, out
-from .lines import STDIN, counted
+from .lines import STDIN, counted, write_whole
 from .requests import Request
-from .signals import whole_lines
 from .tables import draw_legend, draw_table, visible
 
 if TYPE_CHECKING:
@@ -40,10 +39,10 @@ class View:
     scores: bool = False
     """Whether JSON records have the scores of words."""
 
-    def words(self, translation: "Translation") -> "WordAlignment":
-        """The links of a translation that was aligned."""
-        assert translation.alignment is not None, "the translator was not asked to align"
-        return translation.alignment.words(self.tokens, self.threshold)
+    def words(self, translation: "Translation", rank: int = 0) -> "WordAlignment":
+        """The links of a hypothesis, the best unless told otherwise, that was aligned."""
+        assert rank < len(translation.alignments), "the translator was not asked to align"
+        return translation.alignments[rank].words(self.tokens, self.threshold)
 
     def lines(self, translation: "Translation", request: Request) -> list[str]:
         """Lines of plain text for what was asked for and its translation."""
@@ -52,16 +51,20 @@ class View:
 
             return [""] if request.is_gap else [json_line(self._record(translation, request))]
         if self.layout == "nbest":
-            return [
-                f"{request.number} ||| {each.text} ||| {each.score:.6f}" for each in translation.hypotheses
-            ]
+            return [self._ranked(translation, rank, request) for rank in range(len(translation.hypotheses))]
         if not self.links or not translation.num_parts:  # a blank line stays blank
             return [translation.text]
         return [f"{translation.text} ||| {self.pharaoh(translation)}"]
 
-    def pharaoh(self, translation: "Translation") -> str:
-        """The links as Pharaoh writes them."""
-        return format_pharaoh(set(self.words(translation).links))
+    def pharaoh(self, translation: "Translation", rank: int = 0) -> str:
+        """The links of a hypothesis as Pharaoh writes them."""
+        return format_pharaoh(set(self.words(translation, rank).links))
+
+    def _ranked(self, translation: "Translation", rank: int, request: Request) -> str:
+        """A line of Moses' n-best list, at its end the links if they are wanted."""
+        hypothesis = translation.hypotheses[rank]
+        links = [self.pharaoh(translation, rank)] if self.links else []
+        return " ||| ".join([str(request.number), hypothesis.text, f"{hypothesis.score:.6f}", *links])
 
     def alignment_line(self, translation: "Translation", *, as_json: bool) -> str:
         """The links as one line of an alignment file."""
@@ -84,8 +87,17 @@ class View:
             return record | {"error": request.error}
         record |= {"src": translation.source, **self._scores(translation.hypotheses[0])}
         if self.has_several:
-            record["hypotheses"] = [self._scores(each) for each in translation.hypotheses]
+            record["hypotheses"] = [
+                self._hypothesis(translation, rank) for rank in range(len(translation.hypotheses))
+            ]
         return record | alignment_record(self.words(translation), self.origin) if self.links else record
+
+    def _hypothesis(self, translation: "Translation", rank: int) -> dict[str, Any]:
+        """One of several, with its links if they are wanted."""
+        from nmt.alignment.formats import links_record
+
+        links = links_record(self.words(translation, rank)) if self.links else {}
+        return self._scores(translation.hypotheses[rank]) | links
 
     def _scores(self, hypothesis: "Hypothesis") -> dict[str, Any]:
         return hypothesis_record(hypothesis, self.tokens if self.scores else None)
@@ -141,9 +153,8 @@ class Sinks:
             self.needs_legend = self.needs_legend is None or self.needs_legend
         else:
             for line in view.lines(translation, request):
-                with whole_lines:
-                    _write_whole(self.output, line.encode() + b"\n")
-                    self._num_written += 1
+                write_whole(self.output, line)
+                self._num_written += 1
         if self.alignments and self.align_path:
             line = view.alignment_line(translation, as_json=self.align_path.suffix == ".jsonl")
             self.alignments.write(line.encode() + b"\n")
@@ -157,10 +168,3 @@ class Sinks:
     def flush(self) -> None:
         """Let who waits for a line have it."""
         self.output.flush()
-
-
-def _write_whole(stream: BinaryIO, data: bytes) -> None:
-    """Write all of it: with PYTHONUNBUFFERED stdout takes a part only where a signal comes in between."""
-    rest = memoryview(data)
-    while rest:
-        rest = rest[stream.write(rest) :]

@@ -1,14 +1,27 @@
-"""Alignments as lines of text: JSON with character offsets, Pharaoh, and rows of probabilities."""
+"""Alignments as lines of text: JSON with character offsets, Pharaoh, rows of probabilities, talp, NAACL."""
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from torch import Tensor
 
 from nmt.alignment.merge import WordAlignment, turned
-from nmt.corpus.links import Links, Method, parse_pharaoh
+from nmt.corpus.links import (
+    LIKELY,
+    GoldLinks,
+    Link,
+    LinkFormat,
+    Links,
+    Method,
+    format_naacl,
+    format_pharaoh,
+    format_scores,
+    format_talp,
+    parse_scores,
+    parse_talp,
+)
 from nmt.corpus.words import Span
 from nmt.errors import DataError
 
@@ -39,21 +52,30 @@ class Origin:
 
 def alignment_record(alignment: WordAlignment, origin: Origin) -> dict[str, Any]:
     """A JSON record: texts, words as character offsets [start, end), links [source, target, probability]."""
-    linked_sources = {source for source, _ in alignment.links}
-    linked_targets = {target for _, target in alignment.links}
-    null_src = [i for i in range(len(alignment.src_words)) if i not in linked_sources]
-    null_tgt = [j for j in range(len(alignment.tgt_words)) if j not in linked_targets]
-    num_words = max(1, len(alignment.src_words))
-    return {
+    return words_record(alignment) | origin.record()
+
+
+def words_record(alignment: WordAlignment) -> dict[str, Any]:
+    """The record without what says whose links they are."""
+    words = {
         "src": alignment.source,
         "tgt": alignment.target,
         "src_tokens": [list(span) for span in alignment.src_words],
+    }
+    return words | links_record(alignment)
+
+
+def links_record(alignment: WordAlignment) -> dict[str, Any]:
+    """The part of a JSON record that depends on the target: its words, the links, the words without any."""
+    linked_sources = {source for source, _ in alignment.links}
+    linked_targets = {target for _, target in alignment.links}
+    num_words = max(1, len(alignment.src_words))
+    return {
         "tgt_tokens": [list(span) for span in alignment.tgt_words],
         "links": [[i, j, round(share, 4)] for (i, j), share in sorted(alignment.links.items())],
-        "null_src": null_src,
-        "null_tgt": null_tgt,
+        "null_src": [i for i in range(len(alignment.src_words)) if i not in linked_sources],
+        "null_tgt": [j for j in range(len(alignment.tgt_words)) if j not in linked_targets],
         "coverage": round(len(linked_sources) / num_words, 4),
-        **origin.record(),
     }
 
 
@@ -91,27 +113,67 @@ def _spans(record: Mapping[str, Any], key: str) -> tuple[Span, ...]:
 
 @dataclass(frozen=True)
 class LinkLine:
-    """The links of a line, and its words and their origin if the line is a JSON record."""
+    """The links of one sentence, and what else its line tells of them."""
 
-    links: Links
+    probabilities: dict[Link, float]
+    """Of every link, 1 where the format has none."""
+    has_probabilities: bool = False
+    """Whether the format has them."""
+    possible: frozenset[Link] = frozenset()
+    """Those of the links that are not sure."""
     alignment: WordAlignment | None = None
+    """The words, if the line is a JSON record."""
     origin: str = ""
+
+    @property
+    def links(self) -> Links:
+        """All links, also those that are only possible."""
+        return set(self.probabilities)
+
+    @property
+    def gold(self) -> GoldLinks:
+        """The links as gold: all are sure where the format does not tell."""
+        links = frozenset(self.probabilities)
+        return GoldLinks(links - self.possible, links)
 
     def turned(self) -> "LinkLine":
         """The same with source and target exchanged."""
-        return LinkLine(
-            {(target, source) for source, target in self.links},
-            self.alignment and turned(self.alignment),
-            self.origin,
+        return replace(
+            self,
+            probabilities={(target, source): p for (source, target), p in self.probabilities.items()},
+            possible=frozenset((target, source) for source, target in self.possible),
+            alignment=self.alignment and turned(self.alignment),
         )
 
 
 def parse_link_line(line: str, *, where: str) -> LinkLine:
-    """Links of a line of a Pharaoh or JSON-lines file; which of the two, the line shows."""
-    if not line.startswith("{"):
-        return LinkLine(parse_pharaoh(line, where=where))
-    alignment = parse_record(line, where=where)
-    return LinkLine(set(alignment.links), alignment, _origin(json.loads(line)))
+    """Links of a line of Pharaoh, with or without scores, talp or JSON; which of them, the line shows."""
+    if line.startswith("{"):
+        alignment = parse_record(line, where=where)
+        return LinkLine(alignment.links, True, alignment=alignment, origin=_origin(json.loads(line)))
+    if "p" in line or "?" in line:
+        return gold_line(parse_talp(line, where=where))
+    scores = parse_scores(line, where=where)
+    probabilities = {link: 1.0 if score is None else score for link, score in scores.items()}
+    return LinkLine(probabilities, None not in scores.values())
+
+
+def gold_line(gold: GoldLinks) -> LinkLine:
+    """Sure and possible links as links of a sentence."""
+    return LinkLine(dict.fromkeys(sorted(gold.possible), 1.0), possible=gold.possible - gold.sure)
+
+
+def link_lines(
+    links: Mapping[Link, float], chosen: LinkFormat, *, number: int = 1, sure: float = LIKELY
+) -> list[str]:
+    """Links of the sentence of this number, from 1, in a format without words: one line, or rows of NAACL."""
+    assert chosen not in ("jsonl", "soft"), "these need more than links"
+    if chosen == "pharaoh":
+        return [format_pharaoh(set(links))]
+    if chosen == "pharaoh-scores":
+        return [format_scores(links)]
+    gold = GoldLinks(frozenset(link for link, p in links.items() if p >= sure), frozenset(links))
+    return [format_talp(gold)] if chosen == "talp" else format_naacl(gold, number=number)
 
 
 def _origin(record: Mapping[str, Any]) -> str:

@@ -1,6 +1,6 @@
 """Combine the links of both directions into one set."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import get_args
 
@@ -10,7 +10,9 @@ from nmt.errors import UsageError
 
 METHODS: tuple[Method, ...] = get_args(Method)
 
-NEIGHBOURS = ((-1, 0), (0, -1), (1, 0), (0, 1), (-1, -1), (-1, 1), (1, -1), (1, 1))
+SIDES: tuple[Link, ...] = ((0, -1), (-1, 0), (0, 1), (1, 0))
+CORNERS: tuple[Link, ...] = ((-1, -1), (1, -1), (-1, 1), (1, 1))
+"""Neighbours of a link (source, target), in the order in which symal of Moses looks at them."""
 
 _Rule = Callable[[Iterable[bool]], bool]
 """`any`: one of the two words must still be without a link; `all`: both must."""
@@ -19,21 +21,27 @@ _Rule = Callable[[Iterable[bool]], bool]
 def symmetrize(forward: Links, reverse: Links, method: Method) -> Links:
     """One set of links from those of both directions, both given source first.
 
-    `grow-diag` adds neighbours in the union of which EITHER word is still without a link (Koehn et al., 2003,
-    as in Moses); `grow-diag-strict` asks that BOTH words are, as behind many published error rates.
-    `-final` then adds links of either direction with a free word, `-final-and` those with both words free.
+    `grow` takes the intersection and adds neighbours, in the union, of links that are in; `grow-diag` also
+    those across a corner. EITHER word of what is added must be free, still without a link (Koehn et al.,
+    2003; symal of Moses, atools); with `-strict` BOTH must, as behind many published error rates (Zenkel et
+    al., 2019). `-final` then adds links anywhere with a free word, `-final-and` those with two, first the
+    forward ones. All in the order of symal: by target, then by source.
     """
     if method == "union":
         return forward | reverse
-    if method == "intersection":
-        return forward & reverse
     growing = _Growing(forward & reverse)
-    growing.grow(forward | reverse, all if method == "grow-diag-strict" else any)
-    if method in ("grow-diag-final", "grow-diag-final-and"):
-        growing.add_free(
-            [*sorted(forward), *sorted(reverse)], all if method == "grow-diag-final-and" else any
-        )
+    if method == "intersection":
+        return growing.links
+    neighbours = SIDES + CORNERS if method.startswith("grow-diag") else SIDES
+    growing.grow(forward | reverse, neighbours, all if "-strict" in method else any)
+    if "-final" in method:
+        rule = all if method.endswith("-and") else any
+        growing.add_free([*_in_order(forward), *_in_order(reverse)], rule)
     return growing.links
+
+
+def _in_order(links: Links) -> list[Link]:
+    return sorted(links, key=lambda link: link[::-1])
 
 
 class _Growing:
@@ -44,16 +52,16 @@ class _Growing:
         self.sources = {source for source, _ in links}
         self.targets = {target for _, target in links}
 
-    def grow(self, union: Links, rule: _Rule) -> None:
+    def grow(self, union: Links, neighbours: Iterable[Link], rule: _Rule) -> None:
         """Add neighbours of links, out of the union, until there are none."""
-        ordered = sorted(union)
+        ordered = _in_order(union)
         num_before = -1
         while num_before < len(self.links):
             num_before = len(self.links)
             for i, j in ordered:
                 if (i, j) in self.links:
-                    neighbours = [(i + down, j + right) for down, right in NEIGHBOURS]
-                    self.add_free([link for link in neighbours if link in union], rule)
+                    near = [(i + right, j + down) for right, down in neighbours]
+                    self.add_free([link for link in near if link in union], rule)
 
     def add_free(self, links: Iterable[Link], rule: _Rule) -> None:
         for source, target in links:
@@ -63,14 +71,17 @@ class _Growing:
                 self.targets.add(target)
 
 
-def symmetrize_alignments(forward: WordAlignment, reverse: WordAlignment, method: Method) -> WordAlignment:
-    """One alignment from those of a model and of one in the other direction, whose source is our target.
+def symmetrize_probabilities(
+    forward: Mapping[Link, float], reverse: Mapping[Link, float], method: Method
+) -> dict[Link, float]:
+    """One set of links with the mean of the probabilities of both directions, where no link counts as 0."""
+    links = symmetrize(set(forward), set(reverse), method)
+    return {link: (forward.get(link, 0.0) + reverse.get(link, 0.0)) / 2 for link in sorted(links)}
 
-    The probability of a link is the mean of both directions; one that does not have the link counts as 0.
-    """
+
+def symmetrize_alignments(forward: WordAlignment, reverse: WordAlignment, method: Method) -> WordAlignment:
+    """One alignment from those of a model and of one in the other direction, whose source is our target."""
     other = turned(reverse)
     if (forward.src_words, forward.tgt_words) != (other.src_words, other.tgt_words):
         raise UsageError("the two models cut lines into different pieces; count links on words instead")
-    links = symmetrize(set(forward.links), set(other.links), method)
-    shares = {link: (forward.links.get(link, 0.0) + other.links.get(link, 0.0)) / 2 for link in sorted(links)}
-    return replace(forward, links=shares)
+    return replace(forward, links=symmetrize_probabilities(forward.links, other.links, method))

@@ -1,7 +1,9 @@
-"""Links between words: Pharaoh and talp lines, read and written."""
+"""Links between words as text: Pharaoh lines, with or without scores, talp lines and NAACL rows."""
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import PurePath
 from typing import Literal
 
 from nmt.errors import DataError
@@ -10,12 +12,29 @@ Link = tuple[int, int]
 """Source word and target word, both counted from 0."""
 Links = set[Link]
 Method = Literal[
-    "intersection", "union", "grow-diag", "grow-diag-final", "grow-diag-final-and", "grow-diag-strict"
+    "intersection",
+    "union",
+    "grow",
+    "grow-final",
+    "grow-final-and",
+    "grow-diag",
+    "grow-diag-final",
+    "grow-diag-final-and",
+    "grow-diag-strict",
+    "grow-diag-strict-final",
+    "grow-diag-strict-final-and",
 ]
 """How the links of both directions become one set; see `nmt.alignment.symmetrize`."""
 
-_PHARAOH = re.compile(r"(\d+)-(\d+)(?::[\d.eE+-]+)?", re.ASCII)
+LinkFormat = Literal["pharaoh", "pharaoh-scores", "soft", "jsonl", "talp", "naacl"]
+"""`pharaoh`: 0-0 1-2. `pharaoh-scores`: 0-0:0.98. `soft`: all probabilities, as Marian writes them. `jsonl`:
+texts, character offsets, links, words without any. `talp`: 0-0 sure, 1p2 possible. `naacl`: a row a link."""
+LIKELY = 0.5
+"""A link of this probability or more is sure in talp and NAACL, where links are sure or possible."""
+
+_PHARAOH = re.compile(r"(\d+)-(\d+)(?::([\d.eE+-]+))?", re.ASCII)
 _TALP = re.compile(r"(\d+)([-p?])(\d+)", re.ASCII)
+_NAACL = re.compile(r"(\d+)\s+(\d+)\s+(\d+)(?:\s+([SP]))?(?:\s+[\d.eE+-]+)?", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -29,22 +48,53 @@ class GoldLinks:
         object.__setattr__(self, "possible", self.possible | self.sure)
 
 
+def format_of_ending(path: PurePath) -> LinkFormat:
+    """The format that the ending of a file's name stands for: .jsonl, .talp, .naacl, else Pharaoh."""
+    endings: dict[str, LinkFormat] = {
+        ".json": "jsonl",
+        ".jsonl": "jsonl",
+        ".talp": "talp",
+        ".naacl": "naacl",
+    }
+    return endings.get(path.suffix, "pharaoh")
+
+
 def parse_pharaoh(line: str, *, where: str) -> Links:
     """Links of a line such as `0-0 1-2`; probabilities as in `1-2:0.93` are allowed and dropped."""
-    links: Links = set()
+    return set(parse_scores(line, where=where))
+
+
+def parse_scores(line: str, *, where: str) -> dict[Link, float | None]:
+    """Links of a line such as `0-0 1-2:0.93`, each with its probability; None where there is none."""
+    links: dict[Link, float | None] = {}
     for item in line.split():
         match = _PHARAOH.fullmatch(item)
         if not match:
             raise DataError(
                 f"{where}: {item!r} is not a link; expected source-target counted from 0, such as 0-3"
             )
-        links.add((int(match[1]), int(match[2])))
+        links[int(match[1]), int(match[2])] = _probability(match[3], item, where) if match[3] else None
     return links
+
+
+def _probability(text: str, item: str, where: str) -> float:
+    try:
+        probability = float(text)
+    except ValueError:
+        probability = -1.0
+    if not 0 <= probability <= 1:
+        raise DataError(f"{where}: {item!r} holds no probability; expected a link such as 0-3:0.93")
+    return probability
 
 
 def format_pharaoh(links: Links | frozenset[Link]) -> str:
     """Links as a line, sorted by source, then by target."""
     return " ".join(f"{source}-{target}" for source, target in sorted(links))
+
+
+def format_scores(links: Mapping[Link, float]) -> str:
+    """Links with their probabilities as a line, sorted by source, then by target."""
+    return " ".join(f"{i}-{j}:{round(p, 4):g}" for (i, j), p in sorted(links.items()))
 
 
 def parse_talp(line: str, *, where: str, base: Literal[0, 1] = 0) -> GoldLinks:
@@ -71,3 +121,36 @@ def parse_talp(line: str, *, where: str, base: Literal[0, 1] = 0) -> GoldLinks:
 def format_talp(gold: GoldLinks) -> str:
     """Gold links as a line, counted from 0, sorted by source, then by target."""
     return " ".join(f"{i}{'-' if (i, j) in gold.sure else 'p'}{j}" for i, j in sorted(gold.possible))
+
+
+@dataclass(frozen=True)
+class NaaclRow:
+    """A link of the shared tasks of 2003 and 2005 (Mihalcea & Pedersen, 2003)."""
+
+    sentence: int
+    """Counted from 1."""
+    link: Link | None
+    """Counted from 0 here, from 1 in the file; None if one of its words is the empty word 0."""
+    is_sure: bool
+
+
+def is_naacl(line: str) -> bool:
+    """Whether a line is a row such as `1 2 3 S`, which no other format has."""
+    return bool(_NAACL.fullmatch(line.strip()))
+
+
+def parse_naacl(line: str, *, where: str) -> NaaclRow:
+    """A row `sentence source target`, all from 1, then perhaps S or P and a score; S if it is not told."""
+    match = _NAACL.fullmatch(line.strip())
+    if not match or int(match[1]) == 0:
+        raise DataError(
+            f"{where}: {line.strip()!r} is not a gold link; expected sentence, source and target word, all "
+            "from 1, and S or P, such as 1 2 3 S"
+        )
+    link = (int(match[2]) - 1, int(match[3]) - 1)
+    return NaaclRow(int(match[1]), link if min(link) >= 0 else None, match[4] != "P")
+
+
+def format_naacl(gold: GoldLinks, *, number: int) -> list[str]:
+    """Gold links of the sentence of this number, from 1, as rows, sorted by source, then by target."""
+    return [f"{number} {i + 1} {j + 1} {'SP'[(i, j) not in gold.sure]}" for i, j in sorted(gold.possible)]

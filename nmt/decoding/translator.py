@@ -6,7 +6,7 @@ import sys
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
-from itertools import pairwise
+from itertools import islice, pairwise
 from pathlib import Path
 from typing import Self
 
@@ -50,13 +50,18 @@ class Translation:
     num_parts: int = 0
     """Parts that were translated one by one: 0 of a blank line, several of one that was too long or did not
     fit into memory."""
-    alignment: Alignment | None = None
-    """Of the source and the best hypothesis, if it was asked for."""
+    alignments: tuple[Alignment, ...] = ()
+    """Of the source and each hypothesis, or only the best, if they were asked for."""
 
     @property
     def text(self) -> str:
         """The best hypothesis."""
         return self.hypotheses[0].text
+
+    @property
+    def alignment(self) -> Alignment | None:
+        """Of the source and the best hypothesis, if it was asked for."""
+        return self.alignments[0] if self.alignments else None
 
 
 @dataclass(frozen=True)
@@ -123,12 +128,14 @@ class Translator:
         config: DecodingConfig,
         *,
         align: bool = False,
+        align_all: bool = False,
         nbest: int = 1,
     ) -> None:
         """Find the `nbest` best translations of a line, or all of `config.samples`, if that is not 0.
 
-        Several models give the mean of their probabilities; alignments are those of the first. Raises
-        ConfigError if their tokenizers differ, or if `nbest` is more than the beam holds.
+        With `align` the best of them is aligned, with `align_all` every one. Several models give the mean of
+        their probabilities; alignments are those of the first. Raises ConfigError if their tokenizers differ,
+        or if `nbest` is more than the beam holds.
         """
         if not config.samples and nbest > config.beam_size:
             raise ConfigError(
@@ -138,7 +145,7 @@ class Translator:
         check_ensemble(self.models)
         self.model = self.models[0]
         self.config = config
-        self.align = align
+        self.align, self.align_all = align or align_all, align_all
         self.longest = min(model.config.data.max_length for model in self.models)
         self.engine = Engine(self.models, config)
         self.rules = Rules(
@@ -165,6 +172,7 @@ class Translator:
         device: str = "auto",
         threads: int = 0,
         align: bool = False,
+        align_all: bool = False,
         nbest: int = 1,
         **options: bool | int | float | str,
     ) -> Self:
@@ -174,17 +182,17 @@ class Translator:
         `options` are those of DecodingConfig, such as `beam_size=4`, by default the first model's. Raises
         UsageError if there is no such folder or option, ModelError if a folder is damaged.
 
-        >>> translator = Translator.load("demo-model", nbest=2, align=True)
+        >>> translator = Translator.load("demo-model", nbest=2, align_all=True)
         >>> translation = translator.translate(["Der Hund schläft im Garten."])[0]
-        >>> len(translation.hypotheses), translation.alignment.words().target == translation.text
-        (2, True)
+        >>> [one.target for one in translation.alignments] == [one.text for one in translation.hypotheses]
+        True
         """
         if not paths:
             raise UsageError("there is no model to load; give the path of a model folder")
         models = [load_model(Path(path), device=device, threads=threads) for path in paths]
         stored = asdict(models[0].config)
         config = from_dict(stored | {"decoding": stored["decoding"] | options}).decoding
-        return cls(models, config, align=align, nbest=nbest)
+        return cls(models, config, align=align, align_all=align_all, nbest=nbest)
 
     def stream(self, lines: Iterable[str]) -> Iterator[Translation]:
         """Translations in the order of the lines, of which no more than `config.window` are read ahead.
@@ -390,13 +398,21 @@ class Translator:
 
     def _aligned(self, plans: list[_Plan], translations: list[Translation]) -> list[Translation]:
         """With links to what was translated, which leaves out the end of a line that was cut off."""
+        numbers = [len(one.hypotheses) if self.align_all else 1 for one in translations]
         pairs = (
-            (plan.translated, translation.text) for plan, translation in zip(plans, translations, strict=True)
+            (plan.translated, hypothesis.text)
+            for plan, translation, number in zip(plans, translations, numbers, strict=True)
+            for hypothesis in translation.hypotheses[:number]
         )
         alignments = align_pairs(self.model, pairs)
         return [
-            replace(translation, alignment=replace(alignment, source=translation.source))
-            for translation, alignment in zip(translations, alignments, strict=True)
+            replace(
+                translation,
+                alignments=tuple(
+                    replace(one, source=translation.source) for one in islice(alignments, number)
+                ),
+            )
+            for translation, number in zip(translations, numbers, strict=True)
         ]
 
 

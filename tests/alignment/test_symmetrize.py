@@ -1,37 +1,87 @@
 """Symmetrisation, worked by hand."""
 
+from typing import cast
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from nmt.alignment.merge import WordAlignment
 from nmt.alignment.symmetrize import METHODS, symmetrize, symmetrize_alignments
-from nmt.corpus.links import Method
+from nmt.corpus.links import Link, Links, Method, format_pharaoh
 from nmt.errors import UsageError
 
-# 0-0 and 3-3 are agreed on. 1-0 touches 0-0 with word 1 free, but target 0 is taken: only EITHER takes it.
-# 1-1 touches 0-0 with both free: both rules take it, though EITHER comes to 1-0 first.
-# 5-5 and 5-6 touch nothing; after 5-5 is in, target 6 is free but source 5 is not.
-FORWARD = {(0, 0), (1, 1), (3, 3), (5, 5)}
-REVERSE = {(0, 0), (1, 0), (3, 3), (5, 6)}
+# 0-0 and 3-3 are agreed on. 1-0 is beside 0-0 with word 1 free, but target 0 is taken: only EITHER takes it.
+# 1-1 is across a corner of 0-0 with both free; `grow` comes to it over 1-0. 4-4 is across a corner only.
+# 6-6 and 6-7 touch nothing; after 6-6 is in, target 7 is free but source 6 is not.
+FORWARD = {(0, 0), (1, 1), (3, 3), (4, 4), (6, 6)}
+REVERSE = {(0, 0), (1, 0), (3, 3), (6, 7)}
 
-EXPECTED: dict[Method, set[tuple[int, int]]] = {
-    "intersection": {(0, 0), (3, 3)},
-    "union": {(0, 0), (1, 0), (1, 1), (3, 3), (5, 5), (5, 6)},
-    "grow-diag": {(0, 0), (1, 0), (1, 1), (3, 3)},
-    "grow-diag-strict": {(0, 0), (1, 1), (3, 3)},
-    "grow-diag-final": {(0, 0), (1, 0), (1, 1), (3, 3), (5, 5), (5, 6)},
-    "grow-diag-final-and": {(0, 0), (1, 0), (1, 1), (3, 3), (5, 5)},
+EXPECTED: dict[Method, str] = {
+    "intersection": "0-0 3-3",
+    "union": "0-0 1-0 1-1 3-3 4-4 6-6 6-7",
+    "grow": "0-0 1-0 1-1 3-3",
+    "grow-final": "0-0 1-0 1-1 3-3 4-4 6-6 6-7",
+    "grow-final-and": "0-0 1-0 1-1 3-3 4-4 6-6",
+    "grow-diag": "0-0 1-0 1-1 3-3 4-4",
+    "grow-diag-final": "0-0 1-0 1-1 3-3 4-4 6-6 6-7",
+    "grow-diag-final-and": "0-0 1-0 1-1 3-3 4-4 6-6",
+    "grow-diag-strict": "0-0 1-1 3-3 4-4",
+    "grow-diag-strict-final": "0-0 1-1 3-3 4-4 6-6 6-7",
+    "grow-diag-strict-final-and": "0-0 1-1 3-3 4-4 6-6",
 }
 
 
 @pytest.mark.parametrize("method", METHODS)
 def test_methods_worked_by_hand(method: Method) -> None:
-    assert symmetrize(FORWARD, REVERSE, method) == EXPECTED[method]
+    assert format_pharaoh(symmetrize(FORWARD, REVERSE, method)) == EXPECTED[method]
 
 
-@pytest.mark.parametrize("method", METHODS)
-def test_every_method_lies_between_intersection_and_union(method: Method) -> None:
-    links = symmetrize(FORWARD, REVERSE, method)
-    assert FORWARD & REVERSE <= links <= FORWARD | REVERSE
+# 2-0 and 0-3 are agreed on; source 1 is free, and a neighbour of each wants it. symal comes to 2-0 first, as
+# its target is the first; in the order of sources 0-3 would get it. So 1-0 beside 2-0, 1-1 across its corner.
+@pytest.mark.parametrize(
+    ("near", "far", "methods"),
+    [
+        ((1, 0), (1, 3), ["grow", "grow-diag", "grow-final", "grow-diag-final-and"]),
+        ((1, 1), (1, 2), ["grow-diag-strict", "grow-diag-strict-final-and"]),
+    ],
+)
+def test_links_are_looked_at_by_target(near: Link, far: Link, methods: list[Method]) -> None:
+    agreed = {(2, 0), (0, 3)}
+    for method in methods:
+        for forward, reverse in ((near, far), (far, near)):
+            assert symmetrize({*agreed, forward}, {*agreed, reverse}, method) == {*agreed, near}, method
+
+
+def test_the_final_step_takes_forward_links_first() -> None:
+    assert symmetrize({(1, 1)}, {(0, 1)}, "grow-diag-final-and") == {(1, 1)}
+    assert symmetrize({(0, 1)}, {(1, 1)}, "grow-diag-final-and") == {(0, 1)}
+    assert symmetrize({(1, 1)}, {(0, 1)}, "grow-diag-final") == {(0, 1), (1, 1)}
+
+
+def test_the_four_neighbours_of_a_corner_are_tried_in_the_order_of_symal() -> None:
+    corners = [(0, 0), (2, 0), (0, 2), (2, 2)]
+    for taken, left in ((0, 1), (0, 2), (1, 3), (2, 3)):
+        union = {(1, 1), corners[taken], corners[left]}
+        assert symmetrize(union, {(1, 1)}, "grow-diag-strict") == {(1, 1), corners[taken]}
+
+
+LINKS = st.sets(st.tuples(st.integers(0, 5), st.integers(0, 5)))
+
+
+@given(LINKS, LINKS)
+def test_methods_lie_between_intersection_and_union_and_within_each_other(
+    forward: Links, reverse: Links
+) -> None:
+    found = {method: symmetrize(forward, reverse, method) for method in METHODS}
+    for method, links in found.items():
+        assert forward & reverse <= links <= forward | reverse
+        if method + "-final" in found:
+            assert links <= found[cast(Method, method + "-final")]
+            assert links <= found[cast(Method, method + "-final-and")]
+    strict = found["grow-diag-strict"]
+    for i, j in strict - found["intersection"]:  # what was added was free on both sides
+        assert [(k, m) for k, m in strict if k == i or m == j] == [(i, j)]
 
 
 @pytest.mark.parametrize("method", METHODS)

@@ -1,8 +1,12 @@
 """`nmt symmetrize` as the user types it."""
 
+import json
 from pathlib import Path
 
 import pytest
+
+from nmt.alignment.formats import Origin, format_record
+from nmt.alignment.merge import WordAlignment
 
 
 @pytest.fixture
@@ -42,29 +46,47 @@ def test_output_goes_to_a_file(run_nmt, files, tmp_path) -> None:
     assert (tmp_path / "both").read_text().splitlines()[2] == "0-0 1-0"
 
 
-def test_different_line_counts_are_both_named(run_nmt, files, tmp_path) -> None:
-    (tmp_path / "short").write_text("0-0\n")
-    result = run_nmt("symmetrize", files[0], tmp_path / "short", "-o", tmp_path / "both")
-    assert result.exit_status == 65
-    assert "fwd has 3 lines" in result.stderr
-    assert "short has 1 line" in result.stderr
-    assert not (tmp_path / "both").exists()
+def test_probabilities_of_both_become_their_mean(run_nmt, files) -> None:
+    forward, reverse = files
+    forward.write_text("0-0:0.9 1-1:0.5\n\n0-0:1\n")
+    reverse.write_text("0-0:0.7\n\n0-0\n")
+    union = ["--method", "union"]
+    assert run_nmt("symmetrize", *files, *union).lines == ["0-0:0.8 1-1:0.25", "", "0-0"]
+    assert run_nmt("symmetrize", *files, *union, "--format", "pharaoh").lines[0] == "0-0 1-1"
+    assert run_nmt("symmetrize", *files, *union, "--format", "talp").lines[0] == "0-0 1p1"
+    assert run_nmt("symmetrize", *files, *union, "--format", "naacl").lines == [
+        "1 1 1 S",
+        "1 2 2 P",
+        "3 1 1 S",
+    ]
 
 
-def test_a_pipe_that_ends_too_early_is_noticed(run_nmt, files) -> None:
-    result = run_nmt("symmetrize", "-", files[1], stdin="0-0\n")
-    assert result.exit_status == 65
-    assert "stdin has 1 line" in result.stderr
+def test_files_of_different_formats_go_together(run_nmt, files, tmp_path) -> None:
+    forward, reverse = files
+    texts = ("a ||| b \u2028", "שלום 👍🏽")
+    words = WordAlignment(*texts, ((0, 1), (2, 5)), ((0, 4), (5, 7)), {(0, 0): 1.0, (1, 1): 0.5})
+    forward.write_text(format_record(words, Origin(2)) + "\n\n", encoding="utf-8")
+    reverse.write_text("0001 1 1 S\n0001 2 2 P 0.7\n0001 1 0 S\n")
+    result = run_nmt("symmetrize", *files, "--method", "union", "-o", tmp_path / "both.jsonl")
+    assert "rev: 1 link of no word, left out" in result.stderr
+    line, blank = (tmp_path / "both.jsonl").read_text(encoding="utf-8").removesuffix("\n").split("\n")
+    record = json.loads(line)
+    assert blank == ""
+    assert (record["src"], record["tgt"], record["links"]) == (*texts, [[0, 0, 1.0], [1, 1, 0.75]])
+    assert (record["from"], record["method"]) == ("symmetrize", "union")
 
 
-def test_damaged_links_are_named_with_their_place(run_nmt, files) -> None:
-    files[0].write_text("0-0\n1:1\n\n")
+def test_rows_of_more_sentences_than_there_are_lines_are_refused(run_nmt, files) -> None:
+    files[1].write_text("2 1 1 S\n4 1 1 S\n")
     result = run_nmt("symmetrize", *files)
     assert result.exit_status == 65
-    assert "fwd:2: '1:1' is not a link" in result.stderr
-
-
-def test_an_input_is_never_overwritten(run_nmt, files) -> None:
-    result = run_nmt("symmetrize", *files, "-o", files[0])
-    assert result.exit_status == 73
-    assert files[0].read_text().startswith("0-0 1-1")
+    assert "rev:2: a link of sentence 4; expected at most 3" in result.stderr
+    piped = run_nmt("symmetrize", "-", files[1], stdin=files[0].read_bytes())
+    assert piped.exit_status == 65
+    assert "rev: has links of more sentences than stdin has lines" in piped.stderr
+    files[1].write_text("2 1 1 S\n")
+    assert run_nmt("symmetrize", "-", files[1], "--method", "union", stdin="\n\n0-1\n").lines == [
+        "",
+        "0-0",
+        "0-1",
+    ]

@@ -160,6 +160,37 @@ def test_nbest_lists_have_every_hypothesis(translate: Run) -> None:
     assert record["tgt"] == record["hypotheses"][0]["tgt"] == fields[0][1]
 
 
+@pytest.mark.parametrize(
+    "ways",
+    [
+        ("--beam", "3", "--nbest", "3"),
+        ("--beam", "3", "--nbest", "3", "--prefix", "The"),
+        ("--sample", "3", "--seed", "7"),
+        ("--sample", "3", "--mbr", "--seed", "7"),
+    ],
+    ids=" ".join,
+)
+def test_every_hypothesis_has_its_own_links(
+    translate: Run, run_nmt: Run, tiny_model_dir: Path, tmp_path: Path, ways: tuple[str, ...]
+) -> None:
+    sentence = "Der Hund schläft."
+    record = json.loads(translate(*ways, "--align", "--format", "jsonl", sentence).stdout)
+    texts = [each["tgt"] for each in record["hypotheses"]]
+    (tmp_path / "src").write_text(lines_of(*[sentence] * len(texts)), encoding="utf-8")
+    (tmp_path / "tgt").write_text(lines_of(*texts), encoding="utf-8")
+    expected = run_nmt("align", "-m", tiny_model_dir, tmp_path / "src", tmp_path / "tgt").lines
+    assert [_pharaoh(each["links"]) for each in record["hypotheses"]] == expected
+    assert record["links"] == record["hypotheses"][0]["links"]
+    assert record["hypotheses"][0]["tgt_tokens"] == record["tgt_tokens"]
+    listed = translate(*ways, "--align", "--format", "nbest", sentence).lines
+    assert [line.split(" ||| ")[1] for line in listed] == texts
+    assert [line.split(" ||| ")[3] for line in listed] == expected
+
+
+def _pharaoh(links: list[tuple[int, int, float]]) -> str:
+    return " ".join(f"{i}-{j}" for i, j, _ in links)
+
+
 def test_json_lines_carry_links_and_character_offsets(translate: Run) -> None:
     record = json.loads(translate("--align", "--format", "jsonl", "Der Hund schläft.").stdout)
     assert [record["src"][start:end] for start, end in record["src_tokens"]] == [
@@ -180,7 +211,6 @@ def test_json_lines_carry_links_and_character_offsets(translate: Run) -> None:
     [
         (("--nbest", "9"), "9 hypotheses do not fit into a beam of 1; give --beam 9"),
         (("--nbest", "2", "--format", "text"), "--format text has one line for each input line"),
-        (("--align", "--format", "nbest"), "no place for links"),
         (("--set", "model.d_model=8"), "only decoding.* and alignment.* can be set"),
         (("--set", "decoding.beam_sise=8"), "did you mean 'beam_size'?"),
         (("-i", "missing.txt"), "missing.txt: no such file"),

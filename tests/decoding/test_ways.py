@@ -41,7 +41,7 @@ def translations(model: TranslationModel, ways: dict[str, Any]) -> list[Translat
     prefix, required, nbest = ways.pop("prefix", ""), ways.pop("require", None), ways.pop("nbest", 1)
     if ways["beam_size"] == 1:
         nbest = 1
-    translator = Translator(models, DecodingConfig(**ways), align=True, nbest=nbest)
+    translator = Translator(models, DecodingConfig(**ways), align_all=True, nbest=nbest)
     return translator.translate(
         LINES,
         prefixes=[prefix] * len(LINES),
@@ -58,10 +58,12 @@ def test_two_ways_go_together(tiny_model: TranslationModel, names: tuple[str, st
     found = translations(tiny_model, ways)
     assert [one.source for one in found] == LINES
     assert [one.text == "" for one in found] == [line == "" for line in LINES]
-    alignments = align_pairs(tiny_model, [(one.source, one.text) for one in found])
-    for one, expected in zip(found, alignments, strict=True):
-        assert one.alignment is not None
-        assert one.alignment.words() == expected.words()
+    alignments = align_pairs(
+        tiny_model, [(one.source, each.text) for one in found for each in one.hypotheses]
+    )
+    for one in found:
+        expected = [next(alignments).words() for _ in one.hypotheses]
+        assert [each.words() for each in one.alignments] == expected
         if not one.num_parts:
             continue
         several = ways.get("samples", 1 if ways.get("beam_size") == 1 else ways.get("nbest", 1))
