@@ -26,7 +26,7 @@ from nmt.corpus.words import Span, UnitMode, word_spans
 
 Unlinked = Literal["too long", "out of memory"]
 
-LEAST_FIT: dict[LinkSource, float] = {"attention": 0.25, "head": 0.4, "hmm": 0.4}
+LEAST_FIT: dict[LinkSource, float] = {"attention": 0.25, "head": 0.3, "hmm": 0.25}
 """Words that fit each other no better than this (see `two_way`) are not linked."""
 
 
