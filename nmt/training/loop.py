@@ -29,7 +29,7 @@ from nmt.training.manifest import facts_of_run, signature
 from nmt.training.opening import Opened, open_run
 from nmt.training.plan import SHARE_AT_END, replan
 from nmt.training.replicas import SharedGradient, needs_shards
-from nmt.training.report import EndReport, EvalReport, StartReport
+from nmt.training.report import EndReport, EvalReport, LinkingReport, StartReport
 from nmt.training.run import Run, checkpoint_bytes, flat
 from nmt.training.state import Origin, Progress, TrainState
 from nmt.training.step import take_step
@@ -332,6 +332,7 @@ class _Trainer:
                 run=self.run,
                 progress=self.progress,
                 on_progress=self._heed_signal,
+                on_stage=lambda doing: self.journal.report(LinkingReport(doing)),
             )
         except _EvaluationStopped:
             return None
