@@ -143,10 +143,11 @@ def _link_files(
         state = model.align_head.state_dict()
         tensors = {name: tensor.cpu().contiguous() for name, tensor in state.items()}
         facts = {
-            "layer": str(model.align_head.layer),
+            "layer": model.align_head.layer,
             "weights_sha256": hashlib.sha256(weights_data).hexdigest(),
         }
-        contents[ALIGN_HEAD] = safetensors.torch.save(tensors, facts)
+        # in one value: several are written in a random order
+        contents[ALIGN_HEAD] = safetensors.torch.save(tensors, {"facts": json.dumps(facts)})
     if hmm is not None:
         contents[HMM] = serialize(dict(hmm))
     return contents
@@ -216,9 +217,7 @@ def write_manifest(
         for name in names
     }
     ours = {"format": FORMAT, "nmt_version": __version__, "torch_version": torch.__version__, "files": files}
-    others = {
-        name: fact for name, fact in facts.items() if name not in (*ours, NEXT)
-    }  # a loaded model has all
+    others = {name: fact for name, fact in facts.items() if name not in (*ours, NEXT)}  # a model has both
     manifest = ours | others | ({NEXT: next_files} if next_files else {})
     write_json(folder / MANIFEST, manifest | {DIGEST: _digest(manifest)})
 
@@ -332,13 +331,13 @@ def _load_align_head(model: TranslationModel, folder: Path) -> AlignHead:
     """The align head of a model; ModelError if it was trained on other weights."""
     path = folder / ALIGN_HEAD
     with _safetensors_errors(path), safetensors.safe_open(path, framework="pt") as file:
-        facts = file.metadata() or {}
+        facts = json.loads((file.metadata() or {}).get("facts", "{}"))
     if facts.get("weights_sha256") != model.manifest["files"][WEIGHTS]["sha256"]:
         raise ModelError(
             f"{path}: is for other weights than {WEIGHTS}; train it again: nmt train --align-head-only"
         )
     sizes = model.src_tokenizer.vocab_size, model.tgt_tokenizer.vocab_size
-    head = build_align_head(model.config, layer=int(facts["layer"]), vocab_sizes=sizes)
+    head = build_align_head(model.config, layer=facts["layer"], vocab_sizes=sizes)
     tensors = load_tensors(path)
     expected = ((name, tensor.shape) for name, tensor in head.state_dict().items())
     _refuse_misfits(expected, {name: tensor.shape for name, tensor in tensors.items()}, str(path))

@@ -141,7 +141,8 @@ def train_hmm(
     """Learn both directions from pairs of lines: Model 1 near the diagonal, then the hidden Markov models.
 
     Variational Bayes with sparse priors; a translation counts as far as both directions expect it, by the
-    geometric mean of their probabilities. `on_progress` is called after every iteration, and may raise to stop.
+    geometric mean of their probabilities. `on_progress` is called after each iteration, and may raise to
+    stop.
     """
     batches = _batches(_sample(pairs), vocab_size)
     if not batches:

@@ -83,8 +83,8 @@ def _refuse_others(options: Options) -> None:
         for key in values:
             if section != "alignment" and f"{section}.{key}" not in CHANGEABLE:
                 raise ConfigError(
-                    f"{section}.{key}: is of no use to --align-head-only, which leaves the weights as they are; "
-                    f"it takes options of alignment, {', '.join(CHANGEABLE)}"
+                    f"{section}.{key}: is of no use to --align-head-only, which leaves the weights as they "
+                    f"are; it takes options of alignment, {', '.join(CHANGEABLE)}"
                 )
     data = options.get("data", {})
     if ("src" in data) != ("tgt" in data):
