@@ -95,6 +95,7 @@ def show_dry_run(
         "pace": f"{found.tokens_per_second:,.0f} tokens/s, {found.device}, {found.precision}",
         "plan": f"at most {found.max_steps:,} steps, {epochs:,.1f} epochs, "
         f"{clock(found.seconds)} without evaluations",
+        "links": f"learnt at the end from {found.link_pairs:,} pairs, about {clock(found.link_seconds)}",
         "memory": f"about {found.memory_bytes / 1e9:.1f} GB",
         "disk": f"{found.disk_bytes / 1e6:,.0f} MB for checkpoints and model",
     }

@@ -24,7 +24,7 @@ nmt translate -m MODEL --to {} "A sentence."   # the other direction
 
 SOURCES = {
     "attention": "are read from the cross-attention of decoder layer {layer} of {most}",
-    "head": "are found by the align head of decoder layer {layer} of {most}, which learnt those of HMM aligners",
+    "head": "are found by the align head of decoder layer {layer} of {most}, which learnt from HMM aligners",
     "hmm": "are made by HMM aligners",
 }
 CHOICE = "The layer was chosen without gold links: those of its attention agree best with the HMM aligners."

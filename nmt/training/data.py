@@ -101,9 +101,9 @@ class TrainingData:
         for indices in order:
             yield self._collate(corpus, indices).to(device)
 
-    def sample_pairs(self) -> list[Pair]:
-        """Up to 200,000 pairs of the training text as it was given, spread evenly over it."""
-        numbers = spread(self.numbers[:: max(1, len(self.tags))], SAMPLE_PAIRS)
+    def sample_pairs(self, most: int = SAMPLE_PAIRS) -> list[Pair]:
+        """At most so many pairs of the training text as it was given, spread evenly over it."""
+        numbers = spread(self.numbers[:: max(1, len(self.tags))], most)
         return list(self.text.select(flags(numbers, len(self.text))))
 
     def close(self) -> None:

@@ -31,14 +31,15 @@ def link_best(
     *,
     run: Run,
     progress: Progress,
+    num_pairs: int,
     on_progress: OnProgress,
     on_stage: OnStage,
 ) -> LinkModels:
-    """Load the best weights into the network, and learn what links are made with for them."""
+    """Load the best weights, and learn what links are made with for them, from at most so many pairs."""
     path = best_dir(run.train_dir, progress) / WEIGHTS
     load_weights(model.network, load_tensors(path), name=str(path))
     model.network.eval()
-    return learn_links(model, data.sample_pairs(), on_progress=on_progress, on_stage=on_stage)
+    return learn_links(model, data.sample_pairs(num_pairs), on_progress=on_progress, on_stage=on_stage)
 
 
 def write_finished(

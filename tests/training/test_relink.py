@@ -6,7 +6,6 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -102,7 +101,11 @@ def test_another_text_and_other_options_of_alignment(model_dir: Path, tmp_path: 
     card = (model_dir / "README.md").read_text()
     assert "made by HMM aligners. The HMM aligners learnt from 3 pairs of `a.src` and `a.tgt`." in card
     # the layer that was asked for stays, the head comes back
-    assert relink(model_dir, {}).alignment_layer == load_model(model_dir).align_head.layer == 2
+    assert (
+        relink(model_dir, {"training": ONE_THREAD}).alignment_layer
+        == load_model(model_dir).align_head.layer
+        == 2
+    )
 
 
 @pytest.mark.parametrize(
@@ -131,24 +134,26 @@ def test_no_text_no_model_and_a_model_in_training_are_told(corpus, model_dir: Pa
     manifest["files"][CONFIG] = {"bytes": len(moved), "sha256": sha256(moved).hexdigest()}
     del manifest["manifest_sha256"]
     (model_dir / "manifest.json").write_text(json.dumps(manifest))
-    with pytest.raises(UsageError, match=r"config\.toml: its training text gone\.tgt is not there; give --src"):
-        relink(model_dir, {})
+    with pytest.raises(
+        UsageError, match=r"config\.toml: its training text gone\.tgt is not there; give --src"
+    ):
+        relink(model_dir, {"training": ONE_THREAD})
     with pytest.raises(UsageError, match="no such folder"):
         relink(tmp_path / "none", {})
     assert not (tmp_path / "none").exists()
     remove_file(model_dir / "manifest.json")
     with pytest.raises(ModelError, match="there is no model yet"):
-        relink(model_dir, {})
+        relink(model_dir, {"training": ONE_THREAD})
 
 
 def test_a_signal_leaves_the_model_as_it_was_and_one_at_a_time(model_dir: Path) -> None:
     before = contents(model_dir, "manifest.json", ALIGN_HEAD, HMM, CONFIG, "README.md")
     calls = iter(range(100))
     with pytest.raises(Interrupted, match="as it was") as stopped:
-        relink(model_dir, {}, stop_signal=lambda: 2 if next(calls) > 70 else 0)
+        relink(model_dir, {"training": ONE_THREAD}, stop_signal=lambda: 2 if next(calls) > 70 else 0)
     assert stopped.value.exit_status == 130
     with locked(model_dir / "train"), pytest.raises(OutputError, match="locked by pid"):
-        relink(model_dir, {})
+        relink(model_dir, {"training": ONE_THREAD})
     assert contents(model_dir, "manifest.json", ALIGN_HEAD, HMM, CONFIG, "README.md") == before
 
 
