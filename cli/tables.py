@@ -1,14 +1,15 @@
 """Alignment tables as a console can show them: its width, its colours, its characters."""
 
+from collections.abc import Collection
 from typing import TYPE_CHECKING
 
 from rich.console import Console, Group
 
-from nmt.corpus.links import GoldLinks
-
 if TYPE_CHECKING:
+    from nmt.alignment.drawing.concordance import Occurrence
+    from nmt.alignment.drawing.marks import Reference
+    from nmt.alignment.drawing.table import Layout, Names
     from nmt.alignment.merge import WordAlignment
-    from nmt.alignment.render import Layout
 
 
 def draw_table(
@@ -17,11 +18,11 @@ def draw_table(
     *,
     layout: "Layout" = "interlinear",
     caption: str = "",
-    gold: GoldLinks | None = None,
+    reference: "Reference | None" = None,
     highlight: str = "",
 ) -> Group:
     """An alignment as a table."""
-    from nmt.alignment.render import alignment_table
+    from nmt.alignment.drawing.table import alignment_table
 
     return alignment_table(
         alignment,
@@ -30,27 +31,49 @@ def draw_table(
         ascii_only=_is_ascii(console),
         layout=layout,
         caption=caption,
-        gold=gold,
+        reference=reference,
         highlight=highlight,
     )
 
 
-def draw_legend(console: Console, *, layout: "Layout" = "interlinear", has_gold: bool = False) -> Group:
+def fitting_layout(console: Console, alignment: "WordAlignment", layout: "Layout") -> "Layout":
+    """The layout wanted, or interlinear where a grid is too wide."""
+    from nmt.alignment.drawing.table import fits_grid
+
+    is_grid = layout == "grid" and fits_grid(alignment, width=console.width, ascii_only=_is_ascii(console))
+    return "grid" if is_grid else "interlinear"
+
+
+def draw_legend(
+    console: Console,
+    *,
+    layouts: "Collection[Layout]" = frozenset({"interlinear"}),
+    names: "Names | None" = None,
+) -> Group:
     """What the signs of the tables mean."""
-    from nmt.alignment.render import legend
+    from nmt.alignment.drawing.table import legend
 
     return legend(
         width=console.width,
         colour=_has_colour(console),
         ascii_only=_is_ascii(console),
-        layout=layout,
-        has_gold=has_gold,
+        layouts=layouts,
+        names=names,
+    )
+
+
+def draw_context(console: Console, found: "Occurrence") -> Group:
+    """A word in its context, over what it is linked to."""
+    from nmt.alignment.drawing.kwic import keyword_in_context
+
+    return keyword_in_context(
+        found, width=console.width, colour=_has_colour(console), ascii_only=_is_ascii(console)
     )
 
 
 def visible(console: Console, text: str) -> str:
     """The text with everything made visible that could move the cursor or colour the line."""
-    from nmt.alignment.render import printable
+    from nmt.alignment.drawing.printable import printable
 
     return printable(text, ascii_only=_is_ascii(console))
 

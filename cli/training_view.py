@@ -136,7 +136,8 @@ class Picture:
 
     def _sample(self, report: EvalReport) -> list[RenderableType]:
         """One development sentence with its links, and what it should be."""
-        from nmt.alignment.render import alignment_table, printable
+        from nmt.alignment.drawing.printable import printable
+        from nmt.alignment.drawing.table import alignment_table
 
         colour = err.color_system is not None and not err.no_color
         reference = Text(f"reference: {printable(report.sample.reference)}", "dim")

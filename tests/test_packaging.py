@@ -103,9 +103,9 @@ def test_the_wheel_holds_the_sample_corpus_and_nothing_but_nmt(wheel: Path) -> N
     names = zipfile.ZipFile(wheel).namelist()
     assert {name.partition("/")[0] for name in names} == {"nmt", wheel.name.rsplit("-", 3)[0] + ".dist-info"}
     assert not [name for name in names if name.endswith(".pyc")]
-    assert "nmt/py.typed" in names
+    assert {"nmt/py.typed", "nmt/alignment/drawing/browser/page.js"} <= set(names)
     for path in (ROOT / "data" / "de-en").iterdir():
-        assert path.suffix == ".svg" or f"nmt/sample_data/de-en/{path.name}" in names
+        assert path.suffix in (".svg", ".png") or f"nmt/sample_data/de-en/{path.name}" in names
 
 
 def test_installed_it_takes_no_import_name_but_nmt(environment: Path, tmp_path: Path) -> None:

@@ -222,13 +222,16 @@ def _start(keys: Tensor, vocab_size: int) -> HmmAligner:
     """Every translation alike, short steps forward."""
     reach = torch.arange(REACH + 1.0)
     distance = torch.arange(-REACH, REACH + 1.0)
+    steps, last = (-(distance - 1).abs() / 2).exp() + 0.01, torch.ones(REACH + 1)
+    steps[[0, -1]] /= FAR_STEPS**2  # hardly any at first: the order of both lines is much the same
+    last[-1] /= FAR_STEPS**2
     way = Direction(
         lexicon=torch.full(keys.shape, 1 / vocab_size),
         null=torch.full((vocab_size,), 1 / vocab_size),
         mass=torch.zeros(vocab_size),
-        steps=(-(distance - 1).abs() / 2).exp() + 0.01,
+        steps=steps,
         first=(-reach / 2).exp() + 0.01,
-        last=torch.ones(REACH + 1),
+        last=last,
     )
     return HmmAligner(keys, way, way)
 
@@ -277,15 +280,19 @@ class _Counts:
 
     def maximised(self, lexicon: Tensor, mass: Tensor) -> Direction:
         null = self.null[:-1] + NULL_PRIOR
-        steps, first, last = (_smoothed(counts) for counts in (self.steps, self.first, self.last))
-        steps[0] /= FAR_STEPS
-        steps[-1] /= FAR_STEPS
-        last[-1] /= FAR_STEPS
+        steps = _smoothed(self.steps, self.way.steps, outermost=[0, -1])
+        first = _smoothed(self.first, self.way.first, outermost=[])
+        last = _smoothed(self.last, self.way.last, outermost=[-1])
         return Direction(lexicon, null / null.sum(), mass, steps, first, last)
 
 
-def _smoothed(counts: Tensor) -> Tensor:
-    return (1 - STEP_SMOOTHING) * counts / counts.sum() + STEP_SMOOTHING / len(counts)
+def _smoothed(counts: Tensor, before: Tensor, *, outermost: list[int]) -> Tensor:
+    """Probabilities from counts; as before if nothing was counted."""
+    if not counts.any():
+        return before
+    smoothed = (1 - STEP_SMOOTHING) * counts / counts.sum() + STEP_SMOOTHING / len(counts)
+    smoothed[outermost] /= FAR_STEPS
+    return smoothed
 
 
 def _lexicon(counts: Tensor, priors: Tensor, states: Tensor, vocab_size: int) -> tuple[Tensor, Tensor]:

@@ -57,7 +57,8 @@ def expect_model1(
     null = _null(way, ids)
     total = joint.sum(-1) + null
     is_filled = torch.arange(num_positions)[:, None] < lengths
-    return Expected(joint / total[..., None], null / total * is_filled, way.steps, way.first, way.last)
+    no_steps = (torch.zeros_like(each) for each in (way.steps, way.first, way.last))
+    return Expected(joint / total[..., None], null / total * is_filled, *no_steps)
 
 
 def _null(way: Direction, ids: Tensor) -> Tensor:

@@ -17,8 +17,8 @@ from nmt.model.dropout import seeded
 from nmt.model.forced import PiecePair, pad
 
 EPOCHS = 4
-BATCH_TOKENS = 4096
-LEARNING_RATE = 8e-3
+BATCH_TOKENS = 2048
+LEARNING_RATE = 1e-2
 WARMUP_STEPS = 50
 KEPT_BYTES = 2**30
 """States and labels of so many bytes are kept from the first epoch on; the others are made anew."""
@@ -145,16 +145,16 @@ class _Examples:
 def make_labels(posteriors: Sequence[tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
     """Padded probabilities to learn, (B, T, S + 1) and (B, T + 1, S), out of those of links both ways (T, S).
 
-    Both ask for the links that both directions agree on; what is left of a piece is for NULL.
+    Both sides are asked for the mean of what the two ways say; what is left of a piece is for NULL.
     """
     longest_tgt, longest_src = (max(links.size(side) for links, _ in posteriors) for side in (0, 1))
     forward = torch.zeros(len(posteriors), longest_tgt, longest_src + 1)
     backward = torch.zeros(len(posteriors), longest_tgt + 1, longest_src)
     for row, (from_src, from_tgt) in enumerate(posteriors):
         num_tgt, num_src = from_src.shape
-        agreed = (from_src * from_tgt).sqrt()
-        forward[row, :num_tgt, :num_src] = agreed / agreed.sum(1, keepdim=True).clamp_min(1)
+        mean = (from_src + from_tgt) / 2
+        forward[row, :num_tgt, :num_src] = mean / mean.sum(1, keepdim=True).clamp_min(1)
         forward[row, :num_tgt, -1] = 1 - forward[row, :num_tgt, :-1].sum(1)
-        backward[row, :num_tgt, :num_src] = agreed / agreed.sum(0, keepdim=True).clamp_min(1)
+        backward[row, :num_tgt, :num_src] = mean / mean.sum(0, keepdim=True).clamp_min(1)
         backward[row, -1, :num_src] = 1 - backward[row, :-1, :num_src].sum(0)
     return forward, backward

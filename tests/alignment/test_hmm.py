@@ -131,6 +131,12 @@ def test_an_aligner_comes_back_from_its_state_and_batches_change_nothing() -> No
         torch.testing.assert_close(again.posteriors(*pair), (forward, backward))
 
 
+def test_lines_of_one_word_have_no_steps_to_learn() -> None:
+    aligner = train_hmm([([0], [2]), ([1], [3])], vocab_size=4)
+    assert aligner.posteriors([0], [2])[0] > 0.5
+    assert aligner.posteriors([0, 1], [3, 2])[0].isfinite().all()
+
+
 def test_nothing_to_learn_from_makes_an_aligner_that_knows_what_stays_the_same() -> None:
     forward, backward = train_hmm([([], [1])], vocab_size=3).posteriors([1, 2], [2, 1])
     assert forward.isfinite().all()

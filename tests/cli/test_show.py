@@ -1,6 +1,7 @@
 """`nmt show` as the user types it."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -23,7 +24,7 @@ def captions(result) -> list[str]:
 
 
 def test_each_pair_is_a_table_and_the_signs_are_explained_once(run_nmt, files) -> None:
-    result = run_nmt("show", *files)
+    result = run_nmt("show", *files, "--no-plain")
     assert (result.exit_status, result.stderr) == (0, "")
     assert result.lines[:4] == [
         "1  Er ruft an.",
@@ -36,23 +37,83 @@ def test_each_pair_is_a_table_and_the_signs_are_explained_once(run_nmt, files) -
 
 
 def test_a_grid_is_drawn_on_request(run_nmt, files) -> None:
-    assert "calls   ·  ██ ▒▒ ·" in run_nmt("show", *files, "--grid").lines
+    assert "calls   ·  ██ ▒▒ ·" in run_nmt("show", *files, "--grid", "--no-plain").lines
 
 
 def test_the_worst_pairs_come_first_by_doubt_and_by_error_rate_where_there_is_gold(
     run_nmt, files, tmp_path
 ) -> None:
-    doubtful = run_nmt("show", *files, "--worst", "2")
+    doubtful = run_nmt("show", *files, "--worst", "2", "--no-plain")
     assert captions(doubtful) == ["3, doubt 0.50  Nein!", "1, doubt 0.09  Er ruft an."]
-    wrong = run_nmt("show", *files, "--worst", "1", "--diff", tmp_path / "s.talp")
-    assert captions(wrong) == ["3, AER 0.33  Nein!"]
+    wrong = run_nmt("show", *files, "--worst", "1", "--no-plain", "--diff", tmp_path / "s.talp")
+    assert captions(wrong) == [
+        "3, AER 0.33, 1 both, 0 only here, 1 only there  Nein!",
+        "1 pair: 1 both, 0 only here, 1 only there, AER 0.333",
+    ]
     assert "−Nein₁" in wrong.stdout
-    assert "only in gold" in wrong.stdout
+    assert "− only in s.talp" in wrong.stdout
 
 
-def test_only_pairs_with_the_word_are_shown_and_it_stands_out(run_nmt, files) -> None:
-    result = run_nmt("show", *files, "--word", "haus")
-    assert captions(result) == ["2  Das Haus ist alt."]
+def test_gold_links_in_naacl_are_those_in_talp(run_nmt, files, tmp_path) -> None:
+    gold = [
+        (number, link.split("-")) for number, line in enumerate(GOLD.splitlines(), 1) for link in line.split()
+    ]
+    rows = [f"{number} {int(i) + 1} {int(j) + 1} S\n" for number, (i, j) in gold]
+    (tmp_path / "gold.wpt").write_text("".join(rows))
+    results = [run_nmt("show", *files, "--diff", tmp_path / name) for name in ("gold.wpt", "s.talp")]
+    assert [result.exit_status for result in results] == [0, 0]
+    assert results[0].stdout == results[1].stdout
+
+
+def test_another_file_of_links_is_compared_like_gold_without_calling_it_so(run_nmt, files, tmp_path) -> None:
+    (tmp_path / "o.links").write_text("0-0 1-1:0.9 3-2:0.1\n0-0:0.8 0-1:0.6\n\n")
+    options = ("--diff", tmp_path / "o.links", "--min-prob", "0.3")
+    result = run_nmt("show", *files, *options)
+    assert [line for line in result.lines if line.startswith("2")][2:] == [
+        "2\tinfo\tdifference 0.71, 1 both, 4 only here, 1 only there",
+        "2\tboth\tThe\tDas\t1.00",
+        "2\tonly-there\thouse\tDas\t0.60",
+        "2\tonly-here\thouse\tHaus\t1.00",
+        "2\tonly-here\tis\tist\t1.00",
+        "2\tonly-here\told\talt\t1.00",
+        "2\tonly-here\t.\t.\t1.00",
+    ]
+    assert result.lines[-1] == "total\tinfo\t3 pairs: 3 both, 7 only here, 1 only there, difference 0.571"
+    assert "only in o.links" in run_nmt("show", *files, *options, "--no-plain").stdout
+
+
+def test_in_a_pipe_each_link_is_a_line_of_fields(run_nmt, files) -> None:
+    assert run_nmt("show", *files, "--pair", "1", "--min-prob", "0.9").lines == [
+        "1\tsource\tEr ruft an.",
+        "1\ttarget\tHe calls.",
+        "1\tlink\tHe\tEr\t1.00",
+        "1\tlink\tcalls\truft\t0.97",
+        "1\tlink\t.\t.\t1.00",
+        "1\tunlinked\t∅\tan",
+        "",
+    ]
+    assert run_nmt("show", *files, "--pair", "4").exit_status == 2
+
+
+def test_what_a_word_is_linked_to_is_counted_and_shown_in_context(run_nmt, files) -> None:
+    plain = run_nmt("show", *files, "--word", ".")
+    assert plain.lines == [
+        "count\tin-source\t.\t.\t2\t1.00",
+        "count\tin-target\t.\t.\t2\t1.00",
+        "",
+        "1\tin-source\tEr ruft an\t.\t\t.",
+        "1\tin-target\tHe calls\t.\t\t.",
+        "2\tin-source\tDas Haus ist alt\t.\t\t.",
+        "2\tin-target\tThe house is old\t.\t\t.",
+    ]
+    drawn = run_nmt("show", *files, "--word", "NO", "--no-plain")
+    assert re.search("in the target +no link +1", drawn.stdout)
+    assert drawn.lines[-3:-1] == ["3".ljust(36) + "[No]!", " " * 36 + "∅ Nein!"]
+
+
+def test_only_pairs_with_the_word_are_shown_and_it_stands_out(run_nmt, files, tmp_path) -> None:
+    result = run_nmt("show", *files, "--word", "haus", "--no-plain", "--diff", tmp_path / "s.talp")
+    assert captions(result)[0] == "2, AER 0.00, 5 both, 0 only here, 0 only there  Das Haus ist alt."
     assert "[house]" in result.stdout
     assert "[Haus]₂" in result.stdout
     nothing = run_nmt("show", *files, "--word", "Katze")
@@ -76,7 +137,7 @@ def record(**changes) -> str:
 def test_json_lines_bring_their_own_words_and_say_where_the_links_are_from(run_nmt, tmp_path) -> None:
     for name, text in (("s.de", "Er ruft an.\n"), ("s.en", "He calls.\n"), ("s.jsonl", record())):
         (tmp_path / name).write_text(text, encoding="utf-8")
-    result = run_nmt("show", *(tmp_path / name for name in ("s.de", "s.en", "s.jsonl")))
+    result = run_nmt("show", *(tmp_path / name for name in ("s.de", "s.en", "s.jsonl")), "--no-plain")
     assert result.lines[0] == "1, from: attention, layer: 2  Er ruft an."
     assert result.lines[2] == "━━━  ━━━━━━╌╌╌  ━━"
 
@@ -129,3 +190,19 @@ def test_the_table_is_as_wide_as_the_window_and_has_no_colour_if_not_wanted(nmt_
     result = nmt_process("show", *files, env={"COLUMNS": "100", "NO_COLOR": "1", "FORCE_COLOR": "1"})
     assert 60 < max(map(len, (line for line in result.lines if "━" in line)))
     assert "\x1b[3" not in result.stdout.replace("\x1b[3m", "")
+
+
+def test_pictures_of_the_first_pair_and_a_page_of_all_are_files(run_nmt, files, tmp_path) -> None:
+    page, svg, png = (tmp_path / f"s.{ending}" for ending in ("html", "svg", "png"))
+    result = run_nmt("show", *files, "--html", page, "--svg", svg, "--png", png, "--pair", "2")
+    assert (result.exit_status, result.stdout) == (0, "")
+    assert result.stderr == f"{page}: 1 pair\n"
+    assert "Haus" in page.read_text(encoding="utf-8")
+    assert ">Haus</text>" in svg.read_text(encoding="utf-8")
+    assert png.read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_page_is_not_written_over_an_input(run_nmt, files) -> None:
+    result = run_nmt("show", *files, "--html", files[0])
+    assert result.exit_status == 73
+    assert files[0].read_text(encoding="utf-8") == SOURCE

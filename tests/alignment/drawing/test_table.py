@@ -9,8 +9,10 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 from rich.console import Console, RenderableType
 
+from nmt.alignment.drawing.marks import Reference
+from nmt.alignment.drawing.printable import printable
+from nmt.alignment.drawing.table import Names, alignment_table, fits_grid, legend
 from nmt.alignment.merge import WordAlignment
-from nmt.alignment.render import alignment_table, legend, printable
 from nmt.corpus.links import GoldLinks, parse_talp
 from nmt.corpus.words import word_spans
 
@@ -133,34 +135,38 @@ garden   ·  ·  ·  ·  ·  ·  ·  ·  ██ ·  ·
     )
 
 
-def test_a_grid_too_wide_for_the_screen_comes_in_parts_and_shortens_long_words() -> None:
-    words = [f"Wort{number}" for number in range(40)]
-    long = aligned(" ".join(["Donaudampfschifffahrtsgesellschaft", *words]), "company words", "0-0 40-1")
+def test_a_grid_shortens_long_words_and_becomes_interlinear_where_it_is_too_wide() -> None:
+    words = [f"Wort{number}" for number in range(10)]
+    long = aligned(" ".join(["Donaudampfschifffahrtsgesellschaft", *words]), "company words", "0-0 10-1")
     lines = drawn(long, width=60, layout="grid").split("\n")
     assert any("Donaudampfschi…" in line for line in lines)
-    assert sum(line.startswith("company") for line in lines) == 2
+    assert [line for line in lines if "company   ██" in line]
     assert max(map(len, lines)) <= 60
+    assert fits_grid(long, width=40)
+    assert not fits_grid(long, width=32)
+    assert drawn(long, width=32, layout="grid") == drawn(long, width=32)
 
 
-GOLD = parse_talp("0-0 1-1 2p2 3p2", where="gold:1")
+GOLD = Reference(parse_talp("0-0 1-1 2p2 3p2", where="gold:1"))
+NAMES = Names("here.links", "gold.talp", is_gold=True)
 COMPARED = aligned("a b c d", "A B C D", "0-0 0-1:0.3 2-2")
 
 
 def test_diff_marks_links_that_gold_has_not_and_links_that_only_gold_has() -> None:
-    assert drawn(COMPARED, gold=GOLD) == (
+    assert drawn(COMPARED, reference=GOLD) == (
         """
 a b c d
-A   B        C   D  ∅
-━━  ╌╌╌╌╌╌╌  ━━
-a₁  +a₁ −b₂  c₃  ∅  d₄
+A   B        C    D  ∅
+━━  ╌╌╌╌╌╌╌  ━━━
+a₁  +a₁ −b₂  ?c₃  ∅  d₄
 """
     )
-    assert drawn(COMPARED, gold=GOLD, layout="grid") == (
+    assert drawn(COMPARED, reference=GOLD, layout="grid") == (
         """
     a  b  c  d
 A   ██ ·  ·  ·
 B   ++ −− ·  ·
-C   ·  ·  ██ ??
+C   ·  ·  █? ??
 D ∅ ·  ·  ·  ·
              ∅
 """
@@ -168,7 +174,7 @@ D ∅ ·  ·  ·  ·
 
 
 def test_in_colour_the_kinds_of_links_differ_in_colour_too() -> None:
-    text = rendered(alignment_table(COMPARED, width=80, colour=True, gold=GOLD), colour=True)
+    text = rendered(alignment_table(COMPARED, width=80, colour=True, reference=GOLD), colour=True)
     green, red, yellow = "\x1b[32m", "\x1b[31m", "\x1b[33m"
     assert f"{green}a" in text
     assert f"{yellow}−b" in text
@@ -231,11 +237,12 @@ def test_an_empty_side_is_no_trouble(layout: str) -> None:
 
 
 def test_the_legend_explains_the_signs_and_fits() -> None:
-    text = rendered(legend(width=60, colour=False, has_gold=True), width=60)
+    text = rendered(legend(width=60, colour=False, names=NAMES), width=60)
     assert "∅ no link" in text
-    assert "+ not in gold" in text
+    assert "+ only in here.links" in text
+    assert "? possible in gold.talp" in text
     assert max(map(cell_len, text.split("\n"))) <= 60
-    assert rendered(legend(width=60, colour=False, layout="grid", ascii_only=True, has_gold=True)).isascii()
+    assert rendered(legend(width=60, colour=False, layouts=["grid"], ascii_only=True, names=NAMES)).isascii()
 
 
 WORDS = st.text(st.sampled_from("abcüßé本語の나は،كتا\u0301\u0e33\x1b.-"), min_size=1, max_size=70)
@@ -258,6 +265,7 @@ def alignments(draw, words=WORDS) -> WordAlignment:
 @settings(max_examples=60, deadline=None)
 def test_no_line_is_wider_than_asked_for(alignment, width, is_grid, ascii_only, has_gold) -> None:
     links = frozenset((i, j) for i, j in alignment.links if (i + j) % 2)
+    gold = GoldLinks(links, frozenset({(0, 0)} if alignment.links else ()))
     for highlight in ("", "a"):
         table = alignment_table(
             alignment,
@@ -265,7 +273,7 @@ def test_no_line_is_wider_than_asked_for(alignment, width, is_grid, ascii_only, 
             colour=False,
             layout="grid" if is_grid else "interlinear",
             ascii_only=ascii_only,
-            gold=GoldLinks(links, frozenset({(0, 0)} if alignment.links else ())) if has_gold else None,
+            reference=Reference(gold) if has_gold else None,
             highlight=highlight,
         )
         assert max(map(cell_len, rendered(table, width=1000).split("\n"))) <= width

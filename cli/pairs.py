@@ -1,0 +1,135 @@
+"""Pairs to look at: sentences, links, and other links to compare with, read line by line."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from nmt.corpus.links import GoldLinks, Link
+from nmt.corpus.words import Span, TokenMode, word_spans
+from nmt.errors import DataError
+from nmt.files import read_lines
+
+from .console import warn
+from .lines import STDIN, name_of
+from .link_rows import LinkRows
+
+if TYPE_CHECKING:
+    from nmt.alignment.drawing.marks import Reference
+    from nmt.alignment.drawing.pair import Pair
+    from nmt.alignment.drawing.table import Names
+    from nmt.alignment.formats import LinkLine
+    from nmt.alignment.merge import WordAlignment
+
+POSSIBLE_LINK = re.compile(r"(?:^|\s)\d+[p?]\d+(?:\s|$)| [SP]$", re.ASCII)
+Spans = tuple[tuple[Span, ...], tuple[Span, ...]]
+
+
+@dataclass(frozen=True)
+class PairFiles:
+    """The files of pairs, and how they are read."""
+
+    source: Path
+    target: Path
+    links: Path
+    other: Path | None = None
+    tokens: TokenMode = "punct"
+    min_probability: float = 0.0
+
+    def read(self) -> "Iterator[Pair]":
+        """The pairs in order; of a gold link that points past the last word a warning is given at the end."""
+        from nmt.alignment.drawing.pair import Pair
+
+        rows = LinkRows([self.links, *([self.other] if self.other else [])], [self.source, self.target])
+        is_gold = self.other is not None and has_gold(self.other)
+        num_outside = 0
+        for number, row in enumerate(rows, start=1):
+            spans = _spans(row.texts[0], self.tokens), _spans(row.texts[1], self.tokens)
+            where = f"{name_of(self.links)}:{number}"
+            alignment = _alignment(row.texts, row.links[0], spans, where=where)
+            reference = None
+            if self.other and is_gold:
+                self._check_words(alignment, spans, where=where)
+                reference = _inside_gold(row.links[1].gold, alignment)
+                num_outside += reference.links != row.links[1].gold
+            elif self.other:
+                other = _alignment(row.texts, row.links[1], spans, where=f"{name_of(self.other)}:{number}")
+                self._check_words(alignment, (other.src_words, other.tgt_words), where=where)
+                reference = self._probable_reference(other)
+            yield Pair(number, self._probable(alignment), row.links[0].origin, reference)
+        if num_outside and self.other:
+            warn(
+                f"{name_of(self.other)}: on {num_outside} lines a gold link points past the last word; "
+                "those are left out; the first word is 0"
+            )
+
+    def names(self) -> "Names | None":
+        """What the links and those they are compared with are called; None where nothing is compared."""
+        from nmt.alignment.drawing.table import Names
+
+        if self.other is None:
+            return None
+        is_short = self.links.name != self.other.name
+        ours, theirs = ((path.name if is_short else str(path)) for path in (self.links, self.other))
+        return Names(ours, theirs, has_gold(self.other))
+
+    def _check_words(self, alignment: "WordAlignment", spans: Spans, *, where: str) -> None:
+        if self.other and (alignment.src_words, alignment.tgt_words) != spans:
+            raise DataError(
+                f"{where}: the words of the record are not those of --tokens {self.tokens}, "
+                f"which {name_of(self.other)} counts"
+            )
+
+    def _probable(self, alignment: "WordAlignment") -> "WordAlignment":
+        links = {link: p for link, p in alignment.links.items() if p >= self.min_probability}
+        return replace(alignment, links=links)
+
+    def _probable_reference(self, other: "WordAlignment") -> "Reference":
+        from nmt.alignment.drawing.marks import Reference
+
+        links = self._probable(other).links
+        return Reference(GoldLinks(frozenset(links), frozenset()), links)
+
+
+def has_gold(path: Path) -> bool:
+    """Whether the links of a file are gold: by its name, or because one of them is only possible."""
+    if ".talp" in path.suffixes or ".naacl" in path.suffixes:
+        return True
+    return path != STDIN and path.is_file() and any(map(POSSIBLE_LINK.search, read_lines(path)))
+
+
+def _spans(line: str, tokens: TokenMode) -> tuple[Span, ...]:
+    return tuple(word_spans(line, tokens))
+
+
+def _inside_gold(gold: GoldLinks, alignment: "WordAlignment") -> "Reference":
+    from nmt.alignment.drawing.marks import Reference
+
+    return Reference(GoldLinks(_inside(gold.sure, alignment), _inside(gold.possible, alignment)))
+
+
+def _alignment(texts: tuple[str, ...], line: "LinkLine", spans: Spans, *, where: str) -> "WordAlignment":
+    """The links of a line on the words of its record, else on these."""
+    from nmt.alignment.merge import WordAlignment
+
+    src_line, tgt_line = texts
+    alignment = line.alignment or WordAlignment(src_line, tgt_line, *spans, line.probabilities)
+    if (alignment.source, alignment.target) != (src_line, tgt_line):
+        raise DataError(
+            f"{where}: the record is about other sentences; expected those of the same line of SRC and TGT"
+        )
+    outside = line.links - _inside(frozenset(line.links), alignment)
+    if outside:
+        i, j = min(outside)
+        raise DataError(
+            f"{where}: link {i}-{j} points past the last of {len(alignment.src_words)} source or "
+            f"{len(alignment.tgt_words)} target words; is the target first, or another --tokens meant?"
+        )
+    return alignment
+
+
+def _inside(links: frozenset[Link], alignment: "WordAlignment") -> frozenset[Link]:
+    """The links whose words are there."""
+    num_src, num_tgt = len(alignment.src_words), len(alignment.tgt_words)
+    return frozenset((i, j) for i, j in links if i < num_src and j < num_tgt)

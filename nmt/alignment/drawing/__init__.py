@@ -1,0 +1,1 @@
+"""Word alignments drawn: for the terminal, for pipes, for the browser and for print."""

@@ -1,0 +1,114 @@
+"""Word alignments as tables for the terminal, and the legend of their signs, as rich renderables."""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Literal
+
+from rich.console import Group
+from rich.constrain import Constrain
+from rich.text import Text
+
+from nmt.alignment.drawing.grid import HEAT, HEAT_BOTH, SHADE_LIMITS, fits, grid
+from nmt.alignment.drawing.interlinear import interlinear
+from nmt.alignment.drawing.marks import LIKELY, SURE, Reference
+from nmt.alignment.drawing.printable import printable
+from nmt.alignment.drawing.sheet import Signs, bands, looks, place, ready_sheet
+from nmt.alignment.merge import WordAlignment
+
+Layout = Literal["interlinear", "grid"]
+
+
+@dataclass(frozen=True)
+class Names:
+    """The two whose links are compared, as the legend names them."""
+
+    ours: str
+    theirs: str
+    is_gold: bool
+
+
+def alignment_table(
+    alignment: WordAlignment,
+    *,
+    width: int,
+    colour: bool,
+    layout: Layout = "interlinear",
+    caption: str = "",
+    ascii_only: bool = False,
+    reference: Reference | None = None,
+    highlight: str = "",
+) -> Group:
+    """The alignment in lines of at most `width` columns.
+
+    `interlinear` sets under each target word the source words it is linked to; `grid` has a row for each
+    target word and a column for each source word, and becomes interlinear where it is too wide. With a
+    `reference` the table shows where the links differ from it; `highlight` is a word to point out with its
+    links.
+    """
+    sheet = ready_sheet(
+        alignment, colour=colour, ascii_only=ascii_only, reference=reference, highlight=highlight
+    )
+    is_grid = layout == "grid" and fits(sheet, width)
+    heading = Text(printable(caption, ascii_only=ascii_only), sheet.style("caption"))
+    if not is_grid:
+        sentence = Text(printable(alignment.source, ascii_only=ascii_only), sheet.style("sentence"))
+        heading = Text("  ").join(part for part in (heading, sentence) if part)
+    lines = list(grid(sheet, width) if is_grid else interlinear(sheet, width))
+    for line in lines:
+        line.no_wrap, line.overflow = True, "ignore"
+    return Group(*([Constrain(heading, width)] if heading else []), *lines)
+
+
+def fits_grid(alignment: WordAlignment, *, width: int, ascii_only: bool = False) -> bool:
+    """Whether a grid of the alignment is no wider than `width`."""
+    sheet = ready_sheet(alignment, colour=False, ascii_only=ascii_only, reference=None, highlight="")
+    return fits(sheet, width)
+
+
+def legend(
+    *,
+    width: int,
+    colour: bool,
+    layouts: Collection[Layout] = frozenset({"interlinear"}),
+    ascii_only: bool = False,
+    names: Names | None = None,
+) -> Group:
+    """What the signs of the tables mean, to be shown once for all of them."""
+    signs, styles = looks(colour=colour, ascii_only=ascii_only)
+    items = [(signs.null, "null", "no link")]
+    if "interlinear" in layouts:
+        at_least = ">=" if ascii_only else "≥"
+        items += [
+            (signs.rules[2] * 2, "link", f"p {at_least} {SURE}"),
+            (signs.rules[1] * 2, "link", f"p {at_least} {LIKELY}"),
+            (signs.rules[0] * 2, "link", f"p < {LIKELY}"),
+            (signs.subscript + signs.digits[3], "position", "third source word"),
+            (signs.jumps[0], "jump", "from further left"),
+            (signs.jumps[1], "jump", "from further right"),
+        ]
+    if "grid" in layouts:
+        limits = ("0", *map(str, SHADE_LIMITS))
+        heat = HEAT_BOTH if names else HEAT
+        items += [
+            (shade * 2, f"{hue} on {hue}" if colour else "", f"p from {limit}")
+            for shade, hue, limit in zip(signs.shades, heat, limits, strict=True)
+        ]
+    items += _compared(signs, layouts, names) if names else []
+    cells = [
+        [Text.assemble((sign, styles.get(style, style)), (f" {text}", "dim"))] for sign, style, text in items
+    ]
+    return Group(*(place((column, cell[0]) for column, cell in band) for band in bands(cells, width)))
+
+
+def _compared(signs: Signs, layouts: Collection[Layout], names: Names) -> list[tuple[str, str, str]]:
+    ours, theirs = names.ours, names.theirs
+    items = [
+        (signs.rules[2] * 2, "both", "in both"),
+        (signs.verdicts["extra"], "extra", f"only in {ours}"),
+        (signs.verdicts["missing"], "missing", f"only in {theirs}"),
+    ]
+    if names.is_gold:
+        items.append((signs.verdicts["allowed"], "allowed", f"possible in {theirs}"))
+    if names.is_gold and "grid" in layouts:
+        items.append((signs.verdicts["possible"] * 2, "possible", f"possible, only in {theirs}"))
+    return items if "interlinear" in layouts else items[1:]
