@@ -30,6 +30,7 @@ QUICK = (
     "training.eval_steps=30",
     "training.warmup_steps=10",
     "training.dev_sentences=10",
+    "alignment.head=false",
     "decoding.beam_size=1",
     "decoding.max_length_ratio=1",
 )

@@ -16,6 +16,7 @@ from nmt.training.report import (
     DataReport,
     EndReport,
     EvalReport,
+    LinkingReport,
     NoteReport,
     Report,
     Sample,
@@ -147,7 +148,10 @@ def test_of_a_finished_run_only_the_end_is_told(monkeypatch) -> None:
         agreement={1: 0.5, 2: 0.75},
         links_from="head",
         link_seconds=62.0,
+        link_pairs=20,
     )
+    above, picture = shown([LinkingReport("align head, epoch 2 of 4")], 300, monkeypatch)
+    assert (above.strip(), picture.strip()) == ("", "links: align head, epoch 2 of 4 …")
     above, picture = shown([end], 300, monkeypatch)
     assert above.startswith(
         "done: finished before at step 9, nothing to do; best at step 6 of 9: dev BLEU 12.3"

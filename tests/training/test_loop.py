@@ -138,7 +138,8 @@ def test_it_learns_to_say_sentences_backwards(learnt) -> None:
 
 def test_metrics_are_json_and_the_log_is_plain_lines(learnt) -> None:
     kinds = [record["report"] for record in learnt.metrics]
-    assert kinds == ["data", "start", *["step"] * 2, "eval", *["step"] * 3, "eval", "end"]
+    steps = ["data", "start", *["step"] * 2, "eval", *["step"] * 3, "eval"]
+    assert kinds == [*steps, *["linking"] * 6, "end"]
     assert learnt.metrics[-1]["bleu"] == learnt.reports[-1].bleu
     log = (learnt.model_dir / "train" / "log.txt").read_text(encoding="utf-8")
     assert log == "".join(f"{as_line(report)}\n" for report in learnt.reports)
@@ -160,7 +161,8 @@ def test_every_report_reads_well(learnt) -> None:
     )
     assert lines[-1].startswith("done: all planned steps were done; best at step ")
     assert re.search(
-        r"; links are read from decoder layer 1; took \d:\d\d and \d\.\d GB of memory$", lines[-1]
+        r"; links from align head, decoder layer 1, learnt in \d:\d\d; took \d:\d\d and \d\.\d GB of memory$",
+        lines[-1],
     )
 
 
