@@ -39,17 +39,19 @@ class Alignment:
     origin: Origin
     unlinked: Unlinked | None = None
     """Why there are no links, although there is text on both sides."""
+    is_turned: bool = False
+    """Whether the source is the target of the model's first direction, in which links are decided on."""
 
     def words(self, mode: UnitMode = "punct", threshold: float = 0.0) -> WordAlignment:
         """Words with the links between them that fit at least so well; 0: as suits where they come from.
 
         Raw attention is not calibrated well enough for a threshold alone: of a target word only its best link
-        is taken then.
+        is taken then, in the model's first direction.
         """
         src_words, tgt_words = self.src_words(mode), self.tgt_words(mode)
         fits = self._attention_fits(mode) if self.origin.source == "attention" else self._fits(mode)
         if self.origin.source == "attention" and not threshold:
-            links = best_links(fits, least=LEAST_FIT["attention"])
+            links = best_links(fits, least=LEAST_FIT["attention"], of_columns=self.is_turned)
         else:
             links = likely_links(fits, least=threshold or LEAST_FIT[self.origin.source])
         return WordAlignment(self.source, self.target, src_words, tgt_words, links)
@@ -72,17 +74,17 @@ class Alignment:
 
     def turned(self) -> "Alignment":
         """The same with source and target exchanged."""
-        assert self.backward is not None or not self.src_spans, "or there is no row for a source piece"
-        forward = self.forward.mT if self.backward is None else self.backward.mT
+        assert self.backward is not None, "or there is no row for a source piece"
         return Alignment(
             self.target,
             self.source,
             self.tgt_spans,
             self.src_spans,
-            forward,
-            self.backward if self.backward is None else self.forward.mT,
+            self.backward.mT,
+            self.forward.mT,
             self.origin,
             self.unlinked,
+            not self.is_turned,
         )
 
     def _fits(self, mode: UnitMode) -> Tensor:
