@@ -81,9 +81,7 @@ def test_input_read_has_seen_the_piece_and_output_read_has_not(changed: int) -> 
     network = make_network()
     other = f"{'31425'[:changed]}9{'31425'[changed + 1 :]}"
     for read, first_different in (("input", changed), ("output", changed + 1)):
-        before, after = (
-            attend(network, [pair("31425", tgt)], [2], read)[0][2] for tgt in ("31425", other)
-        )
+        before, after = (attend(network, [pair("31425", tgt)], [2], read)[0][2] for tgt in ("31425", other))
         same = (before - after).abs().amax(-1) < 1e-6
         assert same.tolist() == [row < first_different for row in range(5)]
 
@@ -148,7 +146,6 @@ def test_padded_equals_alone() -> None:
         (alone,) = attend(network, [each], [1, 2])
         for layer in (1, 2):
             torch.testing.assert_close(by_layer[layer], alone[layer], atol=1e-5, rtol=1e-5)
-
 
 
 def test_layer_is_the_given_the_stored_or_the_shaped(toy_model: TranslationModel) -> None:
