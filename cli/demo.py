@@ -174,6 +174,7 @@ def _summary(out_dir: Path, end: "EndReport", bleu: "Score", aer: float, *, seco
         "bleu": round(bleu.value, 2),
         "bleu_signature": bleu.signature,
         "aer": round(aer, 4),
+        "links_from": end.links_from,
         "alignment_layer": end.alignment_layer,
         "seconds": round(seconds, 1),
         "training_seconds": training_seconds,

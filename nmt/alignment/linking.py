@@ -7,9 +7,10 @@ from itertools import islice
 import torch
 from torch import Tensor
 
-from nmt.alignment.alignment import Alignment, Unlinked
+from nmt.alignment.alignment import Alignment, Part, Unlinked
 from nmt.alignment.attention import Read, attend_both_ways, reading_layer
 from nmt.alignment.origin import LinkSource, Origin
+from nmt.alignment.parts import Side, corresponding_parts
 from nmt.alignment.text_aligner import CutLine, TextAligner
 from nmt.checkpoint import Direction, TranslationModel, load_tensors
 from nmt.config.schema import LinksFrom
@@ -52,17 +53,20 @@ def align_pairs(
 ) -> Iterator[Alignment]:
     """Link pairs of lines, in their order and in constant memory; a blank line has no links.
 
+    Of lines that are too long for the model the parts that correspond are linked, see `corresponding_parts`.
     The pairs are in a `direction` of the model, by default its first; links are the same in both. `layer` is
     that of the attention, counted from 1, by default the model's own. Raises UsageError if the model has not
     what links are to come from.
     """
     find = _finder(model, links_from, layer=layer, batch_tokens=batch_tokens, read=read)
+    origin = origin_of_links(model, links_from, layer=layer)
     is_turned = direction is not None and direction != model.directions[0]
     stream = iter(pairs)
     while window := list(islice(stream, model.config.decoding.window)):
         encoded = [encode_pair(model, *(pair[::-1] if is_turned else pair)) for pair in window]
         for pair, found in zip(encoded, find(encoded), strict=True):
-            alignment = _alignment(pair, found, origin_of_links(model, links_from, layer=layer))
+            is_long = pair.unlinked == "too long"
+            alignment = _by_parts(model, pair, find, origin) if is_long else _alignment(pair, found, origin)
             yield alignment.turned() if is_turned else alignment
 
 
@@ -105,6 +109,23 @@ def encode_pair(model: TranslationModel, source: str, target: str) -> EncodedPai
     if max(len(src.ids), len(tgt.ids)) + num_tags > longest_side(model.network):
         return EncodedPair(source, target, unlinked="too long")
     return EncodedPair(source, target, src, tgt) if src.ids and tgt.ids else EncodedPair(source, target)
+
+
+def _by_parts(model: TranslationModel, pair: EncodedPair, find: "_Find", origin: Origin) -> Alignment:
+    """Links of a pair that is too long: between parts as long as those that the model was trained on."""
+    # half of what fits: by itself a part may fall into more pieces
+    max_length = max(1, min(model.config.data.max_length, longest_side(model.network) // 2))
+    spans = corresponding_parts(
+        Side.of(pair.source, model.src_tokenizer, max_length),
+        Side.of(pair.target, model.tgt_tokenizer, max_length),
+        max_length,
+    )
+    encoded = [encode_pair(model, pair.source[slice(*src)], pair.target[slice(*tgt)]) for src, tgt in spans]
+    parts = [
+        Part(_alignment(part, found, origin), src[0], tgt[0])
+        for part, found, (src, tgt) in zip(encoded, find(encoded), spans, strict=True)
+    ]
+    return Alignment.of_parts(pair.source, pair.target, parts, origin)
 
 
 def origin_of_links(model: TranslationModel, links_from: LinksFrom, *, layer: int | None = None) -> Origin:

@@ -125,10 +125,8 @@ def train_text_aligner(
                 [words.setdefault(word, len(words)) for word in tgt.words],
             )
         )
-    of_pieces = train_hmm(piece_pairs, vocab_size=first_of_target + vocab_sizes[1])
-    on_progress(0)
-    of_words = train_hmm(word_pairs, vocab_size=len(words) + 2)  # and two that are not known
-    on_progress(0)
+    of_pieces = train_hmm(piece_pairs, vocab_size=first_of_target + vocab_sizes[1], on_progress=on_progress)
+    of_words = train_hmm(word_pairs, vocab_size=len(words) + 2, on_progress=on_progress)  # two are unknown
     return TextAligner(of_pieces, of_words, words, first_of_target)
 
 

@@ -14,6 +14,7 @@ from nmt.alignment import Alignment, align_pairs, origin_of_links
 from nmt.checkpoint import TranslationModel, load_model
 from nmt.config import from_dict
 from nmt.config.schema import DecodingConfig
+from nmt.corpus.splitting import split_line
 from nmt.corpus.words import Span, is_blank
 from nmt.decoding.alternatives import Option, next_options
 from nmt.decoding.engine import Engine, OnProgress
@@ -24,7 +25,6 @@ from nmt.decoding.requests import Request, RequestReader
 from nmt.decoding.rules import Rules, Sampling, Sentence
 from nmt.decoding.scoring import Scored, score_pairs
 from nmt.decoding.search import Found
-from nmt.decoding.splitting import split_line
 from nmt.decoding.windows import full_windows
 from nmt.errors import ConfigError, DataError, UsageError
 from nmt.tokenizer import BOS_ID, EOS_ID, PAD_ID, SPACE, UNK_ID

@@ -205,20 +205,21 @@ def test_what_links_are_not_to_be_had_from_is_refused_before_anything_is_transla
 
 
 @pytest.mark.parametrize("links_from", SOURCES)
-def test_pairs_that_are_too_long_are_left_without_links(
+def test_pairs_that_are_too_long_have_the_links_of_their_parts(
     model: TranslationModel, links_from: LinksFrom
 ) -> None:
-    pairs = [
-        ("der " * (MAX_PIECES + 1), "the"),
-        ("der", "the"),
-        ("the", "a " * (MAX_PIECES + 1)),
-        ("", "the"),
-    ]
+    long = " ".join(["der Hund ist groß."] * 300), " ".join(["the dog is big."] * 300)
+    assert len(model.src_tokenizer.encode(long[0])) > MAX_PIECES
     for direction in model.directions:
-        found = list(align_pairs(model, pairs, links_from=links_from, direction=direction))
-        assert [one.unlinked for one in found] == ["too long", None, "too long", None]
-        assert [one.words().links for one in found if one.unlinked] == [{}, {}]
-        assert found[1].forward.shape == (1, 1) or found[1].forward.numel() > 0
+        one, short = align_pairs(model, [long, PAIRS[0]], links_from=links_from, direction=direction)
+        assert (one.source, one.target, one.unlinked, short.parts) == (*long, None, ())
+        part = one.parts[len(one.parts) // 2]
+        pair = part.links.source, part.links.target
+        assert long[0][part.src_start :].startswith(pair[0])
+        assert long[1][part.tgt_start :].startswith(pair[1])
+        (alone,) = align_pairs(model, [pair], links_from=links_from, direction=direction)
+        assert_close(part.links, alone)
+        assert len(one.words().links) == sum(len(part.links.words().links) for part in one.parts)
 
 
 def test_a_stream_is_read_window_by_window(toy_model: TranslationModel) -> None:
