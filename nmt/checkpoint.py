@@ -328,7 +328,7 @@ def load_model(path: Path, *, device: str = "auto", threads: int = 0) -> Transla
 
 
 def _load_align_head(model: TranslationModel, folder: Path) -> AlignHead:
-    """The align head of a model; ModelError if it was trained on other weights."""
+    """The align head of a model; ModelError if it does not fit, or was trained on other weights."""
     path = folder / ALIGN_HEAD
     with _safetensors_errors(path), safetensors.safe_open(path, framework="pt") as file:
         facts = json.loads((file.metadata() or {}).get("facts", "{}"))
@@ -336,8 +336,11 @@ def _load_align_head(model: TranslationModel, folder: Path) -> AlignHead:
         raise ModelError(
             f"{path}: is for other weights than {WEIGHTS}; train it again: nmt train --align-head-only"
         )
+    layer, num_layers = facts.get("layer"), model.config.model.decoder_layers
+    if layer not in range(1, num_layers + 1):
+        raise ModelError(f"{path}: is for decoder layer {layer!r}, expected one of 1 to {num_layers}")
     sizes = model.src_tokenizer.vocab_size, model.tgt_tokenizer.vocab_size
-    head = build_align_head(model.config, layer=facts["layer"], vocab_sizes=sizes)
+    head = build_align_head(model.config, layer=layer, vocab_sizes=sizes)
     tensors = load_tensors(path)
     expected = ((name, tensor.shape) for name, tensor in head.state_dict().items())
     _refuse_misfits(expected, {name: tensor.shape for name, tensor in tensors.items()}, str(path))

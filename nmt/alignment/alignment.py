@@ -43,6 +43,8 @@ class Alignment:
     origin: Origin
     unlinked: Unlinked | None = None
     """Why there are no links, although there is text on both sides, or none in one of its parts."""
+    is_turned: bool = False
+    """Whether the source is the target of the model's first direction, in which links are decided on."""
     parts: tuple["Part", ...] = ()
     """Of lines that are too long for the model: what was linked by itself, with its own probabilities."""
 
@@ -53,13 +55,15 @@ class Alignment:
         tgt_spans = tuple(span for part in parts for span in part.in_target(part.links.tgt_spans))
         unlinked = next((part.links.unlinked for part in parts if part.links.unlinked), None)
         nothing = torch.zeros(0, 0)  # all others would be zeros, of which there are too many
-        return cls(source, target, src_spans, tgt_spans, nothing, None, origin, unlinked, tuple(parts))
+        return cls(
+            source, target, src_spans, tgt_spans, nothing, nothing, origin, unlinked, parts=tuple(parts)
+        )
 
     def words(self, mode: UnitMode = "punct", threshold: float = 0.0) -> WordAlignment:
         """Words with the links between them that fit at least so well; 0: as suits where they come from.
 
         Raw attention is not calibrated well enough for a threshold alone: of a target word only its best link
-        is taken then.
+        is taken then, in the model's first direction.
         """
         src_words, tgt_words = self.src_words(mode), self.tgt_words(mode)
         if self.parts:
@@ -67,7 +71,7 @@ class Alignment:
             return WordAlignment(self.source, self.target, src_words, tgt_words, links)
         fits = self._attention_fits(mode) if self.origin.source == "attention" else self._fits(mode)
         if self.origin.source == "attention" and not threshold:
-            links = best_links(fits, least=LEAST_FIT["attention"])
+            links = best_links(fits, least=LEAST_FIT["attention"], of_columns=self.is_turned)
         else:
             links = likely_links(fits, least=threshold or LEAST_FIT[self.origin.source])
         return WordAlignment(self.source, self.target, src_words, tgt_words, links)
@@ -95,17 +99,17 @@ class Alignment:
         if self.parts:
             parts = [Part(part.links.turned(), part.tgt_start, part.src_start) for part in self.parts]
             return Alignment.of_parts(self.target, self.source, parts, self.origin)
-        assert self.backward is not None or not self.src_spans, "or there is no row for a source piece"
-        forward = self.forward.mT if self.backward is None else self.backward.mT
+        assert self.backward is not None, "or there is no row for a source piece"
         return Alignment(
             self.target,
             self.source,
             self.tgt_spans,
             self.src_spans,
-            forward,
-            self.backward if self.backward is None else self.forward.mT,
+            self.backward.mT,
+            self.forward.mT,
             self.origin,
             self.unlinked,
+            not self.is_turned,
         )
 
     def _links_of_parts(self, mode: UnitMode, threshold: float) -> dict[Link, float]:

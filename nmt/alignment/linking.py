@@ -14,7 +14,7 @@ from nmt.alignment.parts import Side, corresponding_parts
 from nmt.alignment.text_aligner import CutLine, TextAligner
 from nmt.checkpoint import Direction, TranslationModel, load_tensors
 from nmt.config.schema import LinksFrom
-from nmt.errors import UsageError
+from nmt.errors import ModelError, UsageError
 from nmt.model.align_head import look
 from nmt.model.forced import PiecePair, in_batches, longest_side, pad
 from nmt.tokenizer import Pieces
@@ -167,6 +167,27 @@ def _attention_origin(model: TranslationModel, layer: int) -> Origin:
     return Origin("attention", layer, is_both_ways=len(model.directions) > 1)
 
 
+def load_text_aligner(model: TranslationModel) -> TextAligner:
+    """The HMM aligners of a model; ModelError if they do not fit."""
+    assert model.hmm_path is not None, "or links can not come from there"
+    state = load_tensors(model.hmm_path)
+    try:
+        aligner = TextAligner.from_state(state)
+        vocab_size = aligner.first_of_target + model.tgt_tokenizer.vocab_size
+        fits = (aligner.of_pieces.vocab_size, aligner.of_words.vocab_size) == (
+            vocab_size,
+            len(aligner.words) + 2,
+        )
+    except (KeyError, ValueError, TypeError, RuntimeError):
+        fits = False
+    if not fits:
+        raise ModelError(
+            f"{model.hmm_path}: not HMM aligners of this version and model; train them again: "
+            "nmt train --align-head-only"
+        )
+    return aligner
+
+
 _Find = Callable[[Sequence[EncodedPair]], Sequence[Probabilities | None]]
 
 
@@ -176,8 +197,7 @@ def _finder(
     """What finds links, None for a pair that has no pieces or does not fit into memory."""
     origin = origin_of_links(model, links_from, layer=layer)
     if origin.source == "hmm":
-        assert model.hmm_path is not None, "or it is no origin"
-        aligner = TextAligner.from_state(load_tensors(model.hmm_path))
+        aligner = load_text_aligner(model)
         return lambda pairs: _by_text(aligner, pairs)
 
     def find(pairs: Sequence[EncodedPair]) -> list[Probabilities | None]:
@@ -233,6 +253,7 @@ def cut_pair(pair: EncodedPair) -> tuple[CutLine, CutLine]:
 def _alignment(pair: EncodedPair, found: Probabilities | None, origin: Origin) -> Alignment:
     if found is None:
         unlinked: Unlinked | None = "out of memory" if pair.ids else pair.unlinked
-        return Alignment(pair.source, pair.target, (), (), torch.zeros(0, 0), None, origin, unlinked)
+        nothing = torch.zeros(0, 0)
+        return Alignment(pair.source, pair.target, (), (), nothing, nothing, origin, unlinked)
     spans = tuple(pair.src.spans), tuple(pair.tgt.spans)
     return Alignment(pair.source, pair.target, *spans, *found, origin)

@@ -33,12 +33,13 @@ class CutLine:
         starts = [True] * len(spans)
         for place, (before, after) in enumerate(pairwise(spans), start=1):
             starts[place] = word_at.get(before[1] - 1, -1) != word_at.get(after[0], -2)
-        word_of, words = [], list[str]()
+        word_of, words, end = [], list[str](), 0
         for start, (first, last) in zip(starts, spans, strict=True):
             if start:
                 words.append("")
-            words[-1] += line[first:last].lower()
+            words[-1] += line[max(first, end) : last].lower()  # several may stand for one character
             word_of.append(len(words) - 1)
+            end = last
         return cls(piece_ids, words, word_of)
 
 
