@@ -229,6 +229,7 @@ def cut_pair(pair: EncodedPair) -> tuple[CutLine, CutLine]:
 def _alignment(pair: EncodedPair, found: Probabilities | None, origin: Origin) -> Alignment:
     if found is None:
         unlinked: Unlinked | None = "out of memory" if pair.ids else pair.unlinked
-        return Alignment(pair.source, pair.target, (), (), torch.zeros(0, 0), None, origin, unlinked)
+        nothing = torch.zeros(0, 0)
+        return Alignment(pair.source, pair.target, (), (), nothing, nothing, origin, unlinked)
     spans = tuple(pair.src.spans), tuple(pair.tgt.spans)
     return Alignment(pair.source, pair.target, *spans, *found, origin)
