@@ -23,7 +23,7 @@ Probabilities = tuple[Tensor, Tensor | None]
 """Of links, asked from both sides: `forward` and `backward` of Alignment."""
 
 FEWEST_FOR_HEAD = 10_000
-"""Of models that were trained on fewer pairs the HMM aligners link better than the align head."""
+"""An align head that learnt from fewer pairs does not link as well as the HMM aligners."""
 
 _NO_PIECES = Pieces([], [], [])
 
@@ -152,7 +152,7 @@ def origin_of_links(model: TranslationModel, links_from: LinksFrom, *, layer: in
 
 def best_source(model: TranslationModel) -> LinkSource:
     """What gives the best links of what the model has, by the table in recipes/alignment."""
-    num_pairs = model.manifest.get("data", {}).get("kept", FEWEST_FOR_HEAD)
+    num_pairs = model.manifest.get("alignment", {}).get("pairs", FEWEST_FOR_HEAD)
     if model.align_head is not None and (model.hmm_path is None or num_pairs >= FEWEST_FOR_HEAD):
         return "head"
     return "attention" if model.hmm_path is None else "hmm"

@@ -30,8 +30,8 @@ BEADS: dict[Bead, float] = {
 """How often they are so many (Gale & Church, 1993, table 5)."""
 VARIANCE = 6.8
 """Of the number of target characters that a source character becomes."""
-MOST_SURPRISE = 25.0
-"""No lengths are less likely than e to the minus this, else a word of a thousand letters outweighs all."""
+MOST_SURPRISE = 7.0
+"""No lengths are less likely than e to the minus this, else one sentence left out moves all around it."""
 MAX_SEGMENTS = 1000
 """Lines of more segments are matched by several at once: the cost is the product of both numbers."""
 

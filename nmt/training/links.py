@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from nmt.alignment.layer import LayerChoice, choose_layer
-from nmt.alignment.linking import cut_pair, encode_pair
+from nmt.alignment.linking import FEWEST_FOR_HEAD, cut_pair, encode_pair
 from nmt.alignment.origin import LinkSource
 from nmt.alignment.text_aligner import CutPair, TextAligner, train_text_aligner
 from nmt.checkpoint import TranslationModel
@@ -35,7 +35,7 @@ class LinkModels:
     @property
     def best(self) -> LinkSource:
         """What gives the best links of them."""
-        return "hmm" if self.head is None else "head"
+        return "hmm" if self.head is None or self.num_pairs < FEWEST_FOR_HEAD else "head"
 
     @property
     def agreement(self) -> dict[int, float]:
