@@ -21,6 +21,8 @@ from nmt.alignment.origin import LinkSource, Origin
 from nmt.corpus.words import Span, UnitMode, word_spans
 
 Unlinked = Literal["too long", "out of memory"]
+Units = UnitMode | tuple[tuple[Span, ...], tuple[Span, ...]]
+"""What links are counted on: a kind of words, or the spans of some of the source and of the target."""
 
 LEAST_FIT: dict[LinkSource, float] = {"attention": 0.25, "head": 0.3, "hmm": 0.25}
 """Words that fit each other no better than this (see `two_way`) are not linked."""
@@ -40,7 +42,7 @@ class Alignment:
     unlinked: Unlinked | None = None
     """Why there are no links, although there is text on both sides."""
 
-    def words(self, mode: UnitMode = "punct", threshold: float = 0.0) -> WordAlignment:
+    def words(self, mode: Units = "punct", threshold: float = 0.0) -> WordAlignment:
         """Words with the links between them that fit at least so well; 0: as suits where they come from.
 
         Raw attention is not calibrated well enough for a threshold alone: of a target word only its best link
@@ -54,7 +56,7 @@ class Alignment:
             links = likely_links(fits, least=threshold or LEAST_FIT[self.origin.source])
         return WordAlignment(self.source, self.target, src_words, tgt_words, links)
 
-    def matrix(self, mode: UnitMode = "punct") -> Tensor:
+    def matrix(self, mode: Units = "punct") -> Tensor:
         """How likely each target word belongs to each source word, (W, V) in float64.
 
         Rows of attention sum to 1; of the others what a row lacks is the probability of no counterpart.
@@ -62,12 +64,16 @@ class Alignment:
         merged = self._merged(self.forward, mode)
         return normalized_rows(merged) if self.origin.source == "attention" else merged
 
-    def src_words(self, mode: UnitMode = "punct") -> tuple[Span, ...]:
+    def src_words(self, mode: Units = "punct") -> tuple[Span, ...]:
         """Spans of the source words."""
+        if isinstance(mode, tuple):
+            return mode[0]
         return self.src_spans if mode == "piece" else tuple(word_spans(self.source, mode))
 
-    def tgt_words(self, mode: UnitMode = "punct") -> tuple[Span, ...]:
+    def tgt_words(self, mode: Units = "punct") -> tuple[Span, ...]:
         """Spans of the target words."""
+        if isinstance(mode, tuple):
+            return mode[1]
         return self.tgt_spans if mode == "piece" else tuple(word_spans(self.target, mode))
 
     def turned(self) -> "Alignment":
@@ -85,13 +91,13 @@ class Alignment:
             self.unlinked,
         )
 
-    def _fits(self, mode: UnitMode) -> Tensor:
+    def _fits(self, mode: Units) -> Tensor:
         assert self.backward is not None, "only attention may know one direction"
         return two_way(
             self._merged(self.forward, mode), self._merged(self.backward.mT, mode, is_turned=True).mT
         )
 
-    def _attention_fits(self, mode: UnitMode) -> Tensor:
+    def _attention_fits(self, mode: Units) -> Tensor:
         """The same with a final mark for a final mark alone."""
         forward = self._keep_marks(normalized_rows(self._merged(self.forward, mode)), mode)
         if self.backward is None:
@@ -99,7 +105,7 @@ class Alignment:
         backward = normalized_rows(self._merged(self.backward.mT, mode, is_turned=True))
         return two_way(forward, self._keep_marks(backward, mode, is_turned=True).mT)
 
-    def _merged(self, pieces: Tensor, mode: UnitMode, *, is_turned: bool = False) -> Tensor:
+    def _merged(self, pieces: Tensor, mode: Units, *, is_turned: bool = False) -> Tensor:
         """Probabilities over words, of which rows belong to the target unless they are turned."""
         if mode == "piece":
             return pieces.double()
@@ -108,7 +114,7 @@ class Alignment:
             rows, columns = columns, rows
         return merge_pieces(pieces, rows=rows, columns=columns)
 
-    def _keep_marks(self, matrix: Tensor, mode: UnitMode, *, is_turned: bool = False) -> Tensor:
+    def _keep_marks(self, matrix: Tensor, mode: Units, *, is_turned: bool = False) -> Tensor:
         """Attention over words whose last column, if it is a mark, is only for a mark in the last row."""
         columns, rows = (
             (self.source, self.src_spans, self.src_words(mode)),
