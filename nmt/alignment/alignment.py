@@ -3,6 +3,7 @@
 # S source pieces, T target pieces, V source words, W target words
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal
 
 from torch import Tensor
@@ -14,6 +15,7 @@ from nmt.alignment.merge import (
     likely_links,
     merge_pieces,
     normalized_rows,
+    piece_shares,
     two_way,
     two_way_of_rows,
 )
@@ -48,33 +50,26 @@ class Alignment:
         Raw attention is not calibrated well enough for a threshold alone: of a target word only its best link
         is taken then.
         """
-        src_words, tgt_words = self.src_words(mode), self.tgt_words(mode)
-        fits = self._attention_fits(mode) if self.origin.source == "attention" else self._fits(mode)
+        src, tgt = self._sides(mode)
+        if self.origin.source == "attention":
+            fits = self._attention_fits(src, tgt)
+        else:
+            assert self.backward is not None, "only attention may know one direction"
+            fits = two_way(_merged(self.forward, tgt, src), _merged(self.backward.mT, src, tgt).mT)
         if self.origin.source == "attention" and not threshold:
             links = best_links(fits, least=LEAST_FIT["attention"])
         else:
             links = likely_links(fits, least=threshold or LEAST_FIT[self.origin.source])
-        return WordAlignment(self.source, self.target, src_words, tgt_words, links)
+        return WordAlignment(self.source, self.target, src.words, tgt.words, links)
 
     def matrix(self, mode: Units = "punct") -> Tensor:
         """How likely each target word belongs to each source word, (W, V) in float64.
 
         Rows of attention sum to 1; of the others what a row lacks is the probability of no counterpart.
         """
-        merged = self._merged(self.forward, mode)
+        src, tgt = self._sides(mode)
+        merged = _merged(self.forward, tgt, src)
         return normalized_rows(merged) if self.origin.source == "attention" else merged
-
-    def src_words(self, mode: Units = "punct") -> tuple[Span, ...]:
-        """Spans of the source words."""
-        if isinstance(mode, tuple):
-            return mode[0]
-        return self.src_spans if mode == "piece" else tuple(word_spans(self.source, mode))
-
-    def tgt_words(self, mode: Units = "punct") -> tuple[Span, ...]:
-        """Spans of the target words."""
-        if isinstance(mode, tuple):
-            return mode[1]
-        return self.tgt_spans if mode == "piece" else tuple(word_spans(self.target, mode))
 
     def turned(self) -> "Alignment":
         """The same with source and target exchanged."""
@@ -91,52 +86,57 @@ class Alignment:
             self.unlinked,
         )
 
-    def _fits(self, mode: Units) -> Tensor:
-        assert self.backward is not None, "only attention may know one direction"
-        return two_way(
-            self._merged(self.forward, mode), self._merged(self.backward.mT, mode, is_turned=True).mT
-        )
+    def _sides(self, mode: Units) -> tuple["_Side", "_Side"]:
+        if isinstance(mode, tuple):
+            src_words, tgt_words = mode
+        elif mode == "piece":
+            src_words, tgt_words = self.src_spans, self.tgt_spans
+        else:
+            src_words, tgt_words = (tuple(word_spans(line, mode)) for line in (self.source, self.target))
+        return _Side(self.source, self.src_spans, src_words), _Side(self.target, self.tgt_spans, tgt_words)
 
-    def _attention_fits(self, mode: Units) -> Tensor:
-        """The same with a final mark for a final mark alone."""
-        forward = self._keep_marks(normalized_rows(self._merged(self.forward, mode)), mode)
+    def _attention_fits(self, src: "_Side", tgt: "_Side") -> Tensor:
+        """How well words fit each other, a final mark for a final mark alone."""
+        forward = _keep_marks(normalized_rows(_merged(self.forward, tgt, src)), tgt, src)
         if self.backward is None:
             return two_way_of_rows(forward)
-        backward = normalized_rows(self._merged(self.backward.mT, mode, is_turned=True))
-        return two_way(forward, self._keep_marks(backward, mode, is_turned=True).mT)
-
-    def _merged(self, pieces: Tensor, mode: Units, *, is_turned: bool = False) -> Tensor:
-        """Probabilities over words, of which rows belong to the target unless they are turned."""
-        if mode == "piece":
-            return pieces.double()
-        rows, columns = (self.tgt_spans, self.tgt_words(mode)), (self.src_spans, self.src_words(mode))
-        if is_turned:
-            rows, columns = columns, rows
-        return merge_pieces(pieces, rows=rows, columns=columns)
-
-    def _keep_marks(self, matrix: Tensor, mode: Units, *, is_turned: bool = False) -> Tensor:
-        """Attention over words whose last column, if it is a mark, is only for a mark in the last row."""
-        columns, rows = (
-            (self.source, self.src_spans, self.src_words(mode)),
-            (self.target, self.tgt_words(mode)),
-        )
-        if is_turned:
-            columns, rows = (
-                (self.target, self.tgt_spans, self.tgt_words(mode)),
-                (self.source, self.src_words(mode)),
-            )
-        line, spans, words = columns
-        if len(words) < 2 or not rows[1] or not _ends_with_mark(line, spans, words):
-            return matrix
-        return keep_final_mark(matrix, for_last=_is_mark(rows[0], rows[1][-1]))
+        backward = normalized_rows(_merged(self.backward.mT, src, tgt))
+        return two_way(forward, _keep_marks(backward, src, tgt).mT)
 
 
-def _ends_with_mark(line: str, spans: tuple[Span, ...], words: tuple[Span, ...]) -> bool:
-    """Whether the last word is a mark, and not cut off before it."""
-    is_cut = not spans or spans[-1][1] <= words[-1][0]
-    return not is_cut and _is_mark(line, words[-1])
+@dataclass(frozen=True)
+class _Side:
+    """One side of a pair: its pieces, and the words that they make up."""
+
+    line: str
+    pieces: tuple[Span, ...]
+    words: tuple[Span, ...]
+
+    @cached_property
+    def shares(self) -> Tensor:
+        """Of pieces in words."""
+        return piece_shares(self.pieces, self.words)
+
+    @property
+    def ends_with_mark(self) -> bool:
+        """Whether the last word has no letter and no digit."""
+        return bool(self.words) and not any(map(str.isalnum, self.line[slice(*self.words[-1])]))
+
+    @property
+    def is_cut(self) -> bool:
+        """Whether there is no piece of the last word."""
+        return not self.pieces or self.pieces[-1][1] <= self.words[-1][0]
 
 
-def _is_mark(line: str, word: Span) -> bool:
-    """Whether a word has no letter and no digit."""
-    return not any(character.isalnum() for character in line[slice(*word)])
+def _merged(pieces: Tensor, rows: _Side, columns: _Side) -> Tensor:
+    """Probabilities over words."""
+    if rows.words is rows.pieces and columns.words is columns.pieces:
+        return pieces.double()
+    return merge_pieces(pieces, rows.shares, columns.shares)
+
+
+def _keep_marks(matrix: Tensor, rows: _Side, columns: _Side) -> Tensor:
+    """Attention over words whose last column, if it is a mark, is only for a mark in the last row."""
+    if len(columns.words) < 2 or not rows.words or columns.is_cut or not columns.ends_with_mark:
+        return matrix
+    return keep_final_mark(matrix, for_last=rows.ends_with_mark)

@@ -2,7 +2,8 @@
 
 # S source pieces, T target pieces, V source words, W target words
 
-from collections.abc import Sequence
+from bisect import bisect_right
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -24,18 +25,11 @@ class WordAlignment:
     """How probable each is, by (source word, target word): what both sides think of it, see `two_way`."""
 
 
-def merge_pieces(
-    matrix: Tensor,
-    *,
-    rows: tuple[Sequence[Span], Sequence[Span]],
-    columns: tuple[Sequence[Span], Sequence[Span]],
-) -> Tensor:
+def merge_pieces(matrix: Tensor, row_shares: Tensor, column_shares: Tensor) -> Tensor:
     """Probabilities over pieces as such over words, in float64: summed over columns, averaged over rows.
 
-    Of both sides the spans of the pieces and of the words are given. A piece that spans several words is
-    split by characters; a word without pieces has zeros.
+    Of both sides the shares (pieces, words) are given, see `piece_shares`; a word without pieces has zeros.
     """
-    row_shares, column_shares = piece_shares(*rows), piece_shares(*columns)  # (pieces, words) each
     num_pieces = row_shares.sum(0)[:, None]
     merged = row_shares.mT @ matrix.double() @ column_shares
     return torch.where(num_pieces > 0, merged / num_pieces, 0.0)
@@ -50,17 +44,30 @@ def normalized_rows(matrix: Tensor) -> Tensor:
 def piece_shares(pieces: Sequence[Span], words: Sequence[Span]) -> Tensor:
     """The share of each piece that belongs to each word, by characters: (pieces, words) in float64.
 
-    An empty piece counts only for a word that no other piece overlaps.
+    Words come in order and do not overlap. An empty piece counts only for a word that no other overlaps.
     """
-    if not pieces or not words:
-        return torch.zeros(len(pieces), len(words), dtype=torch.float64)
-    piece_starts, piece_ends = torch.tensor(pieces, dtype=torch.float64).T.unsqueeze(-1)  # (pieces, 1) each
-    word_starts, word_ends = torch.tensor(words, dtype=torch.float64).T  # (words,) each
-    overlap = (piece_ends.minimum(word_ends) - piece_starts.maximum(word_starts)).clamp_min(0)
-    is_empty_inside = (piece_starts == piece_ends) & (word_starts <= piece_starts) & (piece_ends <= word_ends)
-    overlap = overlap + (is_empty_inside & (overlap.sum(0) == 0))
-    shares: Tensor = overlap / overlap.sum(-1, keepdim=True).clamp_min(1)
-    return shares
+    ends = [end for _, end in words]
+    overlaps = [dict(_overlaps(piece, words, ends)) for piece in pieces]  # in characters, by word
+    if any(start == end for start, end in pieces):
+        filled = {word for row in overlaps for word in row}
+        for (start, end), row in zip(pieces, overlaps, strict=True):
+            if start == end:
+                row |= {i: 1 for i, (s, e) in enumerate(words) if s <= start <= e and i not in filled}
+    places = [place * len(words) + word for place, row in enumerate(overlaps) for word in row]
+    shares = [overlap / sum(row.values()) for row in overlaps for overlap in row.values()]
+    return torch.zeros(len(pieces), len(words), dtype=torch.float64).put_(
+        torch.tensor(places, dtype=torch.int64), torch.tensor(shares, dtype=torch.float64)
+    )
+
+
+def _overlaps(piece: Span, words: Sequence[Span], ends: Sequence[int]) -> Iterator[tuple[int, int]]:
+    """The words that a piece shares characters with, and how many."""
+    start, end = piece
+    for place in range(bisect_right(ends, start), len(words)):
+        word_start, word_end = words[place]
+        if word_start >= end:
+            break
+        yield place, min(end, word_end) - max(start, word_start)
 
 
 def best_links(fits: Tensor, *, least: float) -> dict[Link, float]:
@@ -78,7 +85,8 @@ def best_links(fits: Tensor, *, least: float) -> dict[Link, float]:
 
 def likely_links(fits: Tensor, *, least: float) -> dict[Link, float]:
     """Link all words that fit each other so well."""
-    return {(i, j): float(fits[j, i]) for i, j in (fits.mT >= least).nonzero().tolist()}
+    rows = fits.tolist()
+    return {(i, j): rows[j][i] for i, j in (fits.mT >= least).nonzero().tolist()}
 
 
 def two_way(forward: Tensor, backward: Tensor) -> Tensor:
