@@ -3,7 +3,7 @@
 # S source pieces, T target pieces, V source words, W target words
 
 from bisect import bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -46,28 +46,36 @@ def piece_shares(pieces: Sequence[Span], words: Sequence[Span]) -> Tensor:
 
     Words come in order and do not overlap. An empty piece counts only for a word that no other overlaps.
     """
-    ends = [end for _, end in words]
-    overlaps = [dict(_overlaps(piece, words, ends)) for piece in pieces]  # in characters, by word
+    ends, width = [end for _, end in words], len(words)
+    places, values = list[int](), list[float]()
+    for row, (start, end) in enumerate(pieces):
+        word = bisect_right(ends, start)
+        if word < width and words[word][0] <= start < end <= ends[word]:  # as nearly all are
+            places.append(row * width + word)
+            values.append(1.0)
+            continue
+        overlaps = _overlaps((start, end), words, first=word)
+        places += [row * width + word for word in overlaps]
+        values += [overlap / sum(overlaps.values()) for overlap in overlaps.values()]
+    shares = torch.zeros(len(pieces), width, dtype=torch.float64)
+    shares.put_(torch.tensor(places, dtype=torch.int64), torch.tensor(values, dtype=torch.float64))
     if any(start == end for start, end in pieces):
-        filled = {word for row in overlaps for word in row}
-        for (start, end), row in zip(pieces, overlaps, strict=True):
-            if start == end:
-                row |= {i: 1 for i, (s, e) in enumerate(words) if s <= start <= e and i not in filled}
-    places = [place * len(words) + word for place, row in enumerate(overlaps) for word in row]
-    shares = [overlap / sum(row.values()) for row in overlaps for overlap in row.values()]
-    return torch.zeros(len(pieces), len(words), dtype=torch.float64).put_(
-        torch.tensor(places, dtype=torch.int64), torch.tensor(shares, dtype=torch.float64)
-    )
+        is_free = (shares.sum(0) == 0).tolist()
+        for row, (start, end) in enumerate(pieces):
+            around = [i for i, (s, e) in enumerate(words) if start == end and s <= start <= e and is_free[i]]
+            shares[row, around] = 1 / max(1, len(around))
+    return shares
 
 
-def _overlaps(piece: Span, words: Sequence[Span], ends: Sequence[int]) -> Iterator[tuple[int, int]]:
-    """The words that a piece shares characters with, and how many."""
-    start, end = piece
-    for place in range(bisect_right(ends, start), len(words)):
-        word_start, word_end = words[place]
-        if word_start >= end:
+def _overlaps(piece: Span, words: Sequence[Span], *, first: int) -> dict[int, int]:
+    """The words, from the first on, that a piece shares characters with, and how many."""
+    found = {}
+    for word in range(first, len(words)):
+        start, end = max(piece[0], words[word][0]), min(piece[1], words[word][1])
+        if start >= end:
             break
-        yield place, min(end, word_end) - max(start, word_start)
+        found[word] = end - start
+    return found
 
 
 def best_links(fits: Tensor, *, least: float) -> dict[Link, float]:

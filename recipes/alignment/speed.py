@@ -2,8 +2,8 @@
 
 python recipes/alignment/speed.py MODEL SRC TGT [--priors-from TRAIN.SRC TRAIN.TGT] [--lines N]
 
-SRC and TGT are pairs in the model's first direction. One thread each; seconds are those of the CPU, as others may use
-the machine.
+SRC and TGT are pairs in the model's first direction. One thread each; seconds are those of the CPU, as
+others may use the machine.
 """
 
 import argparse
