@@ -5,6 +5,7 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import cached_property
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -69,7 +70,7 @@ class TranslationModel:
         """Where the weights lie."""
         return self.network.tgt_embedding.weight.device
 
-    @property
+    @cached_property
     def directions(self) -> tuple[Direction, ...]:
         """All directions that the model was trained for, the one of its training files first."""
         src, tgt = self.config.data.languages

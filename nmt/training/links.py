@@ -1,20 +1,20 @@
 """What a finished model makes links with, learnt from its text: HMM aligners, the layer, the align head."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from torch import Tensor
 
 from nmt.alignment.layer import LayerChoice, choose_layer
-from nmt.alignment.linking import FEWEST_FOR_HEAD, cut_pair, encode_pair
+from nmt.alignment.linking import FEWEST_FOR_HEAD, EncodedPair, cut_pair, encode_pair
 from nmt.alignment.origin import LinkSource
 from nmt.alignment.text_aligner import CutPair, TextAligner, train_text_aligner
 from nmt.checkpoint import TranslationModel
 from nmt.corpus.reading import Pair
 from nmt.errors import DataError
 from nmt.model.align_head import AlignHead
-from nmt.training.align_head import EPOCHS, train_align_head
+from nmt.training.align_head import EPOCHS, fresh_head, make_labels, train_align_head
 
 OnProgress = Callable[[int], None]
 """Hears of pairs that were dealt with, and may raise to stop."""
@@ -78,13 +78,19 @@ def _cut(
 ) -> tuple[list[Pair], list[CutPair]]:
     """The pairs that can be learnt from, as they are and cut into pieces and words."""
     used, cut = list[Pair](), list[CutPair]()
+    for pair in usable_pairs(model, pairs):
+        used.append((pair.source, pair.target))
+        cut.append(cut_pair(pair))
+        on_progress(0)
+    return used, cut
+
+
+def usable_pairs(model: TranslationModel, pairs: Iterable[Pair]) -> Iterator[EncodedPair]:
+    """The pairs with pieces on both sides, and not too many, in pieces."""
     for pair in pairs:
         encoded = encode_pair(model, *pair)
         if encoded.ids and encoded.ids.length <= model.config.data.max_length + 1:
-            used.append(pair)
-            cut.append(cut_pair(encoded))
-        on_progress(0)
-    return used, cut
+            yield encoded
 
 
 def _train_head(
@@ -107,4 +113,11 @@ def _train_head(
         on_progress(num_pairs)
 
     seed = model.config.training.seed
-    return train_align_head(model, cut, aligner, layer=layer, seed=seed, on_progress=heard)
+    return train_align_head(
+        model,
+        cut,
+        lambda batch: make_labels(aligner.posteriors(batch)),
+        head=fresh_head(model, layer=layer, seed=seed),
+        seed=seed,
+        on_progress=heard,
+    )
