@@ -89,6 +89,10 @@ class Tokenizer:
             tag[1]: i for i in sorted(self._silent) if (tag := TAG.fullmatch(self._pieces[i]))
         }
         """Ids of the tags that there are, by language; no text is cut into them."""
+        self._surface = [
+            "" if i in self._silent else UNKNOWN if i == UNK_ID else piece.replace(SPACE, " ")
+            for i, piece in enumerate(self._pieces)
+        ]
         self._scores: list[float] = [processor.get_score(i) for i in range(self.vocab_size)]
         special = {*self._byte_of, *self._silent, UNK_ID}
         self._ids = {piece: i for i, piece in enumerate(self._pieces) if i not in special}
@@ -252,18 +256,13 @@ class Tokenizer:
             if ids[position] in self._byte_of:
                 num_pieces, surface = _first_character(self._spelt(ids[position : position + 4]))
             else:
-                num_pieces, surface = 1, self._surface(ids[position])
+                num_pieces, surface = 1, self._surface[ids[position]]
             yield num_pieces, surface
             position += num_pieces
 
     def _spelt(self, ids: Sequence[int]) -> bytes:
         """The bytes that these pieces begin with."""
         return bytes(self._byte_of[i] for i in takewhile(self._byte_of.__contains__, ids))
-
-    def _surface(self, id: int) -> str:
-        if id in self._silent:
-            return ""
-        return UNKNOWN if id == UNK_ID else self._pieces[id].replace(SPACE, " ")
 
     def _with_space_symbol(self, ids: list[int], line: str) -> list[int]:
         """Spell U+2581 where the line has it; `ids` were made of the line with stand-ins."""

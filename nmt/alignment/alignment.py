@@ -5,6 +5,7 @@
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal
 
 import torch
@@ -17,6 +18,7 @@ from nmt.alignment.merge import (
     likely_links,
     merge_pieces,
     normalized_rows,
+    piece_shares,
     two_way,
     two_way_of_rows,
 )
@@ -25,6 +27,8 @@ from nmt.corpus.links import Link
 from nmt.corpus.words import Span, UnitMode, word_spans
 
 Unlinked = Literal["too long", "out of memory"]
+Units = UnitMode | tuple[tuple[Span, ...], tuple[Span, ...]]
+"""What links are counted on: a kind of words, or the spans of some of the source and of the target."""
 
 LEAST_FIT: dict[LinkSource, float] = {"attention": 0.25, "head": 0.3, "hmm": 0.25}
 """Words that fit each other no better than this (see `two_way`) are not linked."""
@@ -43,6 +47,8 @@ class Alignment:
     origin: Origin
     unlinked: Unlinked | None = None
     """Why there are no links, although there is text on both sides, or none in one of its parts."""
+    is_turned: bool = False
+    """Whether the source is the target of the model's first direction, in which links are decided on."""
     parts: tuple["Part", ...] = ()
     """Of lines that are too long for the model: what was linked by itself, with its own probabilities."""
 
@@ -53,132 +59,113 @@ class Alignment:
         tgt_spans = tuple(span for part in parts for span in part.in_target(part.links.tgt_spans))
         unlinked = next((part.links.unlinked for part in parts if part.links.unlinked), None)
         nothing = torch.zeros(0, 0)  # all others would be zeros, of which there are too many
-        return cls(source, target, src_spans, tgt_spans, nothing, None, origin, unlinked, tuple(parts))
+        return cls(
+            source, target, src_spans, tgt_spans, nothing, nothing, origin, unlinked, parts=tuple(parts)
+        )
 
-    def words(self, mode: UnitMode = "punct", threshold: float = 0.0) -> WordAlignment:
+    def words(self, mode: Units = "punct", threshold: float = 0.0) -> WordAlignment:
         """Words with the links between them that fit at least so well; 0: as suits where they come from.
 
         Raw attention is not calibrated well enough for a threshold alone: of a target word only its best link
-        is taken then.
+        is taken then, in the model's first direction.
         """
-        src_words, tgt_words = self.src_words(mode), self.tgt_words(mode)
+        src, tgt = self._sides(mode)
         if self.parts:
             links = self._links_of_parts(mode, threshold)
-            return WordAlignment(self.source, self.target, src_words, tgt_words, links)
-        fits = self._attention_fits(mode) if self.origin.source == "attention" else self._fits(mode)
-        if self.origin.source == "attention" and not threshold:
-            links = best_links(fits, least=LEAST_FIT["attention"])
+        elif self.origin.source == "attention" and not threshold:
+            fits = self._attention_fits(src, tgt)
+            links = best_links(fits, least=LEAST_FIT["attention"], of_columns=self.is_turned)
         else:
-            links = likely_links(fits, least=threshold or LEAST_FIT[self.origin.source])
-        return WordAlignment(self.source, self.target, src_words, tgt_words, links)
+            links = likely_links(self._fits(src, tgt), least=threshold or LEAST_FIT[self.origin.source])
+        return WordAlignment(self.source, self.target, src.words, tgt.words, links)
 
-    def matrix(self, mode: UnitMode = "punct") -> Tensor:
+    def matrix(self, mode: Units = "punct") -> Tensor:
         """How likely each target word belongs to each source word, (W, V) in float64.
 
         Rows of attention sum to 1; of the others what a row lacks is the probability of no counterpart.
         """
         if self.parts:
             return self._matrix_of_parts(mode)
-        merged = self._merged(self.forward, mode)
+        src, tgt = self._sides(mode)
+        merged = _merged(self.forward, tgt, src)
         return normalized_rows(merged) if self.origin.source == "attention" else merged
-
-    def src_words(self, mode: UnitMode = "punct") -> tuple[Span, ...]:
-        """Spans of the source words."""
-        return self.src_spans if mode == "piece" else tuple(word_spans(self.source, mode))
-
-    def tgt_words(self, mode: UnitMode = "punct") -> tuple[Span, ...]:
-        """Spans of the target words."""
-        return self.tgt_spans if mode == "piece" else tuple(word_spans(self.target, mode))
 
     def turned(self) -> "Alignment":
         """The same with source and target exchanged."""
         if self.parts:
             parts = [Part(part.links.turned(), part.tgt_start, part.src_start) for part in self.parts]
             return Alignment.of_parts(self.target, self.source, parts, self.origin)
-        assert self.backward is not None or not self.src_spans, "or there is no row for a source piece"
-        forward = self.forward.mT if self.backward is None else self.backward.mT
+        assert self.backward is not None, "or there is no row for a source piece"
         return Alignment(
             self.target,
             self.source,
             self.tgt_spans,
             self.src_spans,
-            forward,
-            self.backward if self.backward is None else self.forward.mT,
+            self.backward.mT,
+            self.forward.mT,
             self.origin,
             self.unlinked,
+            not self.is_turned,
         )
 
-    def _links_of_parts(self, mode: UnitMode, threshold: float) -> dict[Link, float]:
+    def _sides(self, mode: Units) -> tuple["_Side", "_Side"]:
+        if isinstance(mode, tuple):
+            src_words, tgt_words = mode
+        elif mode == "piece":
+            src_words, tgt_words = self.src_spans, self.tgt_spans
+        else:
+            src_words, tgt_words = (tuple(word_spans(line, mode)) for line in (self.source, self.target))
+        return _Side(self.source, self.src_spans, src_words), _Side(self.target, self.tgt_spans, tgt_words)
+
+    def _fits(self, src: "_Side", tgt: "_Side") -> Tensor:
+        if self.origin.source == "attention":
+            return self._attention_fits(src, tgt)
+        assert self.backward is not None, "only attention may know one direction"
+        return two_way(_merged(self.forward, tgt, src), _merged(self.backward.mT, src, tgt).mT)
+
+    def _attention_fits(self, src: "_Side", tgt: "_Side") -> Tensor:
+        """How well words fit each other, a final mark for a final mark alone."""
+        forward = _keep_marks(normalized_rows(_merged(self.forward, tgt, src)), tgt, src)
+        if self.backward is None:
+            return two_way_of_rows(forward)
+        backward = normalized_rows(_merged(self.backward.mT, src, tgt))
+        return two_way(forward, _keep_marks(backward, src, tgt).mT)
+
+    def _links_of_parts(self, mode: Units, threshold: float) -> dict[Link, float]:
         links: dict[Link, float] = {}
-        for part, src_places, tgt_places in self._places(mode):
-            for (i, j), fit in part.words(mode, threshold).links.items():
-                link = src_places[i], tgt_places[j]
+        for part in self._placed(mode):
+            for (i, j), fit in part.links.words(part.mode, threshold).links.items():
+                link = part.src_places[i], part.tgt_places[j]
                 links[link] = max(fit, links.get(link, 0.0))
         return dict(sorted(links.items()))
 
-    def _matrix_of_parts(self, mode: UnitMode) -> Tensor:
-        size = len(self.tgt_words(mode)), len(self.src_words(mode))
-        matrix, num_rows = torch.zeros(size, dtype=torch.float64), torch.zeros(size[0], 1)
-        for part, src_places, tgt_places in self._places(mode):
+    def _matrix_of_parts(self, mode: Units) -> Tensor:
+        src, tgt = self._sides(mode)
+        matrix = torch.zeros(len(tgt.words), len(src.words), dtype=torch.float64)
+        num_rows = torch.zeros(len(tgt.words), 1)
+        for part in self._placed(mode):
             rows, columns = (
-                torch.tensor(tgt_places, dtype=torch.long),
-                torch.tensor(src_places, dtype=torch.long),
+                torch.tensor(each, dtype=torch.long) for each in (part.tgt_places, part.src_places)
             )
-            matrix.index_put_((rows[:, None], columns), part.matrix(mode), accumulate=True)
+            matrix.index_put_((rows[:, None], columns), part.links.matrix(part.mode), accumulate=True)
             num_rows.index_add_(0, rows, torch.ones(len(rows), 1))
         return matrix.div_(num_rows.clamp_min_(1))
 
-    def _places(self, mode: UnitMode) -> Iterator[tuple["Alignment", list[int], list[int]]]:
+    def _placed(self, mode: Units) -> Iterator["_PlacedPart"]:
         """Every part, and for its source and target words which of all words they are, or are in."""
-        src_words, tgt_words = self.src_words(mode), self.tgt_words(mode)
+        src, tgt = self._sides(mode)
         num_src = num_tgt = 0
         for part in self.parts:
-            src, tgt = part.links.src_words(mode), part.links.tgt_words(mode)
+            own = part.units(mode)
+            src_words, tgt_words = (side.words for side in part.links._sides(own))
             if mode == "piece":
-                yield part.links, [*range(num_src, num_src + len(src))], [*range(num_tgt, num_tgt + len(tgt))]
-                num_src, num_tgt = num_src + len(src), num_tgt + len(tgt)
+                src_places = [*range(num_src, num_src + len(src_words))]
+                tgt_places = [*range(num_tgt, num_tgt + len(tgt_words))]
+                num_src, num_tgt = num_src + len(src_words), num_tgt + len(tgt_words)
             else:
-                src, tgt = part.in_source(src), part.in_target(tgt)
-                yield part.links, _words_around(src, src_words), _words_around(tgt, tgt_words)
-
-    def _fits(self, mode: UnitMode) -> Tensor:
-        assert self.backward is not None, "only attention may know one direction"
-        return two_way(
-            self._merged(self.forward, mode), self._merged(self.backward.mT, mode, is_turned=True).mT
-        )
-
-    def _attention_fits(self, mode: UnitMode) -> Tensor:
-        """The same with a final mark for a final mark alone."""
-        forward = self._keep_marks(normalized_rows(self._merged(self.forward, mode)), mode)
-        if self.backward is None:
-            return two_way_of_rows(forward)
-        backward = normalized_rows(self._merged(self.backward.mT, mode, is_turned=True))
-        return two_way(forward, self._keep_marks(backward, mode, is_turned=True).mT)
-
-    def _merged(self, pieces: Tensor, mode: UnitMode, *, is_turned: bool = False) -> Tensor:
-        """Probabilities over words, of which rows belong to the target unless they are turned."""
-        if mode == "piece":
-            return pieces.double()
-        rows, columns = (self.tgt_spans, self.tgt_words(mode)), (self.src_spans, self.src_words(mode))
-        if is_turned:
-            rows, columns = columns, rows
-        return merge_pieces(pieces, rows=rows, columns=columns)
-
-    def _keep_marks(self, matrix: Tensor, mode: UnitMode, *, is_turned: bool = False) -> Tensor:
-        """Attention over words whose last column, if it is a mark, is only for a mark in the last row."""
-        columns, rows = (
-            (self.source, self.src_spans, self.src_words(mode)),
-            (self.target, self.tgt_words(mode)),
-        )
-        if is_turned:
-            columns, rows = (
-                (self.target, self.tgt_spans, self.tgt_words(mode)),
-                (self.source, self.src_words(mode)),
-            )
-        line, spans, words = columns
-        if len(words) < 2 or not rows[1] or not _ends_with_mark(line, spans, words):
-            return matrix
-        return keep_final_mark(matrix, for_last=_is_mark(rows[0], rows[1][-1]))
+                src_places = _words_around(part.in_source(src_words), src.words)
+                tgt_places = _words_around(part.in_target(tgt_words), tgt.words)
+            yield _PlacedPart(part.links, own, src_places, tgt_places)
 
 
 @dataclass(frozen=True)
@@ -188,6 +175,17 @@ class Part:
     links: Alignment
     src_start: int
     tgt_start: int
+
+    def units(self, mode: Units) -> Units:
+        """What links are counted on, seen from the part: of spans those that begin in it."""
+        if not isinstance(mode, tuple):
+            return mode
+        starts, lines = (self.src_start, self.tgt_start), (self.links.source, self.links.target)
+        src, tgt = (
+            tuple((first - start, last - start) for first, last in spans if 0 <= first - start < len(line))
+            for spans, start, line in zip(mode, starts, lines, strict=True)
+        )
+        return src, tgt
 
     def in_source(self, spans: Sequence[Span]) -> tuple[Span, ...]:
         """Spans of the part's source as such of the whole source."""
@@ -203,12 +201,49 @@ def _words_around(spans: Sequence[Span], words: Sequence[Span]) -> list[int]:
     return [bisect_right(words, start, key=lambda word: word[0]) - 1 for start, _ in spans]
 
 
-def _ends_with_mark(line: str, spans: tuple[Span, ...], words: tuple[Span, ...]) -> bool:
-    """Whether the last word is a mark, and not cut off before it."""
-    is_cut = not spans or spans[-1][1] <= words[-1][0]
-    return not is_cut and _is_mark(line, words[-1])
+@dataclass(frozen=True)
+class _PlacedPart:
+    """A part, what its links are counted on, and which of all words its words are."""
+
+    links: Alignment
+    mode: Units
+    src_places: list[int]
+    tgt_places: list[int]
 
 
-def _is_mark(line: str, word: Span) -> bool:
-    """Whether a word has no letter and no digit."""
-    return not any(character.isalnum() for character in line[slice(*word)])
+@dataclass(frozen=True)
+class _Side:
+    """One side of a pair: its pieces, and the words that they make up."""
+
+    line: str
+    pieces: tuple[Span, ...]
+    words: tuple[Span, ...]
+
+    @cached_property
+    def shares(self) -> Tensor:
+        """Of pieces in words."""
+        return piece_shares(self.pieces, self.words)
+
+    @property
+    def ends_with_mark(self) -> bool:
+        """Whether the last word has no letter and no digit."""
+        return bool(self.words) and not any(map(str.isalnum, self.line[slice(*self.words[-1])]))
+
+    @property
+    def is_cut(self) -> bool:
+        """Whether there is no piece of the last word."""
+        return not self.pieces or self.pieces[-1][1] <= self.words[-1][0]
+
+
+def _merged(pieces: Tensor, rows: _Side, columns: _Side) -> Tensor:
+    """Probabilities over words."""
+    if rows.words is rows.pieces and columns.words is columns.pieces:
+        return pieces.double()
+    return merge_pieces(pieces, rows.shares, columns.shares)
+
+
+def _keep_marks(matrix: Tensor, rows: _Side, columns: _Side) -> Tensor:
+    """Attention over words whose last column, if it is a mark, is only for a mark in the last row."""
+    if len(columns.words) < 2 or not rows.words or columns.is_cut or not columns.ends_with_mark:
+        return matrix
+    return keep_final_mark(matrix, for_last=rows.ends_with_mark)

@@ -14,13 +14,16 @@ from nmt.alignment.parts import Side, corresponding_parts
 from nmt.alignment.text_aligner import CutLine, TextAligner
 from nmt.checkpoint import Direction, TranslationModel, load_tensors
 from nmt.config.schema import LinksFrom
-from nmt.errors import UsageError
+from nmt.errors import ModelError, UsageError
 from nmt.model.align_head import look
 from nmt.model.forced import PiecePair, in_batches, longest_side, pad
 from nmt.tokenizer import Pieces
 
 Probabilities = tuple[Tensor, Tensor | None]
 """Of links, asked from both sides: `forward` and `backward` of Alignment."""
+
+FEWEST_FOR_HEAD = 10_000
+"""An align head that learnt from fewer pairs does not link as well as the HMM aligners."""
 
 _NO_PIECES = Pieces([], [], [])
 
@@ -149,7 +152,8 @@ def origin_of_links(model: TranslationModel, links_from: LinksFrom, *, layer: in
 
 def best_source(model: TranslationModel) -> LinkSource:
     """What gives the best links of what the model has, by the table in recipes/alignment."""
-    if model.align_head is not None:
+    num_pairs = model.manifest.get("alignment", {}).get("pairs", FEWEST_FOR_HEAD)
+    if model.align_head is not None and (model.hmm_path is None or num_pairs >= FEWEST_FOR_HEAD):
         return "head"
     return "attention" if model.hmm_path is None else "hmm"
 
@@ -163,6 +167,27 @@ def _attention_origin(model: TranslationModel, layer: int) -> Origin:
     return Origin("attention", layer, is_both_ways=len(model.directions) > 1)
 
 
+def load_text_aligner(model: TranslationModel) -> TextAligner:
+    """The HMM aligners of a model; ModelError if they do not fit."""
+    assert model.hmm_path is not None, "or links can not come from there"
+    state = load_tensors(model.hmm_path)
+    try:
+        aligner = TextAligner.from_state(state)
+        vocab_size = aligner.first_of_target + model.tgt_tokenizer.vocab_size
+        fits = (aligner.of_pieces.vocab_size, aligner.of_words.vocab_size) == (
+            vocab_size,
+            len(aligner.words) + 2,
+        )
+    except (KeyError, ValueError, TypeError, RuntimeError):
+        fits = False
+    if not fits:
+        raise ModelError(
+            f"{model.hmm_path}: not HMM aligners of this version and model; train them again: "
+            "nmt train --align-head-only"
+        )
+    return aligner
+
+
 _Find = Callable[[Sequence[EncodedPair]], Sequence[Probabilities | None]]
 
 
@@ -172,8 +197,7 @@ def _finder(
     """What finds links, None for a pair that has no pieces or does not fit into memory."""
     origin = origin_of_links(model, links_from, layer=layer)
     if origin.source == "hmm":
-        assert model.hmm_path is not None, "or it is no origin"
-        aligner = TextAligner.from_state(load_tensors(model.hmm_path))
+        aligner = load_text_aligner(model)
         return lambda pairs: _by_text(aligner, pairs)
 
     def find(pairs: Sequence[EncodedPair]) -> list[Probabilities | None]:

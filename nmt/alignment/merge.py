@@ -2,6 +2,7 @@
 
 # S source pieces, T target pieces, V source words, W target words
 
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -24,18 +25,11 @@ class WordAlignment:
     """How probable each is, by (source word, target word): what both sides think of it, see `two_way`."""
 
 
-def merge_pieces(
-    matrix: Tensor,
-    *,
-    rows: tuple[Sequence[Span], Sequence[Span]],
-    columns: tuple[Sequence[Span], Sequence[Span]],
-) -> Tensor:
+def merge_pieces(matrix: Tensor, row_shares: Tensor, column_shares: Tensor) -> Tensor:
     """Probabilities over pieces as such over words, in float64: summed over columns, averaged over rows.
 
-    Of both sides the spans of the pieces and of the words are given. A piece that spans several words is
-    split by characters; a word without pieces has zeros.
+    Of both sides the shares (pieces, words) are given, see `piece_shares`; a word without pieces has zeros.
     """
-    row_shares, column_shares = piece_shares(*rows), piece_shares(*columns)  # (pieces, words) each
     num_pieces = row_shares.sum(0)[:, None]
     merged = row_shares.mT @ matrix.double() @ column_shares
     return torch.where(num_pieces > 0, merged / num_pieces, 0.0)
@@ -50,25 +44,49 @@ def normalized_rows(matrix: Tensor) -> Tensor:
 def piece_shares(pieces: Sequence[Span], words: Sequence[Span]) -> Tensor:
     """The share of each piece that belongs to each word, by characters: (pieces, words) in float64.
 
-    An empty piece counts only for a word that no other piece overlaps.
+    Words come in order and do not overlap. An empty piece counts only for a word that no other overlaps.
     """
-    if not pieces or not words:
-        return torch.zeros(len(pieces), len(words), dtype=torch.float64)
-    piece_starts, piece_ends = torch.tensor(pieces, dtype=torch.float64).T.unsqueeze(-1)  # (pieces, 1) each
-    word_starts, word_ends = torch.tensor(words, dtype=torch.float64).T  # (words,) each
-    overlap = (piece_ends.minimum(word_ends) - piece_starts.maximum(word_starts)).clamp_min(0)
-    is_empty_inside = (piece_starts == piece_ends) & (word_starts <= piece_starts) & (piece_ends <= word_ends)
-    overlap = overlap + (is_empty_inside & (overlap.sum(0) == 0))
-    shares: Tensor = overlap / overlap.sum(-1, keepdim=True).clamp_min(1)
+    ends, width = [end for _, end in words], len(words)
+    places, values = list[int](), list[float]()
+    for row, (start, end) in enumerate(pieces):
+        word = bisect_right(ends, start)
+        if word < width and words[word][0] <= start < end <= ends[word]:  # as nearly all are
+            places.append(row * width + word)
+            values.append(1.0)
+            continue
+        overlaps = _overlaps((start, end), words, first=word)
+        places += [row * width + word for word in overlaps]
+        values += [overlap / sum(overlaps.values()) for overlap in overlaps.values()]
+    shares = torch.zeros(len(pieces), width, dtype=torch.float64)
+    shares.put_(torch.tensor(places, dtype=torch.int64), torch.tensor(values, dtype=torch.float64))
+    if any(start == end for start, end in pieces):
+        is_free = (shares.sum(0) == 0).tolist()
+        for row, (start, end) in enumerate(pieces):
+            around = [i for i, (s, e) in enumerate(words) if start == end and s <= start <= e and is_free[i]]
+            shares[row, around] = 1 / max(1, len(around))
     return shares
 
 
-def best_links(fits: Tensor, *, least: float) -> dict[Link, float]:
+def _overlaps(piece: Span, words: Sequence[Span], *, first: int) -> dict[int, int]:
+    """The words, from the first on, that a piece shares characters with, and how many."""
+    found = {}
+    for word in range(first, len(words)):
+        start, end = max(piece[0], words[word][0]), min(piece[1], words[word][1])
+        if start >= end:
+            break
+        found[word] = end - start
+    return found
+
+
+def best_links(fits: Tensor, *, least: float, of_columns: bool = False) -> dict[Link, float]:
     """Link every target word (row) to the source word that it fits best, the first of equal ones.
 
-    A word that fits nothing so well as `least` has no link.
+    A word that fits nothing so well as `least` has no link. `of_columns`: every source word to a target word.
     """
-    links: dict[Link, float] = {}
+    if of_columns:
+        links = best_links(fits.mT, least=least)
+        return dict(sorted(((i, j), fit) for (j, i), fit in links.items()))
+    links = {}
     for j, row in enumerate(fits.tolist()):
         best = max(row, default=0.0)
         if best >= least:
@@ -78,7 +96,8 @@ def best_links(fits: Tensor, *, least: float) -> dict[Link, float]:
 
 def likely_links(fits: Tensor, *, least: float) -> dict[Link, float]:
     """Link all words that fit each other so well."""
-    return {(i, j): float(fits[j, i]) for i, j in (fits.mT >= least).nonzero().tolist()}
+    rows = fits.tolist()
+    return {(i, j): rows[j][i] for i, j in (fits.mT >= least).nonzero().tolist()}
 
 
 def two_way(forward: Tensor, backward: Tensor) -> Tensor:

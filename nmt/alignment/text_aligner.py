@@ -33,12 +33,13 @@ class CutLine:
         starts = [True] * len(spans)
         for place, (before, after) in enumerate(pairwise(spans), start=1):
             starts[place] = word_at.get(before[1] - 1, -1) != word_at.get(after[0], -2)
-        word_of, words = [], list[str]()
+        word_of, words, end = [], list[str](), 0
         for start, (first, last) in zip(starts, spans, strict=True):
             if start:
                 words.append("")
-            words[-1] += line[first:last].lower()
+            words[-1] += line[max(first, end) : last].lower()  # several may stand for one character
             word_of.append(len(words) - 1)
+            end = last
         return cls(piece_ids, words, word_of)
 
 
@@ -60,14 +61,22 @@ class TextAligner:
 
         Rows of the first and columns of the second sum to at most 1: the rest is that it comes from nowhere.
         """
-        by_pieces = self.of_pieces.posteriors_batch(
+        both = zip(self.by_pieces(pairs), self.by_words(pairs), strict=True)
+        return [
+            ((by_pieces[0] + by_words[0]) / 2, (by_pieces[1] + by_words[1]) / 2)
+            for by_pieces, by_words in both
+        ]
+
+    def by_pieces(self, pairs: Sequence[CutPair]) -> list[tuple[Tensor, Tensor]]:
+        """What the aligner of pieces alone says."""
+        return self.of_pieces.posteriors_batch(
             [_piece_ids(src, tgt, self.first_of_target) for src, tgt in pairs]
         )
-        by_words = self.of_words.posteriors_batch([self._word_ids(*pair) for pair in pairs])
-        return [
-            _mean(pair, *both)
-            for pair, both in zip(pairs, zip(by_pieces, by_words, strict=True), strict=True)
-        ]
+
+    def by_words(self, pairs: Sequence[CutPair]) -> list[tuple[Tensor, Tensor]]:
+        """What the aligner of words alone says, divided among the pieces of each word."""
+        found = self.of_words.posteriors_batch([self._word_ids(*pair) for pair in pairs])
+        return [_on_pieces(pair, *links) for pair, links in zip(pairs, found, strict=True)]
 
     def _word_ids(self, src: CutLine, tgt: CutLine) -> IdPair:
         """Ids of words; those that are not known are one on each side, and the same if they are equal."""
@@ -124,10 +133,8 @@ def train_text_aligner(
                 [words.setdefault(word, len(words)) for word in tgt.words],
             )
         )
-    of_pieces = train_hmm(piece_pairs, vocab_size=first_of_target + vocab_sizes[1])
-    on_progress(0)
-    of_words = train_hmm(word_pairs, vocab_size=len(words) + 2)  # and two that are not known
-    on_progress(0)
+    of_pieces = train_hmm(piece_pairs, vocab_size=first_of_target + vocab_sizes[1], on_progress=on_progress)
+    of_words = train_hmm(word_pairs, vocab_size=len(words) + 2, on_progress=on_progress)  # two are unknown
     return TextAligner(of_pieces, of_words, words, first_of_target)
 
 
@@ -137,13 +144,11 @@ def _piece_ids(src: CutLine, tgt: CutLine, first_of_target: int) -> IdPair:
     return src.piece_ids, [first_of_target + id for id in tgt.piece_ids]
 
 
-def _mean(
-    pair: CutPair, by_pieces: tuple[Tensor, Tensor], by_words: tuple[Tensor, Tensor]
-) -> tuple[Tensor, Tensor]:
-    """The mean on pieces; what a word has is divided among the pieces that it is to be found in."""
+def _on_pieces(pair: CutPair, forward: Tensor, backward: Tensor) -> tuple[Tensor, Tensor]:
+    """Links of words (W, V) on pieces (T, S): what a word has is divided among those it is to be found in."""
     (src_share, src_of), (tgt_share, tgt_of) = map(_shares, pair)
-    forward, backward = (links[tgt_of[:, None], src_of] for links in by_words)  # (T, S)
-    return (by_pieces[0] + forward * src_share) / 2, (by_pieces[1] + backward * tgt_share[:, None]) / 2
+    rows = tgt_of[:, None]
+    return forward[rows, src_of] * src_share, backward[rows, src_of] * tgt_share[:, None]
 
 
 def _shares(line: CutLine) -> tuple[Tensor, Tensor]:

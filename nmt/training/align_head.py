@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from nmt.alignment.text_aligner import CutPair, TextAligner
+from nmt.alignment.text_aligner import CutPair
 from nmt.checkpoint import TranslationModel, build_align_head
 from nmt.corpus.batching import plan_batches
 from nmt.model.align_head import AlignHead, LinkLogProbs, View, look
@@ -22,6 +22,9 @@ LEARNING_RATE = 1e-2
 WARMUP_STEPS = 50
 KEPT_BYTES = 2**30
 """States and labels of so many bytes are kept from the first epoch on; the others are made anew."""
+
+Label = Callable[[Sequence[CutPair]], tuple[Tensor, Tensor]]
+"""Gives what is to be found in a batch: `forward` and `backward` of an Example."""
 
 
 @dataclass(frozen=True)
@@ -57,23 +60,19 @@ def head_loss(found: Sequence[LinkLogProbs], example: Example) -> Tensor:
 def train_align_head(
     model: TranslationModel,
     pairs: Sequence[CutPair],
-    aligner: TextAligner,
+    label: Label,
     *,
-    layer: int,
+    head: AlignHead,
     seed: int,
     on_progress: Callable[[int], None] = lambda _: None,
 ) -> AlignHead:
-    """A head for a decoder layer (from 1) of a model, whose weights stay as they are.
+    """Train a head for a model, whose own weights stay as they are, and return it.
 
     `pairs` are in the model's first direction. `on_progress` hears of every batch how many pairs it has, and
     may raise to stop. The same pairs and seed give the same head.
     """
-    with torch.random.fork_rng(devices=[]), seeded(seed, model.device):
-        torch.manual_seed(seed)
-        sizes = model.src_tokenizer.vocab_size, model.tgt_tokenizer.vocab_size
-        head = build_align_head(model.config, layer=layer, vocab_sizes=sizes).to(model.device)
     batches = _batches(pairs, seed)
-    examples = _Examples(model, aligner, pairs, layer)
+    examples = _Examples(model, label, pairs, head.layer)
     num_steps = EPOCHS * len(batches)
     optimizer = torch.optim.AdamW(head.parameters(), betas=(0.9, 0.99), weight_decay=0.01)
     generator = torch.Generator().manual_seed(seed)
@@ -94,6 +93,14 @@ def train_align_head(
     return head.eval()
 
 
+def fresh_head(model: TranslationModel, *, layer: int, seed: int) -> AlignHead:
+    """A head for a decoder layer (from 1) of a model, not trained yet."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        sizes = model.src_tokenizer.vocab_size, model.tgt_tokenizer.vocab_size
+        return build_align_head(model.config, layer=layer, vocab_sizes=sizes).to(model.device)
+
+
 def _learning_rate(step: int, num_steps: int) -> float:
     """Linear warm-up, then half a cosine to zero."""
     warmup = min(1.0, (step + 1) / WARMUP_STEPS)
@@ -109,11 +116,9 @@ def _batches(pairs: Sequence[CutPair], seed: int) -> list[list[int]]:
 class _Examples:
     """Makes batches, and keeps what there is room for."""
 
-    def __init__(
-        self, model: TranslationModel, aligner: TextAligner, pairs: Sequence[CutPair], layer: int
-    ) -> None:
+    def __init__(self, model: TranslationModel, label: Label, pairs: Sequence[CutPair], layer: int) -> None:
         self.model = model
-        self.aligner = aligner
+        self.label = label
         self.pairs = pairs
         self.layer = layer
         self.kept: dict[int, Example] = {}
@@ -127,7 +132,7 @@ class _Examples:
         pieces = [PiecePair(src.piece_ids, tgt.piece_ids) for src, tgt in batch]
         device = self.model.device
         tags = [direction.tag_ids for direction in self.model.directions]
-        forward, backward = make_labels(self.aligner.posteriors(batch))
+        forward, backward = self.label(batch)
         example = Example(
             pad([pair.src for pair in pieces], device),
             pad([pair.tgt for pair in pieces], device),

@@ -3,13 +3,24 @@
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import accumulate, pairwise, takewhile
 from pathlib import Path
 
 from nmt.corpus.links import GoldLinks, Links, format_pharaoh, parse_pharaoh, parse_talp
+from nmt.corpus.words import Span, words
 from nmt.errors import DataError
 from nmt.files import read_lines, write_json, write_text
 
 ABOUT = "setting.json"
+
+
+@dataclass(frozen=True)
+class GoldPair:
+    """A pair as the training text has it, and where the tokens stand in it that gold links count."""
+
+    source: str
+    target: str
+    tokens: tuple[tuple[Span, ...], tuple[Span, ...]]
 
 
 @dataclass(frozen=True)
@@ -50,6 +61,25 @@ class Setting:
         path = self.folder / "gold.talp"
         return [parse_talp(line, where=f"{path}:{i}") for i, line in enumerate(read_lines(path), start=1)]
 
+    def pairs(self) -> list[tuple[str, str]]:
+        """The training text, the gold pairs in front."""
+        src, tgt = (self.lines(f"train.{language}") for language in self.languages)
+        return list(zip(src, tgt, strict=True))
+
+    def gold_pairs(self) -> list[GoldPair]:
+        """The gold pairs with their tokens, which need not be words of the training text."""
+        tokens = zip(*(self.lines(f"gold.{language}") for language in self.languages), strict=True)
+        return [
+            GoldPair(
+                *pair,
+                (
+                    token_spans(pair[0], src, where=f"{self.name}, gold source {number}"),
+                    token_spans(pair[1], tgt, where=f"{self.name}, gold target {number}"),
+                ),
+            )
+            for number, (pair, (src, tgt)) in enumerate(zip(self.pairs(), tokens, strict=False), start=1)
+        ]
+
     def write_links(self, name: str, links: Iterable[Links]) -> None:
         """Write a system's links of the gold pairs."""
         self.write(f"{name}.links", map(format_pharaoh, links))
@@ -79,3 +109,17 @@ def read_links(path: Path, *, count: int) -> list[Links]:
     if len(links) != count:
         raise DataError(f"{path} has {len(links)} lines, expected {count}, one for each gold pair")
     return links
+
+
+def token_spans(line: str, tokens: str, *, where: str) -> tuple[Span, ...]:
+    """Spans of the gold's tokens in a line, whose characters must be the same, spaces aside."""
+    ours, theirs = ("".join(words(each, "space")) for each in (line, tokens))
+    if ours != theirs:
+        same = sum(1 for _ in takewhile(lambda both: both[0] == both[1], zip(ours, theirs, strict=False)))
+        raise DataError(
+            f"{where}: after {same} characters the training text has {ours[same : same + 10]!r} and the gold "
+            f"{theirs[same : same + 10]!r}; expected the same text, spaces aside; run prepare.py again"
+        )
+    places = [place for place, character in enumerate(line) if words(character, "space")]
+    ends = accumulate((len(token) for token in words(tokens, "space")), initial=0)
+    return tuple((places[start], places[end - 1] + 1) for start, end in pairwise(ends))

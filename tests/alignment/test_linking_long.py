@@ -234,7 +234,7 @@ def test_a_word_that_is_too_long_has_no_links_and_the_others_have_theirs(model: 
     source = f"{'Der Hund schläft. ' * 3}{word} {'Der Hund schläft. ' * 3}"
     found = align(model, source, "The dog is sleeping. " * 6)
     assert found.unlinked == "too long"
-    linked = {found.src_words()[i] for i, _ in found.words().links}
+    linked = {found.words().src_words[i] for i, _ in found.words().links}
     at = source.index(word)
     assert (at, at + len(word)) not in linked
     assert min(linked) < (at, 0)

@@ -1,4 +1,4 @@
-"""The alignment recipe: its text, links brought onto other tokens by characters, the tables' arithmetic."""
+"""The alignment recipe: its text, links on the tokens of the gold, the tables' arithmetic."""
 
 import importlib
 import os
@@ -8,15 +8,16 @@ from pathlib import Path
 from types import ModuleType, SimpleNamespace
 
 import pytest
+import torch
 
-from nmt.alignment.formats import alignment_record, json_line
-from nmt.alignment.merge import WordAlignment
+from nmt.alignment import Alignment
+from nmt.alignment.origin import Origin
 from nmt.corpus.links import GoldLinks
 from nmt.errors import DataError
 
 ROOT = Path(__file__).resolve().parents[2]
 DATA = Path(os.environ.get("NMT_DATA", ROOT.parent / "shared" / "data"))
-SCRIPTS = ("settings", "prepare", "baselines", "compare", "by_characters")
+SCRIPTS = ("settings", "prepare", "baselines", "compare", "variants", "ablation", "speed", "link_gold")
 
 
 @pytest.fixture(scope="module")
@@ -42,11 +43,6 @@ def write_settings(recipe: SimpleNamespace, out: Path) -> None:
         setting.write("gold.talp", gold)
         setting.write("train.ja", ["ab cd"] * 3)
         setting.write("train.en", ["x y"] * 3)
-
-
-def written(alignment: WordAlignment) -> str:
-    origin = SimpleNamespace(record=lambda: {"from": "attention"})
-    return json_line(alignment_record(alignment, origin))
 
 
 def test_gold_pairs_are_moved_to_the_front_each_once(recipe: SimpleNamespace) -> None:
@@ -92,29 +88,25 @@ def test_english_is_cut_into_words_as_the_gold_is(recipe: SimpleNamespace) -> No
     )
 
 
-def test_links_of_characters_are_brought_onto_tokens(recipe: SimpleNamespace) -> None:
-    characters = tuple((i, i + 1) for i in range(4))
-    alignment = WordAlignment("日本の寺", "temple in japan", characters, ((0, 6), (7, 9), (10, 15)), {})
-    links = {(0, 2): 1.0, (2, 1): 1.0, (3, 0): 1.0}  # 本 has none
-    alignment = WordAlignment(*list(vars(alignment).values())[:4], links)
-    record, source, target = written(alignment), "日本 の 寺", "temple in japan"
-    by = recipe.by_characters.mapped
-    assert list(by([record], [source], [target], min_share=0)) == [{(0, 2), (1, 1), (2, 0)}]
-    assert list(by([record], [source], [target], min_share=0.5)) == [{(0, 2), (1, 1), (2, 0)}]
-    assert list(by([record], [source], [target], min_share=0.6)) == [{(1, 1), (2, 0)}]
+def test_tokens_of_the_gold_are_found_in_a_line_with_other_spaces(recipe: SimpleNamespace) -> None:
+    spans = recipe.settings.token_spans
+    assert spans("日本の寺 ab", "日本 の 寺a b", where="") == ((0, 2), (2, 3), (3, 6), (6, 7))
+    assert spans("a bc", "a bc", where="") == ((0, 1), (2, 4))
+    with pytest.raises(DataError, match=r"gold 1: after 2 characters the training text has 'c'.* 'd'"):
+        spans("abc", "ab d", where="gold 1")
 
 
-def test_a_piece_across_tokens_links_all_that_it_covers(recipe: SimpleNamespace) -> None:
-    alignment = WordAlignment("ab c", "xy", ((0, 2), (2, 4)), ((0, 2),), {(0, 0): 1.0, (1, 0): 1.0})
-    assert list(recipe.by_characters.mapped([written(alignment)], ["a bc"], ["x y"], min_share=0)) == [
-        {(0, 0), (0, 1), (1, 0), (1, 1)}
-    ]
-
-
-def test_other_characters_than_the_gold_has_are_refused(recipe: SimpleNamespace) -> None:
-    alignment = WordAlignment("abc", "x", ((0, 3),), ((0, 1),), {})
-    with pytest.raises(DataError, match=r"source line 1: after 2 characters the aligned line has 'c'.* 'd'"):
-        list(recipe.by_characters.mapped([written(alignment)], ["ab d"], ["x"], min_share=0))
+def test_links_are_counted_on_the_tokens_of_the_gold() -> None:
+    # pieces ab, c and xy; tokens a, bc and x, y
+    links = torch.tensor([[0.8, 0.2]])
+    alignment = Alignment(
+        "abc", "xy", ((0, 2), (2, 3)), ((0, 2),), links, torch.tensor([[0.9, 0.7]]), Origin("head", 1)
+    )
+    b = (0.45 / 2 + 0.35) / 1.5  # of bc for x: half of ab and c, each for x by half
+    found = alignment.words((((0, 1), (1, 3)), ((0, 1), (1, 2)))).links
+    assert found == pytest.approx(
+        {(i, j): p for i, p in ((0, 2 * 0.4 * 0.45 / 0.85), (1, 2 * 0.6 * b / (0.6 + b))) for j in (0, 1)}
+    )
 
 
 def test_tables_hold_every_set_and_all_together(
