@@ -5,7 +5,14 @@ import json
 import pytest
 import torch
 
-from nmt.alignment.formats import CombinedOrigin, Origin, format_record, format_soft, parse_link_line, parse_record
+from nmt.alignment.formats import (
+    CombinedOrigin,
+    Origin,
+    format_record,
+    format_soft,
+    parse_link_line,
+    parse_record,
+)
 from nmt.alignment.merge import WordAlignment
 from nmt.errors import DataError
 
@@ -31,7 +38,9 @@ def test_record_has_character_offsets_and_says_where_links_come_from() -> None:
 
 
 def test_record_of_combined_links_names_both_layers_and_the_method() -> None:
-    record = json.loads(format_record(ALIGNMENT, CombinedOrigin(Origin("head", 2), Origin("head", 3), "grow-diag")))
+    record = json.loads(
+        format_record(ALIGNMENT, CombinedOrigin(Origin("head", 2), Origin("head", 3), "grow-diag"))
+    )
     assert (record["layer"], record["reverse_layer"], record["method"]) == (2, 3, "grow-diag")
 
 
