@@ -30,6 +30,7 @@ QUICK = (
     "training.eval_steps=30",
     "training.warmup_steps=10",
     "training.dev_sentences=10",
+    "alignment.head=false",
     "decoding.beam_size=1",
     "decoding.max_length_ratio=1",
 )
@@ -174,6 +175,7 @@ def _summary(out_dir: Path, end: "EndReport", bleu: "Score", aer: float, *, seco
         "bleu": round(bleu.value, 2),
         "bleu_signature": bleu.signature,
         "aer": round(aer, 4),
+        "links_from": end.links_from,
         "alignment_layer": end.alignment_layer,
         "seconds": round(seconds, 1),
         "training_seconds": training_seconds,

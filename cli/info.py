@@ -18,7 +18,7 @@ from .options import JsonOption
 
 TOKENIZER_ENDINGS = (".model", ".spm")
 
-SIZES = {"bytes", "files", "peak_memory"}
+SIZES = {"bytes", "files", "peak_memory", "hmm_bytes"}
 UNITS = {"GB": 10**9, "MB": 10**6, "kB": 10**3}
 
 Facts = dict[str, Any]
@@ -75,7 +75,7 @@ def model_facts(path: Path) -> Facts:
         **_config_facts(folder),
         "parameters": manifest.get("parameters"),
         "dev": manifest.get("dev", {}),
-        "alignment": manifest.get("alignment", {}),
+        "alignment": _alignment_facts(folder, manifest),
         "data": {**data, "held_out": len(data.get("held_out") or ())},
         "training": manifest.get("training", {}),
         **training,
@@ -83,6 +83,18 @@ def model_facts(path: Path) -> Facts:
         "damaged": list(damages(folder, manifest)),
         **{key: manifest.get(key) for key in ("nmt_version", "torch_version", "tokenizer_hash", "signature")},
     }
+
+
+def _alignment_facts(folder: Path, manifest: Mapping[str, Any]) -> Facts:
+    """What the manifest tells of links, and the sizes of what they are made with."""
+    from nmt.checkpoint import ALIGN_HEAD, HMM, stored_shapes
+
+    facts = dict(manifest.get("alignment", {}))
+    if ALIGN_HEAD in manifest["files"] and (folder / ALIGN_HEAD).exists():
+        facts["head_parameters"] = sum(shape.numel() for shape in stored_shapes(folder / ALIGN_HEAD).values())
+    if HMM in manifest["files"]:
+        facts["hmm_bytes"] = manifest["files"][HMM]["bytes"]
+    return facts
 
 
 def _config_facts(folder: Path) -> Facts:
@@ -225,8 +237,8 @@ def _shown(value: object) -> str:
 
 
 def _name(key: str) -> str:
-    if key == "bytes":
-        return "size"
+    if key in ("bytes", "hmm_bytes"):
+        return "size" if key == "bytes" else "HMM aligners"
     return f"{key}:" if key.isdigit() else key.replace("_", " ")
 
 

@@ -6,21 +6,23 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nmt.corpus.links import GoldLinks, Link, parse_pharaoh, parse_talp
+from nmt.corpus.links import GoldLinks, Link
 from nmt.corpus.words import Span, TokenMode, word_spans
 from nmt.errors import DataError
 from nmt.files import read_lines
 
 from .console import warn
-from .lines import STDIN, aligned_lines, name_of
+from .lines import STDIN, name_of
+from .link_rows import LinkRows
 
 if TYPE_CHECKING:
     from nmt.alignment.drawing.marks import Reference
     from nmt.alignment.drawing.pair import Pair
     from nmt.alignment.drawing.table import Names
+    from nmt.alignment.formats import LinkLine
     from nmt.alignment.merge import WordAlignment
 
-POSSIBLE_LINK = re.compile(r"(?:^|\s)\d+[p?]\d+(?:\s|$)", re.ASCII)
+POSSIBLE_LINK = re.compile(r"(?:^|\s)\d+[p?]\d+(?:\s|$)| [SP]$", re.ASCII)
 Spans = tuple[tuple[Span, ...], tuple[Span, ...]]
 
 
@@ -39,26 +41,23 @@ class PairFiles:
         """The pairs in order; of a gold link that points past the last word a warning is given at the end."""
         from nmt.alignment.drawing.pair import Pair
 
-        rows = aligned_lines([self.source, self.target, self.links, *([self.other] if self.other else [])])
+        rows = LinkRows([self.links, *([self.other] if self.other else [])], [self.source, self.target])
         is_gold = self.other is not None and has_gold(self.other)
         num_outside = 0
-        for number, (src_line, tgt_line, link_line, *other_line) in enumerate(rows, start=1):
-            spans = _spans(src_line, self.tokens), _spans(tgt_line, self.tokens)
+        for number, row in enumerate(rows, start=1):
+            spans = _spans(row.texts[0], self.tokens), _spans(row.texts[1], self.tokens)
             where = f"{name_of(self.links)}:{number}"
-            alignment, origin = _alignment(src_line, tgt_line, link_line, spans, where=where)
+            alignment = _alignment(row.texts, row.links[0], spans, where=where)
             reference = None
             if self.other and is_gold:
                 self._check_words(alignment, spans, where=where)
-                gold = parse_talp(other_line[0], where=f"{name_of(self.other)}:{number}")
-                reference = _inside_gold(gold, alignment)
-                num_outside += reference.links != gold
+                reference = _inside_gold(row.links[1].gold, alignment)
+                num_outside += reference.links != row.links[1].gold
             elif self.other:
-                other, _ = _alignment(
-                    src_line, tgt_line, other_line[0], spans, where=f"{name_of(self.other)}:{number}"
-                )
+                other = _alignment(row.texts, row.links[1], spans, where=f"{name_of(self.other)}:{number}")
                 self._check_words(alignment, (other.src_words, other.tgt_words), where=where)
                 reference = self._probable_reference(other)
-            yield Pair(number, self._probable(alignment), origin, reference)
+            yield Pair(number, self._probable(alignment), row.links[0].origin, reference)
         if num_outside and self.other:
             warn(
                 f"{name_of(self.other)}: on {num_outside} lines a gold link points past the last word; "
@@ -94,8 +93,8 @@ class PairFiles:
 
 
 def has_gold(path: Path) -> bool:
-    """Whether the links of a file are gold: its name ends in `.talp`, or one of them is only possible."""
-    if ".talp" in path.suffixes:
+    """Whether the links of a file are gold: by its name, or because one of them is only possible."""
+    if ".talp" in path.suffixes or ".naacl" in path.suffixes:
         return True
     return path != STDIN and path.is_file() and any(map(POSSIBLE_LINK.search, read_lines(path)))
 
@@ -110,48 +109,24 @@ def _inside_gold(gold: GoldLinks, alignment: "WordAlignment") -> "Reference":
     return Reference(GoldLinks(_inside(gold.sure, alignment), _inside(gold.possible, alignment)))
 
 
-def _alignment(
-    src_line: str,
-    tgt_line: str,
-    link_line: str,
-    spans: Spans,
-    *,
-    where: str,
-) -> "tuple[WordAlignment, str]":
-    """The links of a line on the words of its record, else on these; and where the record has them from."""
-    from nmt.alignment.formats import parse_link_line
+def _alignment(texts: tuple[str, ...], line: "LinkLine", spans: Spans, *, where: str) -> "WordAlignment":
+    """The links of a line on the words of its record, else on these."""
     from nmt.alignment.merge import WordAlignment
 
-    parsed = parse_link_line(link_line, where=where)
-    alignment = parsed.alignment
-    if alignment is None:
-        alignment = WordAlignment(src_line, tgt_line, *spans, _probabilities(link_line, where=where))
-    elif (alignment.source, alignment.target) != (src_line, tgt_line):
+    src_line, tgt_line = texts
+    alignment = line.alignment or WordAlignment(src_line, tgt_line, *spans, line.probabilities)
+    if (alignment.source, alignment.target) != (src_line, tgt_line):
         raise DataError(
             f"{where}: the record is about other sentences; expected those of the same line of SRC and TGT"
         )
-    outside = parsed.links - _inside(frozenset(parsed.links), alignment)
+    outside = line.links - _inside(frozenset(line.links), alignment)
     if outside:
         i, j = min(outside)
         raise DataError(
             f"{where}: link {i}-{j} points past the last of {len(alignment.src_words)} source or "
             f"{len(alignment.tgt_words)} target words; is the target first, or another --tokens meant?"
         )
-    return alignment, parsed.origin
-
-
-def _probabilities(link_line: str, *, where: str) -> dict[Link, float]:
-    """Links with their probabilities; 1 where none is given."""
-    links: dict[Link, float] = {}
-    for item in link_line.split():
-        pair, _, probability = item.partition(":")
-        try:
-            links |= dict.fromkeys(parse_pharaoh(pair, where=where), float(probability or 1))
-        except ValueError as error:
-            raise DataError(
-                f"{where}: {item!r} holds no probability; expected a link such as 0-3:0.93"
-            ) from error
-    return links
+    return alignment
 
 
 def _inside(links: frozenset[Link], alignment: "WordAlignment") -> frozenset[Link]:

@@ -50,8 +50,16 @@ class SignalWatch:
     processes that train together one speaks; the others leave when that does.
     """
 
-    def __init__(self, *, speaks: bool = True, quiet: bool = False) -> None:
+    def __init__(
+        self,
+        *,
+        speaks: bool = True,
+        quiet: bool = False,
+        before: str = "stopped before the first step; the same command begins again",
+        stopping: str = "stopping after this step, and saving",
+    ) -> None:
         self.quiet = quiet
+        self.texts = before, stopping
         self.received = 0
         self.speaks = speaks
         self.has_begun = not speaks
@@ -88,10 +96,10 @@ class SignalWatch:
                 if self.received:
                     _leave(number)
                 if not self.has_begun:
-                    say("stopped before the first step; the same command begins again")
+                    say(self.texts[0])
                     _leave(number)
                 if self.speaks and not self.quiet:
-                    say("stopping after this step, and saving; once more ends at once")
+                    say(f"{self.texts[1]}; once more ends at once")
                 self.received, self._received_at = number, time.monotonic()
 
     def _is_echo(self) -> bool:

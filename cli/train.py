@@ -4,7 +4,7 @@ import json
 import shlex
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -14,7 +14,10 @@ from nmt.files import InvalidUtf8
 
 from .console import say, write_line
 from .options import Device, JsonOption, QuietOption, SetOption
-from .training_session import run_training, show_dry_run, show_resume_check
+from .training_session import run_relinking, run_training, show_dry_run, show_resume_check
+
+if TYPE_CHECKING:
+    from nmt.training.report import EndReport, LinksReport
 
 
 def train(
@@ -57,6 +60,14 @@ def train(
         typer.Option(metavar="KEY=VALUE", help="Resume although this option was another at the start."),
     ] = None,
     restart: Annotated[bool, typer.Option("--restart", metavar="", help="Begin anew.")] = False,
+    is_head_only: Annotated[
+        bool,
+        typer.Option(
+            "--align-head-only",
+            metavar="",
+            help="Only learn anew what a finished MODEL makes links with; by default from its training text.",
+        ),
+    ] = False,
     is_dry: Annotated[
         bool, typer.Option("--dry-run", metavar="", help="Only measure: size, pace, memory, disk.")
     ] = False,
@@ -89,6 +100,7 @@ def train(
     Example:
         nmt train --src train.de --tgt train.en --out my-model --budget 20m
     """
+    from nmt.config.toml import override as with_overrides
     from nmt.training.distributed import is_first, work_alone
     from nmt.training.options import nested, parse_duration, resolve
 
@@ -104,6 +116,20 @@ def train(
         "training.threads": threads,
         "training.seed": seed,
     }
+    if is_head_only:
+        others = {
+            "CONFIG.toml": config,
+            "--preset": preset != "auto",
+            "--override": override,
+            "--restart": restart,
+            "--dry-run": is_dry,
+            "--verify-resume": is_verified,
+        }
+        _refuse([name for name, value in others.items() if value])
+        if work_alone():
+            found = run_relinking(with_overrides(nested(flags), set_options or []), out_dir, quiet=quiet)
+            _tell(found, out_dir, quiet=quiet, as_json=as_json)
+        return
     changed = override or []
     options = resolve(config, nested(flags), preset_name=preset, overrides=[*(set_options or []), *changed])
     if is_dry and is_verified:
@@ -118,9 +144,20 @@ def train(
         show_resume_check(options, quiet=quiet, as_json=as_json)
         return
     end = run_training(options, out_dir, quiet=quiet, restart=restart, allowed_changes=allowed)
-    if not is_first():
-        return
+    if is_first():
+        _tell(end, out_dir, quiet=quiet, as_json=as_json)
+
+
+def _refuse(others: list[str]) -> None:
+    if others:
+        raise UsageError(
+            f"{', '.join(others)}: of no use to --align-head-only, which trains no model; leave it out"
+        )
+
+
+def _tell(found: "EndReport | LinksReport", out_dir: Path, *, quiet: bool, as_json: bool) -> None:
+    """What came out, as JSON, or else what to do with it."""
     if as_json:
-        write_line(json.dumps(asdict(end) | {"model": str(out_dir)}))
+        write_line(json.dumps(asdict(found) | {"model": str(out_dir)}))
     elif not quiet:
         say(f"now try: nmt translate --align -m {shlex.quote(str(out_dir))}", style="bold")

@@ -11,8 +11,9 @@ from rich.table import Table
 from .console import is_terminal, out, say, write_line
 
 if TYPE_CHECKING:
+    from nmt.config.presets import Options
     from nmt.config.schema import Config
-    from nmt.training.report import EndReport, Report
+    from nmt.training.report import EndReport, LinksReport, Report
 
 
 def run_training(
@@ -49,6 +50,27 @@ def run_training(
         )
 
 
+def run_relinking(options: "Options", model_dir: Path, *, quiet: bool) -> "LinksReport":
+    """Learn links for a finished model with the reports on stderr; Ctrl-C or SIGTERM leaves it as it was."""
+    from nmt.training.relink import relink
+    from nmt.training.report import LinkingReport
+
+    from .signals import SignalWatch
+    from .training_view import watch
+
+    signals = SignalWatch(
+        quiet=quiet, before=f"{model_dir}: as it was; nothing was written", stopping="stopping"
+    )
+    with signals, watch(quiet=quiet) as show:
+
+        def on_report(report: "Report") -> None:
+            if isinstance(report, LinkingReport):
+                signals.begin()
+            show(report)
+
+        return relink(model_dir, options, on_report=on_report, stop_signal=lambda: signals.received)
+
+
 def show_dry_run(
     config: "Config",
     out_dir: Path,
@@ -73,6 +95,7 @@ def show_dry_run(
         "pace": f"{found.tokens_per_second:,.0f} tokens/s, {found.device}, {found.precision}",
         "plan": f"at most {found.max_steps:,} steps, {epochs:,.1f} epochs, "
         f"{clock(found.seconds)} without evaluations",
+        "links": f"learnt at the end from {found.link_pairs:,} pairs, about {clock(found.link_seconds)}",
         "memory": f"about {found.memory_bytes / 1e9:.1f} GB",
         "disk": f"{found.disk_bytes / 1e6:,.0f} MB for checkpoints and model",
     }

@@ -14,6 +14,8 @@ from nmt.training.report import (
     DataReport,
     EndReport,
     EvalReport,
+    LinkingReport,
+    LinksReport,
     NoteReport,
     Report,
     StartReport,
@@ -50,6 +52,7 @@ class Picture:
 
     def __init__(self) -> None:
         self.doing = "reading the text …"
+        self.linking = ""  # what is learnt of links, once all steps are done
         self.step: StepReport | None = None
         self.step_seen = 0.0  # by the clock that goes on between two reports
         self.evaluations: list[EvalReport] = []
@@ -65,9 +68,11 @@ class Picture:
                 self.doing = "getting ready …"
             case StartReport():
                 self.doing = "the first steps …"
-            case EndReport():
-                self.doing = ""
-        if isinstance(report, DataReport | StartReport | NoteReport | EndReport):
+            case LinkingReport():
+                self.linking = as_line(report)
+            case EndReport() | LinksReport():
+                self.doing = self.linking = ""
+        if isinstance(report, DataReport | StartReport | NoteReport | LinksReport | EndReport):
             self.live.console.print(as_line(report), style="dim", markup=False, soft_wrap=True)
         self.live.refresh()
 
@@ -77,8 +82,10 @@ class Picture:
         if self.step is not None:
             since = time.monotonic() - self.step_seen if self.doing else 0.0
             parts += [self._bar(self.step, since), self._figures(self.step, since)]
-        elif self.doing:
+        elif self.doing and not self.linking:
             parts.append(Text(self.doing, "dim"))
+        if self.linking:
+            parts.append(Text(f"{self.linking} …", "dim"))
         if self.evaluations:
             parts += [Text(), self._scores(), Text(), *self._sample(self.evaluations[-1])]
         return Group(*parts)

@@ -28,6 +28,7 @@ from nmt.tokenizer import Tokenizer
 FORMAT = 1
 MANIFEST = "manifest.json"
 DIGEST = "manifest_sha256"  # in the manifest, of all else in it
+NEXT = "next_files"  # in the manifest, what files are to be that may be replaced at any instant
 CONFIG = "config.toml"
 WEIGHTS = "model.safetensors"
 ALIGN_HEAD = "align.safetensors"
@@ -143,10 +144,11 @@ def _link_files(
         state = model.align_head.state_dict()
         tensors = {name: tensor.cpu().contiguous() for name, tensor in state.items()}
         facts = {
-            "layer": str(model.align_head.layer),
+            "layer": model.align_head.layer,
             "weights_sha256": hashlib.sha256(weights_data).hexdigest(),
         }
-        contents[ALIGN_HEAD] = safetensors.torch.save(tensors, facts)
+        # in one value: several are written in a random order
+        contents[ALIGN_HEAD] = safetensors.torch.save(tensors, {"facts": json.dumps(facts)})
     if hmm is not None:
         contents[HMM] = serialize(dict(hmm))
     return contents
@@ -155,15 +157,21 @@ def _link_files(
 def save_links(model: TranslationModel, model_dir: Path, *, hmm: Mapping[str, Tensor]) -> None:
     """Replace what a finished model makes links with; at every instant the folder holds a whole model.
 
-    The manifest first forgets the files, then lists the new ones; all else of it is the model's.
+    The manifest first forgets the files, then lists the new ones; all else of it is the model's. Between the
+    two it takes the configuration for whole as it was and as it is to be.
     """
     old = trusted_manifest(model_dir)
     contents = _link_files(model, (model_dir / WEIGHTS).read_bytes(), hmm)
-    kept = tuple(name for name in old["files"] if name not in (ALIGN_HEAD, HMM, CONFIG))
-    write_manifest(model_dir, (*kept, CONFIG), model.manifest)
-    for name, data in contents.items():
+    kept = tuple(name for name in old["files"] if name not in (ALIGN_HEAD, HMM))
+    config = to_toml(model.config).encode()
+    without = {**old.get("alignment", {}), "from": "attention"}
+    next_files = {CONFIG: {"bytes": len(config), "sha256": hashlib.sha256(config).hexdigest()}}
+    write_manifest(model_dir, kept, {**old, "alignment": without}, next_files=next_files)
+    for name, data in {CONFIG: config, **contents}.items():
         write_bytes(model_dir / name, data)
-    write_manifest(model_dir, (*kept, CONFIG, *contents), model.manifest)
+    write_manifest(model_dir, (*kept, *contents), model.manifest)
+    for name in {ALIGN_HEAD, HMM} - contents.keys():
+        remove_file(model_dir / name)
 
 
 def publish_model(model: TranslationModel, model_dir: Path) -> None:
@@ -194,15 +202,24 @@ def serialize(tensors: dict[str, Tensor]) -> bytes:
     return safetensors.torch.save(tensors)
 
 
-def write_manifest(folder: Path, names: tuple[str, ...], facts: dict[str, Any]) -> None:
-    """Write `manifest.json`: sizes and SHA-256 of the named files and of itself, versions, and the facts."""
+def write_manifest(
+    folder: Path,
+    names: tuple[str, ...],
+    facts: dict[str, Any],
+    *,
+    next_files: Mapping[str, Mapping[str, Any]] | None = None,
+) -> None:
+    """Write `manifest.json`: sizes and SHA-256 of the named files and of itself, versions, and the facts.
+
+    `next_files` tells sizes and SHA-256 that some of the files may have from now on.
+    """
     files = {
         name: {"bytes": (folder / name).stat().st_size, "sha256": sha256_file(folder / name)}
         for name in names
     }
     ours = {"format": FORMAT, "nmt_version": __version__, "torch_version": torch.__version__, "files": files}
-    others = {name: fact for name, fact in facts.items() if name not in ours}  # a loaded model has both
-    manifest = ours | others
+    others = {name: fact for name, fact in facts.items() if name not in (*ours, NEXT)}  # a model has both
+    manifest = ours | others | ({NEXT: next_files} if next_files else {})
     write_json(folder / MANIFEST, manifest | {DIGEST: _digest(manifest)})
 
 
@@ -264,6 +281,8 @@ def damages(folder: Path, manifest: Mapping[str, Any]) -> Iterator[str]:
     """What is wrong with the files that the manifest of a folder lists, one by one."""
     for name, facts in manifest["files"].items():
         path, size = folder / name, facts["bytes"]
+        if name in manifest.get(NEXT, {}) and _is_whole(path, manifest[NEXT][name]):
+            continue
         if Path(name).name != name:
             yield f"{folder / MANIFEST}: lists {name!r}, which is not the name of a file in the folder"
         elif not path.is_file():
@@ -273,6 +292,10 @@ def damages(folder: Path, manifest: Mapping[str, Any]) -> Iterator[str]:
             yield f"{path}: damaged: not the file listed in {MANIFEST}: {found}"
         elif sha256_file(path) != facts["sha256"]:
             yield f"{path}: damaged: not the file listed in {MANIFEST}"
+
+
+def _is_whole(path: Path, facts: Mapping[str, Any]) -> bool:
+    return path.is_file() and sha256_file(path) == facts["sha256"]
 
 
 def load_model(path: Path, *, device: str = "auto", threads: int = 0) -> TranslationModel:
@@ -306,16 +329,19 @@ def load_model(path: Path, *, device: str = "auto", threads: int = 0) -> Transla
 
 
 def _load_align_head(model: TranslationModel, folder: Path) -> AlignHead:
-    """The align head of a model; ModelError if it was trained on other weights."""
+    """The align head of a model; ModelError if it does not fit, or was trained on other weights."""
     path = folder / ALIGN_HEAD
     with _safetensors_errors(path), safetensors.safe_open(path, framework="pt") as file:
-        facts = file.metadata() or {}
+        facts = json.loads((file.metadata() or {}).get("facts", "{}"))
     if facts.get("weights_sha256") != model.manifest["files"][WEIGHTS]["sha256"]:
         raise ModelError(
             f"{path}: is for other weights than {WEIGHTS}; train it again: nmt train --align-head-only"
         )
+    layer, num_layers = facts.get("layer"), model.config.model.decoder_layers
+    if layer not in range(1, num_layers + 1):
+        raise ModelError(f"{path}: is for decoder layer {layer!r}, expected one of 1 to {num_layers}")
     sizes = model.src_tokenizer.vocab_size, model.tgt_tokenizer.vocab_size
-    head = build_align_head(model.config, layer=int(facts["layer"]), vocab_sizes=sizes)
+    head = build_align_head(model.config, layer=layer, vocab_sizes=sizes)
     tensors = load_tensors(path)
     expected = ((name, tensor.shape) for name, tensor in head.state_dict().items())
     _refuse_misfits(expected, {name: tensor.shape for name, tensor in tensors.items()}, str(path))

@@ -20,15 +20,19 @@ import torch
 from torch import Tensor
 
 from nmt import __version__, checkpoint
+from nmt.alignment import align_pairs
 from nmt.checkpoint import (
+    ALIGN_HEAD,
     CONFIG,
     DIGEST,
+    HMM,
     MANIFEST,
     SRC_TOKENIZER,
     TGT_TOKENIZER,
     TOKENIZER,
     WEIGHTS,
     TranslationModel,
+    build_align_head,
     build_network,
     expected_shapes,
     load_tensors,
@@ -36,6 +40,7 @@ from nmt.checkpoint import (
     newest,
     publish_model,
     read_manifest,
+    save_links,
     save_model,
     with_alignment_layer,
     write_manifest,
@@ -497,6 +502,109 @@ def test_a_tokenizer_of_another_size_does_not_fit_the_weights(folder: Path) -> N
     seal(folder)
     with pytest.raises(ModelError, match=r"tgt_embedding\.weight is \(\d+, 32\), expected \(\d+, 32\)"):
         load(folder)
+
+
+# What links are made with
+
+
+@pytest.fixture
+def linking(tiny_model: TranslationModel, folder: Path) -> TranslationModel:
+    """The model in the folder, that has an align head and HMM aligners now."""
+    sizes = (tiny_model.src_tokenizer.vocab_size,) * 2
+    head = build_align_head(tiny_model.config, layer=2, vocab_sizes=sizes).eval()
+    save_links(replace(load(folder), align_head=head), folder, hmm={"keys": torch.arange(3)})
+    return load(folder)
+
+
+def test_the_head_and_the_hmm_aligners_load_as_they_were_saved(
+    linking: TranslationModel, folder: Path, tmp_path: Path
+) -> None:
+    save_model(linking, tmp_path / "again", hmm=load_tensors(folder / HMM))
+    again = load(tmp_path / "again")
+    assert_same(again, linking)
+    for model, place in ((linking, folder), (again, tmp_path / "again")):
+        assert model.align_head is not None
+        assert (model.align_head.layer, model.align_head.training) == (2, False)
+        assert model.hmm_path == place / HMM
+        assert torch.equal(load_tensors(place / HMM)["keys"], torch.arange(3))
+        assert model.manifest["files"].keys() == {*FILES, ALIGN_HEAD, HMM} - {MANIFEST}
+    assert (tmp_path / "again" / ALIGN_HEAD).read_bytes() == (folder / ALIGN_HEAD).read_bytes()
+    save_links(replace(linking, align_head=None), folder, hmm={"keys": torch.arange(3)})
+    assert load(folder).align_head is None
+
+
+@pytest.mark.usefixtures("linking")
+def test_a_head_for_other_weights_is_refused_with_what_to_do(folder: Path) -> None:
+    change_weights(folder, lambda tensors: tensors["encoder_norm.bias"].add_(1))
+    with pytest.raises(
+        ModelError,
+        match=r"align\.safetensors: is for other weights than model\.safetensors; train it again: nmt train ",
+    ):
+        load(folder)
+
+
+@pytest.mark.usefixtures("linking")
+@pytest.mark.parametrize("name", [ALIGN_HEAD, HMM])
+def test_what_links_are_made_with_is_missing_or_damaged(name: str, folder: Path) -> None:
+    data = (folder / name).read_bytes()
+    (folder / name).unlink()
+    with pytest.raises(ModelError, match=rf"{name}: missing, but listed in manifest\.json"):
+        load(folder)
+    (folder / name).write_bytes(data[:-1] + bytes([data[-1] ^ 1]))
+    with pytest.raises(ModelError, match=rf"{name}: damaged: not the file listed"):
+        load(folder)
+
+
+@pytest.mark.usefixtures("linking")
+@pytest.mark.parametrize(
+    ("change", "facts", "message"),
+    [
+        (lambda tensors: tensors.pop("offset_bias"), {}, "do not fit .*: offset_bias is missing"),
+        (lambda tensors: tensors.update(offset_bias=torch.ones(2)), {}, r"offset_bias is \(2,\), expected"),
+        (lambda tensors: tensors.update(odd=torch.ones(2)), {}, "odd is not of this model"),
+        (
+            lambda tensors: tensors["offset_bias"].fill_(float("nan")),
+            {},
+            "offset_bias holds a number that is",
+        ),
+        (lambda _: None, {"layer": 4}, "is for decoder layer 4, expected one of 1 to 3"),
+        (lambda _: None, {"layer": "x"}, "is for decoder layer 'x', expected one of 1 to 3"),
+        (lambda _: None, {"layer": None}, "is for decoder layer None, expected one of 1 to 3"),
+        (lambda _: None, {"weights_sha256": None}, "is for other weights"),
+    ],
+    ids=["missing", "misshapen", "odd", "not finite", "no layer", "no number", "none", "no weights"],
+)
+def test_a_head_that_does_not_fit_is_refused(
+    change: Callable[[dict[str, Tensor]], object],
+    facts: dict[str, object],
+    message: str,
+    folder: Path,
+) -> None:
+    path = folder / ALIGN_HEAD
+    with safetensors.safe_open(path, framework="pt") as file:
+        told = json.loads(file.metadata()["facts"]) | facts
+    tensors = safetensors.torch.load_file(path)
+    change(tensors)
+    path.write_bytes(safetensors.torch.save(tensors, {"facts": json.dumps(told)}))
+    seal(folder)
+    with pytest.raises(ModelError, match=rf"align\.safetensors: .*{message}"):
+        load(folder)
+
+
+@pytest.mark.usefixtures("linking")
+@pytest.mark.parametrize("name", [ALIGN_HEAD, HMM])
+def test_a_file_to_make_links_with_that_is_none_is_refused(name: str, folder: Path) -> None:
+    (folder / name).write_bytes(b"nothing of the kind")
+    seal(folder)
+    with pytest.raises(ModelError, match=rf"{name}: not a valid safetensors file"):
+        list(align_pairs(load(folder), [("Der Hund", "The dog")], links_from="hmm"))
+
+
+def test_hmm_aligners_of_another_kind_are_refused(linking: TranslationModel) -> None:
+    with pytest.raises(
+        ModelError, match=r"hmm\.safetensors: not HMM aligners of this version and model; train them again"
+    ):
+        list(align_pairs(linking, [("Der Hund", "The dog")], links_from="hmm"))
 
 
 # As the user meets it

@@ -2,10 +2,13 @@
 
 # S source pieces, T target pieces, V source words, W target words
 
+from bisect import bisect_right
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
 
+import torch
 from torch import Tensor
 
 from nmt.alignment.merge import (
@@ -20,6 +23,7 @@ from nmt.alignment.merge import (
     two_way_of_rows,
 )
 from nmt.alignment.origin import LinkSource, Origin
+from nmt.corpus.links import Link
 from nmt.corpus.words import Span, UnitMode, word_spans
 
 Unlinked = Literal["too long", "out of memory"]
@@ -42,24 +46,37 @@ class Alignment:
     backward: Tensor | None  # (T, S) float32: asked from the source piece; columns sum to at most 1
     origin: Origin
     unlinked: Unlinked | None = None
-    """Why there are no links, although there is text on both sides."""
+    """Why there are no links, although there is text on both sides, or none in one of its parts."""
+    is_turned: bool = False
+    """Whether the source is the target of the model's first direction, in which links are decided on."""
+    parts: tuple["Part", ...] = ()
+    """Of lines that are too long for the model: what was linked by itself, with its own probabilities."""
+
+    @classmethod
+    def of_parts(cls, source: str, target: str, parts: Sequence["Part"], origin: Origin) -> "Alignment":
+        """The links of a pair whose parts were linked one by one: there are none between one and another."""
+        src_spans = tuple(span for part in parts for span in part.in_source(part.links.src_spans))
+        tgt_spans = tuple(span for part in parts for span in part.in_target(part.links.tgt_spans))
+        unlinked = next((part.links.unlinked for part in parts if part.links.unlinked), None)
+        nothing = torch.zeros(0, 0)  # all others would be zeros, of which there are too many
+        return cls(
+            source, target, src_spans, tgt_spans, nothing, nothing, origin, unlinked, parts=tuple(parts)
+        )
 
     def words(self, mode: Units = "punct", threshold: float = 0.0) -> WordAlignment:
         """Words with the links between them that fit at least so well; 0: as suits where they come from.
 
         Raw attention is not calibrated well enough for a threshold alone: of a target word only its best link
-        is taken then.
+        is taken then, in the model's first direction.
         """
         src, tgt = self._sides(mode)
-        if self.origin.source == "attention":
+        if self.parts:
+            links = self._links_of_parts(mode, threshold)
+        elif self.origin.source == "attention" and not threshold:
             fits = self._attention_fits(src, tgt)
+            links = best_links(fits, least=LEAST_FIT["attention"], of_columns=self.is_turned)
         else:
-            assert self.backward is not None, "only attention may know one direction"
-            fits = two_way(_merged(self.forward, tgt, src), _merged(self.backward.mT, src, tgt).mT)
-        if self.origin.source == "attention" and not threshold:
-            links = best_links(fits, least=LEAST_FIT["attention"])
-        else:
-            links = likely_links(fits, least=threshold or LEAST_FIT[self.origin.source])
+            links = likely_links(self._fits(src, tgt), least=threshold or LEAST_FIT[self.origin.source])
         return WordAlignment(self.source, self.target, src.words, tgt.words, links)
 
     def matrix(self, mode: Units = "punct") -> Tensor:
@@ -67,23 +84,28 @@ class Alignment:
 
         Rows of attention sum to 1; of the others what a row lacks is the probability of no counterpart.
         """
+        if self.parts:
+            return self._matrix_of_parts(mode)
         src, tgt = self._sides(mode)
         merged = _merged(self.forward, tgt, src)
         return normalized_rows(merged) if self.origin.source == "attention" else merged
 
     def turned(self) -> "Alignment":
         """The same with source and target exchanged."""
-        assert self.backward is not None or not self.src_spans, "or there is no row for a source piece"
-        forward = self.forward.mT if self.backward is None else self.backward.mT
+        if self.parts:
+            parts = [Part(part.links.turned(), part.tgt_start, part.src_start) for part in self.parts]
+            return Alignment.of_parts(self.target, self.source, parts, self.origin)
+        assert self.backward is not None, "or there is no row for a source piece"
         return Alignment(
             self.target,
             self.source,
             self.tgt_spans,
             self.src_spans,
-            forward,
-            self.backward if self.backward is None else self.forward.mT,
+            self.backward.mT,
+            self.forward.mT,
             self.origin,
             self.unlinked,
+            not self.is_turned,
         )
 
     def _sides(self, mode: Units) -> tuple["_Side", "_Side"]:
@@ -95,6 +117,12 @@ class Alignment:
             src_words, tgt_words = (tuple(word_spans(line, mode)) for line in (self.source, self.target))
         return _Side(self.source, self.src_spans, src_words), _Side(self.target, self.tgt_spans, tgt_words)
 
+    def _fits(self, src: "_Side", tgt: "_Side") -> Tensor:
+        if self.origin.source == "attention":
+            return self._attention_fits(src, tgt)
+        assert self.backward is not None, "only attention may know one direction"
+        return two_way(_merged(self.forward, tgt, src), _merged(self.backward.mT, src, tgt).mT)
+
     def _attention_fits(self, src: "_Side", tgt: "_Side") -> Tensor:
         """How well words fit each other, a final mark for a final mark alone."""
         forward = _keep_marks(normalized_rows(_merged(self.forward, tgt, src)), tgt, src)
@@ -102,6 +130,85 @@ class Alignment:
             return two_way_of_rows(forward)
         backward = normalized_rows(_merged(self.backward.mT, src, tgt))
         return two_way(forward, _keep_marks(backward, src, tgt).mT)
+
+    def _links_of_parts(self, mode: Units, threshold: float) -> dict[Link, float]:
+        links: dict[Link, float] = {}
+        for part in self._placed(mode):
+            for (i, j), fit in part.links.words(part.mode, threshold).links.items():
+                link = part.src_places[i], part.tgt_places[j]
+                links[link] = max(fit, links.get(link, 0.0))
+        return dict(sorted(links.items()))
+
+    def _matrix_of_parts(self, mode: Units) -> Tensor:
+        src, tgt = self._sides(mode)
+        matrix = torch.zeros(len(tgt.words), len(src.words), dtype=torch.float64)
+        num_rows = torch.zeros(len(tgt.words), 1)
+        for part in self._placed(mode):
+            rows, columns = (
+                torch.tensor(each, dtype=torch.long) for each in (part.tgt_places, part.src_places)
+            )
+            matrix.index_put_((rows[:, None], columns), part.links.matrix(part.mode), accumulate=True)
+            num_rows.index_add_(0, rows, torch.ones(len(rows), 1))
+        return matrix.div_(num_rows.clamp_min_(1))
+
+    def _placed(self, mode: Units) -> Iterator["_PlacedPart"]:
+        """Every part, and for its source and target words which of all words they are, or are in."""
+        src, tgt = self._sides(mode)
+        num_src = num_tgt = 0
+        for part in self.parts:
+            own = part.units(mode)
+            src_words, tgt_words = (side.words for side in part.links._sides(own))
+            if mode == "piece":
+                src_places = [*range(num_src, num_src + len(src_words))]
+                tgt_places = [*range(num_tgt, num_tgt + len(tgt_words))]
+                num_src, num_tgt = num_src + len(src_words), num_tgt + len(tgt_words)
+            else:
+                src_places = _words_around(part.in_source(src_words), src.words)
+                tgt_places = _words_around(part.in_target(tgt_words), tgt.words)
+            yield _PlacedPart(part.links, own, src_places, tgt_places)
+
+
+@dataclass(frozen=True)
+class Part:
+    """What was linked by itself, and where its texts begin in both lines."""
+
+    links: Alignment
+    src_start: int
+    tgt_start: int
+
+    def units(self, mode: Units) -> Units:
+        """What links are counted on, seen from the part: of spans those that begin in it."""
+        if not isinstance(mode, tuple):
+            return mode
+        starts, lines = (self.src_start, self.tgt_start), (self.links.source, self.links.target)
+        src, tgt = (
+            tuple((first - start, last - start) for first, last in spans if 0 <= first - start < len(line))
+            for spans, start, line in zip(mode, starts, lines, strict=True)
+        )
+        return src, tgt
+
+    def in_source(self, spans: Sequence[Span]) -> tuple[Span, ...]:
+        """Spans of the part's source as such of the whole source."""
+        return tuple((self.src_start + start, self.src_start + end) for start, end in spans)
+
+    def in_target(self, spans: Sequence[Span]) -> tuple[Span, ...]:
+        """Spans of the part's target as such of the whole target."""
+        return tuple((self.tgt_start + start, self.tgt_start + end) for start, end in spans)
+
+
+def _words_around(spans: Sequence[Span], words: Sequence[Span]) -> list[int]:
+    """Of each span, which word it begins in: text without spaces is cut within what stands between them."""
+    return [bisect_right(words, start, key=lambda word: word[0]) - 1 for start, _ in spans]
+
+
+@dataclass(frozen=True)
+class _PlacedPart:
+    """A part, what its links are counted on, and which of all words its words are."""
+
+    links: Alignment
+    mode: Units
+    src_places: list[int]
+    tgt_places: list[int]
 
 
 @dataclass(frozen=True)

@@ -161,4 +161,4 @@ def _origin(record: Mapping[str, Any]) -> str:
 
 def format_soft(matrix: Tensor) -> str:
     """For each target word its comma-separated probabilities over the source words, as Marian writes."""
-    return " ".join(",".join(f"{share:.6g}" for share in row) for row in matrix.tolist())
+    return " ".join(",".join(f"{share:.6g}" for share in row.tolist()) for row in matrix)

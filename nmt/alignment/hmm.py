@@ -3,7 +3,7 @@
 # B pairs, S source and T target positions, V ids, E entries: ids that met in a pair of lines
 
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from itertools import chain
 
@@ -135,11 +135,14 @@ def _turned(cells: Tensor) -> Tensor:
     return cells.permute(2, 1, 0)
 
 
-def train_hmm(pairs: Sequence[IdPair], *, vocab_size: int) -> HmmAligner:
+def train_hmm(
+    pairs: Sequence[IdPair], *, vocab_size: int, on_progress: Callable[[int], None] = lambda _: None
+) -> HmmAligner:
     """Learn both directions from pairs of lines: Model 1 near the diagonal, then the hidden Markov models.
 
     Variational Bayes with sparse priors; a translation counts as far as both directions expect it, by the
-    geometric mean of their probabilities.
+    geometric mean of their probabilities. `on_progress` is called after each iteration, and may raise to
+    stop.
     """
     batches = _batches(_sample(pairs), vocab_size)
     if not batches:
@@ -148,6 +151,7 @@ def train_hmm(pairs: Sequence[IdPair], *, vocab_size: int) -> HmmAligner:
     aligner = _start(keys, vocab_size)
     for explain in MODEL1_ITERATIONS * [expect_model1] + HMM_ITERATIONS * [expect_markov]:
         aligner = _improve(aligner, batches, entries, explain)
+        on_progress(0)
     return aligner.pruned()
 
 

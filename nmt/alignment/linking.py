@@ -7,19 +7,23 @@ from itertools import islice
 import torch
 from torch import Tensor
 
-from nmt.alignment.alignment import Alignment, Unlinked
+from nmt.alignment.alignment import Alignment, Part, Unlinked
 from nmt.alignment.attention import Read, attend_both_ways, reading_layer
 from nmt.alignment.origin import LinkSource, Origin
+from nmt.alignment.parts import Side, corresponding_parts
 from nmt.alignment.text_aligner import CutLine, TextAligner
 from nmt.checkpoint import Direction, TranslationModel, load_tensors
 from nmt.config.schema import LinksFrom
-from nmt.errors import UsageError
+from nmt.errors import ModelError, UsageError
 from nmt.model.align_head import look
 from nmt.model.forced import PiecePair, in_batches, longest_side, pad
 from nmt.tokenizer import Pieces
 
 Probabilities = tuple[Tensor, Tensor | None]
 """Of links, asked from both sides: `forward` and `backward` of Alignment."""
+
+FEWEST_FOR_HEAD = 10_000
+"""An align head that learnt from fewer pairs does not link as well as the HMM aligners."""
 
 _NO_PIECES = Pieces([], [], [])
 
@@ -52,17 +56,20 @@ def align_pairs(
 ) -> Iterator[Alignment]:
     """Link pairs of lines, in their order and in constant memory; a blank line has no links.
 
+    Of lines that are too long for the model the parts that correspond are linked, see `corresponding_parts`.
     The pairs are in a `direction` of the model, by default its first; links are the same in both. `layer` is
     that of the attention, counted from 1, by default the model's own. Raises UsageError if the model has not
     what links are to come from.
     """
     find = _finder(model, links_from, layer=layer, batch_tokens=batch_tokens, read=read)
+    origin = origin_of_links(model, links_from, layer=layer)
     is_turned = direction is not None and direction != model.directions[0]
     stream = iter(pairs)
     while window := list(islice(stream, model.config.decoding.window)):
         encoded = [encode_pair(model, *(pair[::-1] if is_turned else pair)) for pair in window]
         for pair, found in zip(encoded, find(encoded), strict=True):
-            alignment = _alignment(pair, found, origin_of_links(model, links_from, layer=layer))
+            is_long = pair.unlinked == "too long"
+            alignment = _by_parts(model, pair, find, origin) if is_long else _alignment(pair, found, origin)
             yield alignment.turned() if is_turned else alignment
 
 
@@ -107,6 +114,23 @@ def encode_pair(model: TranslationModel, source: str, target: str) -> EncodedPai
     return EncodedPair(source, target, src, tgt) if src.ids and tgt.ids else EncodedPair(source, target)
 
 
+def _by_parts(model: TranslationModel, pair: EncodedPair, find: "_Find", origin: Origin) -> Alignment:
+    """Links of a pair that is too long: between parts as long as those that the model was trained on."""
+    # half of what fits: by itself a part may fall into more pieces
+    max_length = max(1, min(model.config.data.max_length, longest_side(model.network) // 2))
+    spans = corresponding_parts(
+        Side.of(pair.source, model.src_tokenizer, max_length),
+        Side.of(pair.target, model.tgt_tokenizer, max_length),
+        max_length,
+    )
+    encoded = [encode_pair(model, pair.source[slice(*src)], pair.target[slice(*tgt)]) for src, tgt in spans]
+    parts = [
+        Part(_alignment(part, found, origin), src[0], tgt[0])
+        for part, found, (src, tgt) in zip(encoded, find(encoded), spans, strict=True)
+    ]
+    return Alignment.of_parts(pair.source, pair.target, parts, origin)
+
+
 def origin_of_links(model: TranslationModel, links_from: LinksFrom, *, layer: int | None = None) -> Origin:
     """Where the links of a model come from; `auto` is the align head, the HMM aligners or the attention.
 
@@ -128,7 +152,8 @@ def origin_of_links(model: TranslationModel, links_from: LinksFrom, *, layer: in
 
 def best_source(model: TranslationModel) -> LinkSource:
     """What gives the best links of what the model has, by the table in recipes/alignment."""
-    if model.align_head is not None:
+    num_pairs = model.manifest.get("alignment", {}).get("pairs", FEWEST_FOR_HEAD)
+    if model.align_head is not None and (model.hmm_path is None or num_pairs >= FEWEST_FOR_HEAD):
         return "head"
     return "attention" if model.hmm_path is None else "hmm"
 
@@ -142,6 +167,27 @@ def _attention_origin(model: TranslationModel, layer: int) -> Origin:
     return Origin("attention", layer, is_both_ways=len(model.directions) > 1)
 
 
+def load_text_aligner(model: TranslationModel) -> TextAligner:
+    """The HMM aligners of a model; ModelError if they do not fit."""
+    assert model.hmm_path is not None, "or links can not come from there"
+    state = load_tensors(model.hmm_path)
+    try:
+        aligner = TextAligner.from_state(state)
+        vocab_size = aligner.first_of_target + model.tgt_tokenizer.vocab_size
+        fits = (aligner.of_pieces.vocab_size, aligner.of_words.vocab_size) == (
+            vocab_size,
+            len(aligner.words) + 2,
+        )
+    except (KeyError, ValueError, TypeError, RuntimeError):
+        fits = False
+    if not fits:
+        raise ModelError(
+            f"{model.hmm_path}: not HMM aligners of this version and model; train them again: "
+            "nmt train --align-head-only"
+        )
+    return aligner
+
+
 _Find = Callable[[Sequence[EncodedPair]], Sequence[Probabilities | None]]
 
 
@@ -151,8 +197,7 @@ def _finder(
     """What finds links, None for a pair that has no pieces or does not fit into memory."""
     origin = origin_of_links(model, links_from, layer=layer)
     if origin.source == "hmm":
-        assert model.hmm_path is not None, "or it is no origin"
-        aligner = TextAligner.from_state(load_tensors(model.hmm_path))
+        aligner = load_text_aligner(model)
         return lambda pairs: _by_text(aligner, pairs)
 
     def find(pairs: Sequence[EncodedPair]) -> list[Probabilities | None]:
@@ -208,6 +253,7 @@ def cut_pair(pair: EncodedPair) -> tuple[CutLine, CutLine]:
 def _alignment(pair: EncodedPair, found: Probabilities | None, origin: Origin) -> Alignment:
     if found is None:
         unlinked: Unlinked | None = "out of memory" if pair.ids else pair.unlinked
-        return Alignment(pair.source, pair.target, (), (), torch.zeros(0, 0), None, origin, unlinked)
+        nothing = torch.zeros(0, 0)
+        return Alignment(pair.source, pair.target, (), (), nothing, nothing, origin, unlinked)
     spans = tuple(pair.src.spans), tuple(pair.tgt.spans)
     return Alignment(pair.source, pair.target, *spans, *found, origin)

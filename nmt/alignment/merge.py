@@ -78,12 +78,15 @@ def _overlaps(piece: Span, words: Sequence[Span], *, first: int) -> dict[int, in
     return found
 
 
-def best_links(fits: Tensor, *, least: float) -> dict[Link, float]:
+def best_links(fits: Tensor, *, least: float, of_columns: bool = False) -> dict[Link, float]:
     """Link every target word (row) to the source word that it fits best, the first of equal ones.
 
-    A word that fits nothing so well as `least` has no link.
+    A word that fits nothing so well as `least` has no link. `of_columns`: every source word to a target word.
     """
-    links: dict[Link, float] = {}
+    if of_columns:
+        links = best_links(fits.mT, least=least)
+        return dict(sorted(((i, j), fit) for (j, i), fit in links.items()))
+    links = {}
     for j, row in enumerate(fits.tolist()):
         best = max(row, default=0.0)
         if best >= least:

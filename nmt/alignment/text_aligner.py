@@ -33,12 +33,13 @@ class CutLine:
         starts = [True] * len(spans)
         for place, (before, after) in enumerate(pairwise(spans), start=1):
             starts[place] = word_at.get(before[1] - 1, -1) != word_at.get(after[0], -2)
-        word_of, words = [], list[str]()
+        word_of, words, end = [], list[str](), 0
         for start, (first, last) in zip(starts, spans, strict=True):
             if start:
                 words.append("")
-            words[-1] += line[first:last].lower()
+            words[-1] += line[max(first, end) : last].lower()  # several may stand for one character
             word_of.append(len(words) - 1)
+            end = last
         return cls(piece_ids, words, word_of)
 
 
@@ -132,10 +133,8 @@ def train_text_aligner(
                 [words.setdefault(word, len(words)) for word in tgt.words],
             )
         )
-    of_pieces = train_hmm(piece_pairs, vocab_size=first_of_target + vocab_sizes[1])
-    on_progress(0)
-    of_words = train_hmm(word_pairs, vocab_size=len(words) + 2)  # and two that are not known
-    on_progress(0)
+    of_pieces = train_hmm(piece_pairs, vocab_size=first_of_target + vocab_sizes[1], on_progress=on_progress)
+    of_words = train_hmm(word_pairs, vocab_size=len(words) + 2, on_progress=on_progress)  # two are unknown
     return TextAligner(of_pieces, of_words, words, first_of_target)
 
 

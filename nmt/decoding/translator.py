@@ -10,10 +10,11 @@ from itertools import islice, pairwise
 from pathlib import Path
 from typing import Self
 
-from nmt.alignment import Alignment, align_pairs
+from nmt.alignment import Alignment, align_pairs, origin_of_links
 from nmt.checkpoint import TranslationModel, load_model
 from nmt.config import from_dict
 from nmt.config.schema import DecodingConfig
+from nmt.corpus.splitting import split_line
 from nmt.corpus.words import Span, is_blank
 from nmt.decoding.alternatives import Option, next_options
 from nmt.decoding.engine import Engine, OnProgress
@@ -24,7 +25,6 @@ from nmt.decoding.requests import Request, RequestReader
 from nmt.decoding.rules import Rules, Sampling, Sentence
 from nmt.decoding.scoring import Scored, score_pairs
 from nmt.decoding.search import Found
-from nmt.decoding.splitting import split_line
 from nmt.decoding.windows import full_windows
 from nmt.errors import ConfigError, DataError, UsageError
 from nmt.tokenizer import BOS_ID, EOS_ID, PAD_ID, SPACE, UNK_ID
@@ -137,7 +137,7 @@ class Translator:
         With `align` the best of them is aligned, with `align_all` every one. Several models give the mean of
         their probabilities; alignments are those of the first. `to` is the target language of models that
         have several. Raises ConfigError if tokenizers or directions of the models differ, or if `nbest` is
-        more than the beam holds; UsageError if there is no such language.
+        more than the beam holds; UsageError if there is no such language, or nothing to make links with.
         """
         if not config.samples and nbest > config.beam_size:
             raise ConfigError(
@@ -149,6 +149,8 @@ class Translator:
         self.direction = self.model.direction(to)
         self.config = config
         self.align, self.align_all = align or align_all, align_all
+        if self.align:
+            origin_of_links(self.model, self.model.config.alignment.source)
         self.longest = min(model.config.data.max_length for model in self.models)
         self.engine = Engine(self.models, config)
         self.rules = Rules(

@@ -43,10 +43,12 @@ def _replaced(module: nn.Module, precision: Precision) -> nn.Module:
     return clone
 
 
-def has_packed_products() -> bool:
-    """Whether torch was built with oneDNN, which brings the packed products for CPUs."""
+def has_packed_products(dtype: torch.dtype) -> bool:
+    """Whether torch was built with oneDNN, which brings the packed products for CPUs, and for this one's."""
     has_onednn: bool = torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
-    return has_onednn and hasattr(torch.ops.mkldnn, "_linear_pointwise")
+    if not has_onednn or not hasattr(torch.ops.mkldnn, "_linear_pointwise"):
+        return False
+    return dtype != torch.bfloat16 or bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
 
 
 def has_int8_products() -> bool:
@@ -79,7 +81,7 @@ class PackedLinear(nn.Module):
     def __init__(self, linear: nn.Linear, dtype: torch.dtype) -> None:
         super().__init__()
         self.dtype = dtype
-        self.is_packed = has_packed_products()
+        self.is_packed = has_packed_products(dtype)
         weight = linear.weight.detach().to(dtype)
         self.weight = torch.ops.mkldnn._reorder_linear_weight(weight, None) if self.is_packed else weight
         self.bias = None if linear.bias is None else linear.bias.detach().to(dtype)

@@ -22,9 +22,12 @@ TO = """\
 nmt translate -m MODEL --to {} "A sentence."   # the other direction
 """
 
-CHOICE = """\
-The layer was chosen after training, without gold links: its links agree best with those of a small
-HMM aligner, which was trained on the same text."""
+SOURCES = {
+    "attention": "are read from the cross-attention of decoder layer {layer} of {most}",
+    "head": "are found by the align head of decoder layer {layer} of {most}, which learnt from HMM aligners",
+    "hmm": "are made by HMM aligners",
+}
+CHOICE = "The layer was chosen without gold links: those of its attention agree best with the HMM aligners."
 
 LIMITS = """\
 - It knows what its training text knows. On other subjects and in another style expect worse translations than
@@ -114,16 +117,27 @@ def _alignment(config: Config, alignment: Mapping[str, Any]) -> str:
     layer = alignment.get("layer", config.alignment.layer)
     if not layer:
         return ""
-    kind = {"attention": "cross-attention", "head": "align head"}.get(alignment.get("from", "attention"))
-    where = f"the {kind or alignment['from']} of decoder layer {layer} of {config.model.decoder_layers}"
-    text = f"Links between words are read from {where}."
+    source, most = alignment.get("from", "attention"), config.model.decoder_layers
+    text = f"Links between words {SOURCES[source].format(layer=layer, most=most)}.{_learnt(alignment)}"
     agreement = alignment.get("agreement")
     if not agreement:
         return text
-    rows = [[name, f"{share:.3f}" + (" (read)" if name == str(layer) else "")]
-            for name, share in zip(map(str, agreement), agreement.values(), strict=True)]  # fmt: skip
+    mark = "" if source == "hmm" else " (read)"
+    rows = [
+        [str(name), f"{share:.3f}" + (mark if str(name) == str(layer) else "")]
+        for name, share in agreement.items()
+    ]
     reason = CHOICE if alignment.get("chosen", True) else "The layer was set by the option `alignment.layer`."
-    return f"{text}\n{reason}\n\n{_table(['layer', 'agreement with the HMM aligner'], rows)}"
+    table = _table(["layer", "agreement of its attention with the HMM aligners"], rows)
+    return "\n".join([text, *([] if source == "hmm" else [reason]), "", table])
+
+
+def _learnt(alignment: Mapping[str, Any]) -> str:
+    """What the HMM aligners were trained on, as a sentence."""
+    if not alignment.get("pairs"):
+        return ""
+    files = " and ".join(f"`{name}`" for name in alignment.get("text", ()))
+    return f" The HMM aligners learnt from {alignment['pairs']:,} pairs of {files or 'the training text'}."
 
 
 def _data(config: Config, data: Mapping[str, Any]) -> str:

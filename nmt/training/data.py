@@ -1,7 +1,6 @@
 """From the stored corpus of a run to batches, in the order of seed and epoch."""
 
 import hashlib
-import math
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
@@ -22,7 +21,7 @@ from nmt.corpus.store import StoredCorpus, open_store
 from nmt.errors import NmtError
 from nmt.files import remove_dir, sha256_file
 from nmt.tokenizer import Tokenizer
-from nmt.training.preparation import Tokenizers, encode_dev, flags, make_corpus, paths
+from nmt.training.preparation import Tokenizers, encode_dev, flags, make_corpus, paths, spread
 from nmt.training.report import DataReport
 
 SAMPLE_PAIRS = 200_000
@@ -102,11 +101,10 @@ class TrainingData:
         for indices in order:
             yield self._collate(corpus, indices).to(device)
 
-    def sample_pairs(self) -> list[Pair]:
-        """Up to 200,000 pairs of the training text as it was given, spread evenly over it."""
-        numbers = self.numbers[:: max(1, len(self.tags))]
-        stride = math.ceil(len(numbers) / SAMPLE_PAIRS)
-        return list(self.text.select(flags(numbers[::stride], len(self.text))))
+    def sample_pairs(self, most: int = SAMPLE_PAIRS) -> list[Pair]:
+        """At most so many pairs of the training text as it was given, spread evenly over it."""
+        numbers = spread(self.numbers[:: max(1, len(self.tags))], most)
+        return list(self.text.select(flags(numbers, len(self.text))))
 
     def close(self) -> None:
         """End the processes that cut text, if there are any."""

@@ -12,9 +12,9 @@ from nmt.config.schema import Config, TrainingConfig
 from nmt.errors import OutputError
 from nmt.hardware import describe, peak_memory, use_device
 from nmt.model import Transformer
-from nmt.training.data import TrainingData, data_hash, prepare
+from nmt.training.data import SAMPLE_PAIRS, TrainingData, data_hash, prepare
 from nmt.training.lock import is_locked
-from nmt.training.plan import Frozen, Rehearsal, freeze, is_open, measure_step, some_batches
+from nmt.training.plan import Frozen, Rehearsal, freeze, is_open, measure_step, plan_links, some_batches
 from nmt.training.report import DataReport
 from nmt.training.run import Run, checkpoint_bytes, flat
 from nmt.training.tensorboard import EventFile
@@ -33,6 +33,8 @@ class DryRun:
     max_steps: int
     tokens_per_second: float
     seconds: float  # for all the steps; evaluations come on top
+    link_pairs: int  # that links are learnt from after all the steps
+    link_seconds: float  # about, for that
     memory_bytes: int  # about what training takes at most, of the device or else of the process
     disk_bytes: int  # for the checkpoints and the model
 
@@ -65,6 +67,13 @@ def dry_run(
     tokens_per_step = sum(batch.num_tokens for batch in batches) / len(batches)
     steps_per_epoch = data.num_batches(training)
     max_steps = min(training.max_steps, (training.max_epochs or training.max_steps) * steps_per_epoch)
+    link_plan = plan_links(
+        training,
+        num_pairs=data.report.num_kept,
+        epochs=max_steps / steps_per_epoch,
+        train_seconds=max_steps * step_seconds,
+        most=SAMPLE_PAIRS,
+    )
     return DryRun(
         data=data.report,
         device=describe(device),
@@ -75,6 +84,8 @@ def dry_run(
         max_steps=max_steps,
         tokens_per_second=tokens_per_step / step_seconds,
         seconds=max_steps * step_seconds,
+        link_pairs=link_plan.num_pairs,
+        link_seconds=link_plan.seconds,
         memory_bytes=peak_memory(device),
         disk_bytes=disk_bytes,
     )

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+from nmt.alignment.origin import LinkSource
 from nmt.checkpoint import (
     WEIGHTS,
     TranslationModel,
@@ -12,12 +13,13 @@ from nmt.checkpoint import (
     save_model,
     with_alignment_layer,
 )
+from nmt.config.schema import Config
 from nmt.files import write_text
 from nmt.hardware import peak_memory
 from nmt.training.best import best_dir
 from nmt.training.card import model_card
 from nmt.training.data import TrainingData
-from nmt.training.links import LinkModels, OnProgress, learn_links
+from nmt.training.links import LinkModels, OnProgress, OnStage, learn_links
 from nmt.training.report import EndReport
 from nmt.training.run import CARD, Run
 from nmt.training.state import Progress
@@ -29,13 +31,15 @@ def link_best(
     *,
     run: Run,
     progress: Progress,
+    num_pairs: int,
     on_progress: OnProgress,
+    on_stage: OnStage,
 ) -> LinkModels:
-    """Load the best weights into the network, and learn what links are made with for them."""
+    """Load the best weights, and learn what links are made with for them, from at most so many pairs."""
     path = best_dir(run.train_dir, progress) / WEIGHTS
     load_weights(model.network, load_tensors(path), name=str(path))
     model.network.eval()
-    return learn_links(model, data.sample_pairs(), on_progress=on_progress)
+    return learn_links(model, data.sample_pairs(num_pairs), on_progress=on_progress, on_stage=on_stage)
 
 
 def write_finished(
@@ -64,15 +68,21 @@ def write_finished(
         seconds=progress.seconds,
         peak_memory=peak_memory(model.device),
         alignment_layer=model.config.alignment.layer,
-        agreement={layer: 1 - rate for layer, rate in enumerate(links.choice.error_rates, start=1)},
-        links_from="attention" if links.head is None else "head",
+        agreement=links.agreement,
+        links_from=links_from(model.config, links),
         link_seconds=links.seconds,
+        link_pairs=links.num_pairs,
     )
     model = replace(model, manifest=facts(model, end))
     write_text(run.model_dir / CARD, model_card(model.config, model.manifest))
     save_model(model, run.model_dir, hmm=links.hmm)
     run.forget_what_made_it()
     return end
+
+
+def links_from(config: Config, links: LinkModels) -> LinkSource:
+    """Where links come from: what was asked for, or else the best there is."""
+    return links.best if config.alignment.source == "auto" else config.alignment.source
 
 
 def end_of(facts: dict[str, Any]) -> EndReport:
@@ -101,4 +111,5 @@ def ended_before(manifest: dict[str, Any]) -> EndReport:
         agreement={int(layer): rate for layer, rate in manifest["alignment"]["agreement"].items()},
         links_from=manifest["alignment"]["from"],
         link_seconds=manifest["alignment"].get("seconds", 0.0),
+        link_pairs=manifest["alignment"].get("pairs", 0),
     )

@@ -7,16 +7,19 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from nmt.alignment.layer import LayerChoice, choose_layer
-from nmt.alignment.linking import EncodedPair, cut_pair, encode_pair
-from nmt.alignment.text_aligner import CutPair, train_text_aligner
+from nmt.alignment.linking import FEWEST_FOR_HEAD, EncodedPair, cut_pair, encode_pair
+from nmt.alignment.origin import LinkSource
+from nmt.alignment.text_aligner import CutPair, TextAligner, train_text_aligner
 from nmt.checkpoint import TranslationModel
 from nmt.corpus.reading import Pair
 from nmt.errors import DataError
 from nmt.model.align_head import AlignHead
-from nmt.training.align_head import fresh_head, make_labels, train_align_head
+from nmt.training.align_head import EPOCHS, fresh_head, make_labels, train_align_head
 
 OnProgress = Callable[[int], None]
 """Hears of pairs that were dealt with, and may raise to stop."""
+OnStage = Callable[[str], None]
+"""Hears in a few words what is done now."""
 
 
 @dataclass(frozen=True)
@@ -26,11 +29,26 @@ class LinkModels:
     choice: LayerChoice
     hmm: dict[str, Tensor]
     head: AlignHead | None
+    num_pairs: int
     seconds: float
+
+    @property
+    def best(self) -> LinkSource:
+        """What gives the best links of them."""
+        return "hmm" if self.head is None or self.num_pairs < FEWEST_FOR_HEAD else "head"
+
+    @property
+    def agreement(self) -> dict[int, float]:
+        """Of every decoder layer (from 1) with the HMM aligners: 1 - AER."""
+        return {layer: 1 - rate for layer, rate in enumerate(self.choice.error_rates, start=1)}
 
 
 def learn_links(
-    model: TranslationModel, pairs: Sequence[Pair], *, on_progress: OnProgress = lambda _: None
+    model: TranslationModel,
+    pairs: Sequence[Pair],
+    *,
+    on_progress: OnProgress = lambda _: None,
+    on_stage: OnStage = lambda _: None,
 ) -> LinkModels:
     """Learn from pairs of the training text, in the model's first direction; its weights stay as they are.
 
@@ -38,28 +56,33 @@ def learn_links(
     Raises DataError if no pair can be used.
     """
     started = time.perf_counter()
+    used, cut = _cut(model, pairs, on_progress)
+    if not cut:
+        raise DataError("no pair of lines with words on both sides to learn links from")
+    on_stage(f"HMM aligners, from {len(cut):,} pairs")
+    sizes = model.src_tokenizer.vocab_size, model.tgt_tokenizer.vocab_size
+    is_joint = model.config.tokenizer.joint
+    aligner = train_text_aligner(cut, vocab_sizes=sizes, is_joint=is_joint, on_progress=on_progress)
+    on_stage("the decoder layer whose attention agrees best with them")
+    choice = choose_layer(model, used, aligner)
+    on_progress(0)
+    head = None
+    if model.config.alignment.head:
+        layer = model.config.alignment.layer or choice.layer
+        head = _train_head(model, cut, aligner, layer=layer, on_progress=on_progress, on_stage=on_stage)
+    return LinkModels(choice, aligner.state(), head, len(cut), time.perf_counter() - started)
+
+
+def _cut(
+    model: TranslationModel, pairs: Sequence[Pair], on_progress: OnProgress
+) -> tuple[list[Pair], list[CutPair]]:
+    """The pairs that can be learnt from, as they are and cut into pieces and words."""
     used, cut = list[Pair](), list[CutPair]()
     for pair in usable_pairs(model, pairs):
         used.append((pair.source, pair.target))
         cut.append(cut_pair(pair))
-    if not cut:
-        raise DataError("no pair of lines with words on both sides to learn links from")
-    on_progress(0)
-    sizes = model.src_tokenizer.vocab_size, model.tgt_tokenizer.vocab_size
-    is_joint = model.config.tokenizer.joint
-    aligner = train_text_aligner(cut, vocab_sizes=sizes, is_joint=is_joint, on_progress=on_progress)
-    choice = choose_layer(model, used, aligner)
-    seed, head = model.config.training.seed, None
-    if model.config.alignment.head:
-        head = train_align_head(
-            model,
-            cut,
-            lambda batch: make_labels(aligner.posteriors(batch)),
-            head=fresh_head(model, layer=model.config.alignment.layer or choice.layer, seed=seed),
-            seed=seed,
-            on_progress=on_progress,
-        )
-    return LinkModels(choice, aligner.state(), head, time.perf_counter() - started)
+        on_progress(0)
+    return used, cut
 
 
 def usable_pairs(model: TranslationModel, pairs: Iterable[Pair]) -> Iterator[EncodedPair]:
@@ -68,3 +91,33 @@ def usable_pairs(model: TranslationModel, pairs: Iterable[Pair]) -> Iterator[Enc
         encoded = encode_pair(model, *pair)
         if encoded.ids and encoded.ids.length <= model.config.data.max_length + 1:
             yield encoded
+
+
+def _train_head(
+    model: TranslationModel,
+    cut: Sequence[CutPair],
+    aligner: TextAligner,
+    *,
+    layer: int,
+    on_progress: OnProgress,
+    on_stage: OnStage,
+) -> AlignHead:
+    """An align head, and a word at the beginning of each epoch."""
+    num_seen = 0
+
+    def heard(num_pairs: int) -> None:
+        nonlocal num_seen
+        if num_seen % len(cut) == 0:
+            on_stage(f"align head, epoch {num_seen // len(cut) + 1} of {EPOCHS}")
+        num_seen += num_pairs
+        on_progress(num_pairs)
+
+    seed = model.config.training.seed
+    return train_align_head(
+        model,
+        cut,
+        lambda batch: make_labels(aligner.posteriors(batch)),
+        head=fresh_head(model, layer=layer, seed=seed),
+        seed=seed,
+        on_progress=heard,
+    )

@@ -18,7 +18,7 @@ from nmt.config.schema import Config
 from nmt.errors import DivergedError, Interrupted, NmtError, StorageError
 from nmt.hardware import describe
 from nmt.training.best import Look, best_dir, look
-from nmt.training.data import data_hash
+from nmt.training.data import SAMPLE_PAIRS, data_hash
 from nmt.training.distributed import Ranks, join
 from nmt.training.finish import end_of, ended_before, link_best, write_finished
 from nmt.training.gradient import ComputeGradient, compute_gradient, make_workers, parts_each
@@ -27,9 +27,9 @@ from nmt.training.links import LinkModels
 from nmt.training.lock import locked
 from nmt.training.manifest import facts_of_run, signature
 from nmt.training.opening import Opened, open_run
-from nmt.training.plan import SHARE_AT_END, replan
+from nmt.training.plan import SHARE_AT_END, LinkPlan, plan_links, replan
 from nmt.training.replicas import SharedGradient, needs_shards
-from nmt.training.report import EndReport, EvalReport, StartReport
+from nmt.training.report import EndReport, EvalReport, LinkingReport, StartReport
 from nmt.training.run import Run, checkpoint_bytes, flat
 from nmt.training.state import Origin, Progress, TrainState
 from nmt.training.step import take_step
@@ -297,7 +297,8 @@ class _Trainer:
         if training.patience and progress.num_stale >= training.patience:
             name = {"bleu": "dev BLEU", "loss": "dev loss"}[training.metric]
             return f"no better {name} in {training.patience} evaluations"
-        if training.budget and progress.step and progress.seconds > (1 - SHARE_AT_END) * training.budget:
+        time_left = (1 - SHARE_AT_END) * training.budget - progress.seconds
+        if training.budget and progress.step and time_left < self._link_plan().seconds:
             return "the time was used up"
         return ""
 
@@ -308,7 +309,18 @@ class _Trainer:
         if not training.budget:
             progress.max_steps = most
         elif 0 < progress.step < progress.max_steps:
-            progress.max_steps = replan(progress, training, most=most)
+            link_seconds = self._link_plan().seconds
+            progress.max_steps = replan(progress, training, most=most, link_seconds=link_seconds)
+
+    def _link_plan(self) -> LinkPlan:
+        """What learning links will take, if training ends now."""
+        return plan_links(
+            self.training,
+            num_pairs=self.data.report.num_kept,
+            epochs=self._epochs(),
+            train_seconds=self.progress.train_seconds,
+            most=SAMPLE_PAIRS,
+        )
 
     def _finish(self, reason: str) -> EndReport:
         """Learn what links are made with, and write the best weights as the finished model.
@@ -331,7 +343,9 @@ class _Trainer:
                 self.data,
                 run=self.run,
                 progress=self.progress,
+                num_pairs=self._link_plan().num_pairs,
                 on_progress=self._heed_signal,
+                on_stage=lambda doing: self.journal.report(LinkingReport(doing)),
             )
         except _EvaluationStopped:
             return None
@@ -344,7 +358,7 @@ class _Trainer:
             run=self.run,
             progress=self.progress,
             stopped=reason,
-            epochs=self._epochs(),
+            epochs=round(self._epochs(), 2),
             facts=self._facts,
         )
         self.journal.report(end)
@@ -352,12 +366,17 @@ class _Trainer:
 
     def _facts(self, model: TranslationModel, end: EndReport | None = None) -> dict[str, Any]:
         return facts_of_run(
-            model, self.data, self.progress, epochs=self._epochs(), requested=self.run.requested, end=end
+            model,
+            self.data,
+            self.progress,
+            epochs=round(self._epochs(), 2),
+            requested=self.run.requested,
+            end=end,
         )
 
     def _epochs(self) -> float:
         """Passes over the data so far."""
-        return round(self.progress.epoch - 1 + min(1.0, self.progress.batch / self.num_batches), 2)
+        return self.progress.epoch - 1 + min(1.0, self.progress.batch / self.num_batches)
 
     def _check_space(self, num_parameters: int) -> None:
         """Refuse to begin if the checkpoints will not fit on the disk."""

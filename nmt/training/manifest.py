@@ -1,11 +1,13 @@
 """What the manifest of a model tells about the run that made it."""
 
 import hashlib
+from collections.abc import Mapping
 from typing import Any
 
 import torch
 
 from nmt import __version__
+from nmt.alignment.origin import LinkSource
 from nmt.checkpoint import TranslationModel
 from nmt.config.schema import Config
 from nmt.config.toml import to_toml
@@ -65,15 +67,35 @@ def facts_of_run(
         "requested": requested,
     }
     if end is not None:
-        agreement = {str(layer): round(rate, 4) for layer, rate in end.agreement.items()}
-        facts["alignment"] = {
-            "layer": end.alignment_layer,
-            "from": end.links_from,
-            "seconds": round(end.link_seconds, 1),
-            "chosen": not requested["alignment.layer"],
-            "agreement": agreement,
-        }
+        facts["alignment"] = facts_of_links(
+            layer=end.alignment_layer,
+            links_from=end.links_from,
+            num_pairs=end.link_pairs,
+            seconds=end.link_seconds,
+            agreement=end.agreement,
+            is_chosen=not requested["alignment.layer"],
+        )
     return facts
+
+
+def facts_of_links(
+    *,
+    layer: int,
+    links_from: LinkSource,
+    num_pairs: int,
+    seconds: float,
+    agreement: Mapping[int, float],
+    is_chosen: bool,
+) -> dict[str, Any]:
+    """Facts about what links are made with; `is_chosen` says that nobody asked for the layer."""
+    return {
+        "layer": layer,
+        "from": links_from,
+        "pairs": num_pairs,
+        "seconds": round(seconds, 1),
+        "chosen": is_chosen,
+        "agreement": {str(layer): round(rate, 4) for layer, rate in agreement.items()},
+    }
 
 
 def signature(model: TranslationModel, data: TrainingData) -> str:

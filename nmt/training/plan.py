@@ -23,7 +23,11 @@ from nmt.workers import Workers
 MEASURED_BATCHES = 4
 WARM_UP_BATCHES = 2
 SHARE_FOR_STEPS = 0.85  # of a budget, as long as no evaluation was timed
-SHARE_AT_END = 0.04  # of a budget, kept for choosing the alignment layer and writing the model
+SHARE_AT_END = 0.04  # of a budget, kept for writing the model and for what is not planned
+SHARE_FOR_LINKS = 0.1  # of the pairs that were trained on, or of a budget, for what links are made with
+PAIR_SECONDS = 0.0025  # to learn links from a pair on one core, however fast the network is on a GPU
+FEWEST_LINK_PAIRS = 10_000  # that links are learnt from, if there are as many, however short the training
+FEWEST_IN_BUDGET = 200
 EVALUATIONS = 10  # with a budget
 FEWEST_STEPS = 50  # that a budget has to have room for
 CPU_MICRO_BATCH = 4096  # tokens; with more at once a core is not faster
@@ -100,13 +104,37 @@ def _steps_in_budget(training: TrainingConfig, elapsed: float, step_seconds: flo
     return num_steps
 
 
-def replan(progress: Progress, training: TrainingConfig, *, most: int) -> int:
-    """Steps that fit into the budget at the pace so far, evaluations included; at `most` so many."""
+@dataclass(frozen=True)
+class LinkPlan:
+    """From how many pairs links are to be learnt after training, and about how long that takes."""
+
+    num_pairs: int
+    seconds: float
+
+
+def plan_links(
+    training: TrainingConfig, *, num_pairs: int, epochs: float, train_seconds: float, most: int
+) -> LinkPlan:
+    """Of so many pairs, trained on in so many epochs and seconds, at `most` so many.
+
+    Learning links from a pair takes no longer than training on it once, but for what is done on a CPU.
+    Without a budget the pairs depend on counts alone, so that the same training learns the same links.
+    """
+    pair_seconds = max(PAIR_SECONDS, train_seconds / max(1.0, epochs * num_pairs))
+    fit = max(FEWEST_LINK_PAIRS, int(SHARE_FOR_LINKS * epochs * num_pairs))
+    if training.budget:
+        fit = max(FEWEST_IN_BUDGET, int(SHARE_FOR_LINKS * training.budget / pair_seconds))
+    planned = min(num_pairs, fit, most)
+    return LinkPlan(planned, planned * pair_seconds)
+
+
+def replan(progress: Progress, training: TrainingConfig, *, most: int, link_seconds: float = 0.0) -> int:
+    """Steps that fit into the budget at the pace so far, with evaluations and links; at `most` so many."""
     step_seconds = progress.train_seconds / progress.step
     look_seconds = step_seconds * training.eval_steps * (1 / SHARE_FOR_STEPS - 1)
     if progress.num_evaluations:
         look_seconds = progress.other_seconds / progress.num_evaluations
-    left = training.budget * (1 - SHARE_AT_END) - progress.seconds - look_seconds
+    left = training.budget * (1 - SHARE_AT_END) - link_seconds - progress.seconds - look_seconds
     more_steps = int(left / (step_seconds + look_seconds / training.eval_steps))
     return min(most, progress.step + max(0, more_steps))
 

@@ -1,5 +1,6 @@
 """Makes the stored corpus of a run out of its text: surveyed, held out, cleaned and cut into pieces."""
 
+import math
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
@@ -202,6 +203,11 @@ def _held_out_dev(config: Config, text: ParallelText, prints: Fingerprints) -> _
     if not select_pairs(prints, remove_duplicates=True, held_out=held_out).num_kept:
         held_out = held_out[:0]
     return _Dev(list(text.select(flags(held_out, len(text)))), "held out", held_out=held_out)
+
+
+def spread(numbers: Tensor, most: int) -> Tensor:
+    """At most so many of the numbers, spread evenly over them."""
+    return numbers[:: max(1, math.ceil(len(numbers) / most))]
 
 
 def flags(numbers: Tensor, size: int) -> Tensor:

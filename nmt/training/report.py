@@ -85,6 +85,24 @@ class NoteReport:
 
 
 @dataclass(frozen=True)
+class LinkingReport:
+    """What is being learnt of links, in a few words."""
+
+    doing: str
+
+
+@dataclass(frozen=True)
+class LinksReport:
+    """What was learnt of links for a finished model."""
+
+    num_pairs: int
+    links_from: LinkSource
+    alignment_layer: int
+    agreement: dict[int, float]  # decoder layer from 1 -> agreement with the HMM aligners
+    seconds: float
+
+
+@dataclass(frozen=True)
 class EndReport:
     """What came out."""
 
@@ -102,10 +120,13 @@ class EndReport:
     agreement: dict[int, float]  # decoder layer from 1 -> agreement with the HMM aligners
     links_from: LinkSource
     link_seconds: float  # for all that links are made with
+    link_pairs: int  # that it was learnt from
     bleu_by_direction: dict[str, float] = field(default_factory=dict)  # if there are several, as in `de-en`
 
 
-Report = DataReport | StartReport | StepReport | EvalReport | NoteReport | EndReport
+Report = (
+    DataReport | StartReport | StepReport | EvalReport | NoteReport | LinkingReport | LinksReport | EndReport
+)
 
 
 def as_line(report: Report) -> str:
@@ -131,13 +152,25 @@ def as_line(report: Report) -> str:
             return f"step {report.step:,}  dev loss {report.loss:.3f}  dev BLEU {_bleu(report)}{best}"
         case NoteReport():
             return f"note: {report.text}"
+        case LinkingReport():
+            return f"links: {report.doing}"
+        case LinksReport():
+            return (
+                f"done: links from {_origin(report)}, "
+                f"learnt from {report.num_pairs:,} pairs in {clock(report.seconds)}"
+            )
         case EndReport():
             return (
                 f"done: {report.stopped}; best at step {report.best_step:,} of {report.step:,}: "
-                f"dev BLEU {_bleu(report)}; links from {Origin(report.links_from, report.alignment_layer)}, "
+                f"dev BLEU {_bleu(report)}; links from {_origin(report)}, "
                 f"learnt in {clock(report.link_seconds)}; took {clock(report.seconds)}"
                 f"{f' and {report.peak_memory / 1e9:.1f} GB of memory' if report.peak_memory else ''}"
             )
+
+
+def _origin(report: LinksReport | EndReport) -> Origin:
+    """Where links come from; the HMM aligners read no layer."""
+    return Origin(report.links_from, 0 if report.links_from == "hmm" else report.alignment_layer)
 
 
 def _bleu(report: EvalReport | EndReport) -> str:

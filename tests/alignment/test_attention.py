@@ -13,11 +13,11 @@ import pytest
 import torch
 from torch.nn import functional
 
-from nmt.alignment.attention import Alignment, align_layers, align_pairs, attend, reading_layer
+from nmt.alignment.attention import attend, reading_layer
 from nmt.checkpoint import TranslationModel
 from nmt.config.schema import ModelConfig
 from nmt.model import Transformer
-from nmt.model.forced import MAX_PIECES
+from nmt.model.forced import PiecePair
 from nmt.tokenizer import BOS_ID, EOS_ID
 
 FIRST_SYMBOL, NUM_SYMBOLS = 4, 10
@@ -48,9 +48,13 @@ def symbols(text: str) -> list[int]:
     return [FIRST_SYMBOL + int(digit) for digit in text]
 
 
+def pair(src: str, tgt: str) -> PiecePair:
+    return PiecePair(symbols(src), symbols(tgt))
+
+
 def links(network: Transformer, src: str, tgt: str, read: Literal["input", "output"]) -> list[int]:
     """The source position with the largest attention, for each position of the target."""
-    (by_layer,) = attend(network, [symbols(src)], [symbols(tgt)], [1], read)
+    (by_layer,) = attend(network, [pair(src, tgt)], [1], read)
     return by_layer[1].argmax(-1).tolist()
 
 
@@ -75,21 +79,18 @@ def test_input_read_links_each_piece_to_what_it_looks_up(src: str, tgt: str, exp
 @pytest.mark.parametrize("changed", range(5))
 def test_input_read_has_seen_the_piece_and_output_read_has_not(changed: int) -> None:
     network = make_network()
-    other = symbols("31425")
-    other[changed] = FIRST_SYMBOL + 9
+    other = f"{'31425'[:changed]}9{'31425'[changed + 1 :]}"
     for read, first_different in (("input", changed), ("output", changed + 1)):
-        before, after = (
-            attend(network, [symbols("31425")], [tgt], [2], read)[0][2] for tgt in (symbols("31425"), other)
-        )
+        before, after = (attend(network, [pair("31425", tgt)], [2], read)[0][2] for tgt in ("31425", other))
         same = (before - after).abs().amax(-1) < 1e-6
         assert same.tolist() == [row < first_different for row in range(5)]
 
 
 def test_truncation_leaves_the_rows_before_it_as_they_are() -> None:
     network = make_network()
-    whole = attend(network, [symbols("31425")], [symbols("31425")], [2])[0][2]
+    whole = attend(network, [pair("31425", "31425")], [2])[0][2]
     for length in range(1, 5):
-        part = attend(network, [symbols("31425")], [symbols("31425")[:length]], [2])[0][2]
+        part = attend(network, [pair("31425", "31425"[:length])], [2])[0][2]
         torch.testing.assert_close(part, whole[:length])
 
 
@@ -131,131 +132,20 @@ def test_each_step_of_a_learnt_copy_looks_at_the_piece_it_outputs(task: Task) ->
 
 def test_rows_sum_to_one_over_the_pieces_without_eos() -> None:
     for read in ("input", "output"):
-        (by_layer,) = attend(make_network(), [symbols("314")], [symbols("15926")], [1, 2], read)
+        (by_layer,) = attend(make_network(), [pair("314", "15926")], [1, 2], read)
         for matrix in by_layer.values():
             assert matrix.shape == (5, 3)
             torch.testing.assert_close(matrix.sum(-1), torch.ones(5))
 
 
 def test_padded_equals_alone() -> None:
-    sources = [symbols(text) for text in ("31415926", "2", "71828")]
-    targets = [symbols(text) for text in ("1", "2718281", "314")]
+    pairs = [pair("31415926", "1"), pair("2", "2718281"), pair("71828", "314")]
     network = make_network()
-    together = attend(network, sources, targets, [1, 2])
-    for src, tgt, by_layer in zip(sources, targets, together, strict=True):
-        (alone,) = attend(network, [src], [tgt], [1, 2])
+    together = attend(network, pairs, [1, 2])
+    for each, by_layer in zip(pairs, together, strict=True):
+        (alone,) = attend(network, [each], [1, 2])
         for layer in (1, 2):
             torch.testing.assert_close(by_layer[layer], alone[layer], atol=1e-5, rtol=1e-5)
-
-
-PAIRS = [
-    ("der Hund", "the dog"),
-    ("", "the"),
-    ("das Haus ist groß.", "the house is big."),
-    ("der", " \t"),
-    ("", ""),
-    ("groß", "big"),
-]
-
-
-def test_alignments_come_in_input_order_and_blank_lines_have_no_links(toy_model: TranslationModel) -> None:
-    found = list(align_pairs(toy_model, PAIRS))
-    assert [(one.source, one.target) for one in found] == PAIRS
-    assert [bool(one.words().links) for one in found] == [True, False, True, False, False, True]
-
-
-@pytest.mark.parametrize("batch_tokens", [1, 16, 10_000])
-@pytest.mark.parametrize("window", [1, 2, 100])
-def test_batches_and_windows_change_nothing(
-    toy_model: TranslationModel, batch_tokens: int, window: int
-) -> None:
-    decoding = replace(toy_model.config.decoding, window=window)
-    model = replace(toy_model, config=replace(toy_model.config, decoding=decoding))
-    found = align_pairs(model, iter(PAIRS), batch_tokens=batch_tokens)
-    for one, (source, target) in zip(found, PAIRS, strict=True):
-        (alone,) = align_pairs(toy_model, [(source, target)])
-        torch.testing.assert_close(one.attention, alone.attention, atol=1e-5, rtol=1e-5)
-        assert one.words() == replace(alone.words(), links=pytest.approx(alone.words().links, abs=1e-5))
-
-
-def test_a_stream_is_read_window_by_window(toy_model: TranslationModel) -> None:
-    num_read = 0
-
-    def pairs():
-        nonlocal num_read
-        for _ in range(10):
-            num_read += 1
-            yield "der Hund", "the dog"
-
-    decoding = replace(toy_model.config.decoding, window=3)
-    model = replace(toy_model, config=replace(toy_model.config, decoding=decoding))
-    next(align_pairs(model, pairs()))
-    assert num_read == 3
-
-
-def test_several_layers_in_one_pass_are_those_of_passes_of_their_own(toy_model: TranslationModel) -> None:
-    layers = range(1, toy_model.config.model.decoder_layers + 1)
-    for layer in layers:
-        together = align_layers(toy_model, PAIRS, layers)
-        for by_layer, alone in zip(together, align_pairs(toy_model, PAIRS, layer=layer), strict=True):
-            torch.testing.assert_close(by_layer[layer].attention, alone.attention)
-
-
-def test_pairs_that_are_too_long_are_left_without_links(toy_model: TranslationModel) -> None:
-    pairs = [("der " * (MAX_PIECES + 1), "the"), ("der", "the"), ("", "the")]
-    long, short, blank = align_pairs(toy_model, pairs)
-    assert (long.words().links, bool(short.words().links), blank.words().links) == ({}, True, {})
-    assert (long.unlinked, short.unlinked, blank.unlinked) == ("too long", None, None)
-
-
-def test_a_batch_without_enough_memory_is_halved_and_a_pair_that_does_not_fit_left_without_links(
-    toy_model: TranslationModel, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    pairs = [("der", "the"), ("das Haus ist groß.", "the house is big."), ("der Hund", "the dog")]
-    expected = list(align_pairs(toy_model, pairs))
-    encode, longest = toy_model.network.encode, len(expected[1].src_spans)
-
-    def encode_few(src_tokens: torch.Tensor) -> torch.Tensor:
-        if len(src_tokens) > 1 or src_tokens.size(1) > longest:  # EOS counted
-            raise RuntimeError("DefaultCPUAllocator: can't allocate memory")
-        return encode(src_tokens)
-
-    monkeypatch.setattr(toy_model.network, "encode", encode_few)
-    found = list(align_pairs(toy_model, pairs))
-    assert found[1].src_spans == found[1].tgt_spans == ()
-    assert [each.unlinked for each in found] == [None, "out of memory", None]
-    for one, other in ((found[0], expected[0]), (found[2], expected[2])):
-        assert one.words().links.keys() == other.words().links.keys()
-        torch.testing.assert_close(one.attention, other.attention)
-
-
-def test_words_are_merged_from_pieces_in_every_mode(toy_model: TranslationModel) -> None:
-    (one,) = align_pairs(toy_model, [("das Haus ist groß.", "the house is big.")])
-    assert len(one.words("punct").src_words) == 5
-    assert len(one.words("space").src_words) == 4
-    assert one.words("piece").src_words == one.src_spans
-    for mode in ("punct", "space", "piece"):
-        found = one.words(mode)
-        assert {target for _, target in found.links} <= set(range(len(found.tgt_words)))
-        assert found.links
-        assert len(one.words(mode, threshold=0.01).links) >= len(found.links)
-
-
-def test_words_worked_by_hand() -> None:
-    # Haus tür . | door .   with the pieces Haus, tür., | ▁door, .
-    attention = torch.tensor([[0.5, 0.5], [0.1, 0.9]])
-    alignment = Alignment("Haustür.", "door.", ((0, 4), (4, 8)), ((0, 4), (4, 5)), attention)
-    share = 0.5 + 0.5 * 3 / 4  # of door: all of Haus, three of the four characters of tür.
-    assert alignment.matrix()[0].tolist() == pytest.approx([share, 1 - share])
-    found = alignment.words()
-    assert found.src_words == ((0, 7), (7, 8))
-    assert found.links == {(0, 0): 1.0, (1, 1): 1.0}  # the final mark is kept for the final mark
-
-
-def test_the_final_mark_of_the_source_is_nobody_elses() -> None:
-    attention = torch.tensor([[0.3, 0.7], [0.8, 0.2]])
-    alignment = Alignment("Tür.", "the door", ((0, 3), (3, 4)), ((0, 3), (4, 8)), attention)
-    assert set(alignment.words().links) == {(0, 0), (0, 1)}
 
 
 def test_layer_is_the_given_the_stored_or_the_shaped(toy_model: TranslationModel) -> None:

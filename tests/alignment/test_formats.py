@@ -15,7 +15,7 @@ ALIGNMENT = WordAlignment(
 
 
 def test_record_has_character_offsets_and_says_where_links_come_from() -> None:
-    record = json.loads(format_record(ALIGNMENT, Origin(2)))
+    record = json.loads(format_record(ALIGNMENT, Origin("attention", 2)))
     assert record == {
         "src": "Äpfel, ja",
         "tgt": "yes apples",
@@ -36,12 +36,12 @@ def test_record_of_combined_links_names_both_layers_and_the_method() -> None:
 
 
 def test_record_is_read_back() -> None:
-    assert parse_record(format_record(ALIGNMENT, Origin(2)), where="x:1") == ALIGNMENT
+    assert parse_record(format_record(ALIGNMENT, Origin("attention", 2)), where="x:1") == ALIGNMENT
 
 
 def test_record_is_one_line_whatever_the_text() -> None:
     text = "a\x85b\u2028c\u2029d\x0be"
-    line = format_record(WordAlignment(text, text, (), (), {}), Origin(1))
+    line = format_record(WordAlignment(text, text, (), (), {}), Origin("attention", 1))
     assert len(line.splitlines()) == 1
     assert parse_record(line, where="x:1").source == text
 
@@ -53,14 +53,14 @@ def test_what_is_no_record_is_named_with_its_place(line: str) -> None:
 
 
 def test_links_past_the_words_are_refused() -> None:
-    line = format_record(WordAlignment("a", "b", ((0, 1),), ((0, 1),), {(1, 0): 1.0}), Origin(1))
+    line = format_record(WordAlignment("a", "b", ((0, 1),), ((0, 1),), {(1, 0): 1.0}), Origin("attention", 1))
     with pytest.raises(DataError, match="points past the last of 1 and 1 words"):
         parse_record(line, where="x:1")
 
 
 def test_each_line_shows_its_format() -> None:
     assert parse_link_line("0-1 2-0", where="x:1").links == {(0, 1), (2, 0)}
-    line = parse_link_line(format_record(ALIGNMENT, Origin(2)), where="x:1")
+    line = parse_link_line(format_record(ALIGNMENT, Origin("attention", 2)), where="x:1")
     assert line.links == {(0, 1), (2, 0)}
     assert line.origin == "from: attention, layer: 2"
     assert line.turned().links == {(1, 0), (0, 2)}

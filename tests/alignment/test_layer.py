@@ -1,13 +1,14 @@
-"""The choice of the layer by agreement with the HMM aligner."""
+"""The choice of the layer by agreement with the HMM aligners."""
 
 import random
 
 import pytest
 import torch
 
-from nmt.alignment.layer import HMM_CELLS, choose_layer, sample_pairs
+from nmt.alignment.layer import choose_layer
+from nmt.alignment.linking import cut_pair, encode_pair
+from nmt.alignment.text_aligner import TextAligner, train_text_aligner
 from nmt.checkpoint import TranslationModel
-from nmt.errors import DataError
 
 SENTENCES = ["der Hund", "das Haus", "ist groß", "im Garten", "eine Katze", "und die Tür"]
 
@@ -23,6 +24,12 @@ def copied_pairs(count: int) -> list[tuple[str, str]]:
     return pairs
 
 
+def aligner_of(model: TranslationModel, pairs: list[tuple[str, str]]) -> TextAligner:
+    sizes = model.src_tokenizer.vocab_size, model.tgt_tokenizer.vocab_size
+    cut = [cut_pair(encode_pair(model, *pair)) for pair in pairs]
+    return train_text_aligner(cut, vocab_sizes=sizes, is_joint=True)
+
+
 @pytest.mark.parametrize("good_layer", [1, 2])
 def test_the_layer_that_looks_words_up_is_chosen(toy_model: TranslationModel, good_layer: int) -> None:
     with torch.no_grad():
@@ -33,24 +40,10 @@ def test_the_layer_that_looks_words_up_is_chosen(toy_model: TranslationModel, go
                 is_good = name.startswith(f"decoder.{good_layer - 1}.")
                 width = weight.size(1)
                 weight.copy_((4 if is_good else 0) * torch.eye(width).repeat(len(weight) // width, 1))
-    choice = choose_layer(toy_model, copied_pairs(300))
+    pairs = copied_pairs(300)
+    aligner = aligner_of(toy_model, pairs)
+    choice = choose_layer(toy_model, pairs, aligner)
     assert choice.layer == good_layer
     assert choice.error_rates[good_layer - 1] < 0.2
     assert choice.error_rates[2 - good_layer] > 0.5
-
-
-def test_the_choice_is_reproducible(toy_model: TranslationModel) -> None:
-    pairs = copied_pairs(100)
-    assert choose_layer(toy_model, pairs) == choose_layer(toy_model, pairs)
-
-
-def test_pairs_without_words_are_no_basis_for_a_choice(toy_model: TranslationModel) -> None:
-    with pytest.raises(DataError, match="no pair of lines with words"):
-        choose_layer(toy_model, [("", "the"), (" ", "")])
-
-
-def test_the_sample_is_bounded_and_lower_cased() -> None:
-    long = " ".join(["Wort"] * 999)
-    sample = sample_pairs([(long, long)] * 20)
-    assert len(sample) == HMM_CELLS // 1000**2
-    assert sample[0][1][0][0] == "wort"
+    assert choose_layer(toy_model, pairs, aligner) == choice

@@ -2,8 +2,38 @@
 
 import pytest
 import torch
+from torch import Tensor
 
-from nmt.alignment.merge import WordAlignment, matrix_links, piece_shares, turned, two_way, word_matrix
+from nmt.alignment.merge import (
+    WordAlignment,
+    best_links,
+    likely_links,
+    merge_pieces,
+    normalized_rows,
+    piece_shares,
+    turned,
+    two_way,
+    two_way_of_rows,
+)
+from nmt.corpus.links import Link
+from nmt.corpus.words import Span
+
+
+def word_matrix(
+    attention: Tensor,
+    src_pieces: list[Span],
+    tgt_pieces: list[Span],
+    *,
+    src_words: list[Span],
+    tgt_words: list[Span],
+) -> Tensor:
+    return normalized_rows(
+        merge_pieces(attention, rows=(tgt_pieces, tgt_words), columns=(src_pieces, src_words))
+    )
+
+
+def matrix_links(matrix: Tensor) -> dict[Link, float]:
+    return best_links(two_way_of_rows(matrix), least=0.25)
 
 
 def test_source_pieces_are_summed_and_target_pieces_averaged() -> None:
@@ -45,6 +75,13 @@ def test_a_target_piece_that_spans_two_words_counts_for_both() -> None:
     assert matrix.tolist() == [pytest.approx([1 / 1.5, 0.5 / 1.5]), [0.0, 1.0]]
 
 
+def test_probabilities_that_do_not_sum_to_one_stay_as_they_are() -> None:
+    """What a row lacks is the probability of no counterpart, and no word's."""
+    pieces = torch.tensor([[0.2, 0.3], [0.0, 0.1]])
+    merged = merge_pieces(pieces, rows=([(0, 1), (1, 2)], [(0, 2)]), columns=([(0, 1), (1, 2)], [(0, 2)]))
+    assert merged.tolist() == [[pytest.approx((0.5 + 0.1) / 2)]]
+
+
 def test_white_space_inside_a_piece_belongs_to_no_word() -> None:
     assert piece_shares([(0, 5)], [(0, 2), (3, 5)]).tolist() == [[0.5, 0.5]]
 
@@ -81,7 +118,7 @@ def test_rows_sum_to_one() -> None:
 def test_without_words_there_are_no_links() -> None:
     matrix = word_matrix(torch.zeros(0, 0), [], [], src_words=[], tgt_words=[(0, 1)])
     assert matrix.shape == (1, 0)
-    assert matrix_links(matrix, threshold=0.5) == {}
+    assert matrix_links(matrix) == likely_links(matrix, least=0.5) == {}
 
 
 def test_each_target_word_is_linked_to_the_source_word_that_fits_best() -> None:
@@ -90,17 +127,17 @@ def test_each_target_word_is_linked_to_the_source_word_that_fits_best() -> None:
 
 
 def test_two_ways_worked_by_hand() -> None:
-    matrix = torch.tensor([[0.6, 0.4], [0.9, 0.1]], dtype=torch.float64)
-    expected = [
-        [2 * 0.6 * 0.4 / (0.6 + 0.4), 2 * 0.4 * 0.8 / (0.4 + 0.8)],
-        [2 * 0.9 * 0.6 / 1.5, 2 * 0.1 * 0.2 / 0.3],
-    ]
-    assert two_way(matrix).tolist() == [pytest.approx(row) for row in expected]
+    rows = torch.tensor([[0.6, 0.4], [0.9, 0.1]], dtype=torch.float64)
+    columns = torch.tensor([[0.4, 0.8], [0.6, 0.2]], dtype=torch.float64)  # each row's share of a column
+    expected = [[2 * 0.24 / 1.0, 2 * 0.32 / 1.2], [2 * 0.54 / 1.5, 2 * 0.02 / 0.3]]
+    for both in (two_way(rows, columns), two_way_of_rows(rows), two_way(columns, rows)):
+        assert both.tolist() == [pytest.approx(row) for row in expected]
+    assert two_way(torch.zeros(1, 2), torch.tensor([[0.0, 1.0]])).tolist() == [[0.0, 0.0]]
 
 
 def test_a_column_may_belong_to_as_many_words_as_there_are_for_each() -> None:
     four_to_one = torch.ones(4, 1, dtype=torch.float64)
-    assert two_way(four_to_one).tolist() == [[1.0]] * 4
+    assert two_way_of_rows(four_to_one).tolist() == [[1.0]] * 4
 
 
 def test_a_word_that_fits_nothing_has_no_link() -> None:
@@ -110,10 +147,11 @@ def test_a_word_that_fits_nothing_has_no_link() -> None:
     assert matrix_links(spread) == {}
 
 
-def test_a_threshold_adds_links_and_takes_none() -> None:
-    matrix = torch.tensor([[0.5, 0.3, 0.2], [0.4, 0.4, 0.2]], dtype=torch.float64)
-    assert set(matrix_links(matrix, threshold=0.3)) == {(0, 0), (1, 0), (0, 1), (1, 1)}
-    assert matrix_links(matrix, threshold=0.9) == matrix_links(matrix)
+def test_all_words_that_fit_well_enough_are_linked() -> None:
+    fits = torch.tensor([[0.5, 0.3, 0.2], [0.4, 0.4, 0.2]], dtype=torch.float64)
+    assert likely_links(fits, least=0.4) == {(0, 0): 0.5, (0, 1): 0.4, (1, 1): 0.4}
+    assert list(likely_links(fits, least=0.3)) == [(0, 0), (0, 1), (1, 0), (1, 1)]  # in their order
+    assert likely_links(fits, least=0.6) == {}
 
 
 def test_turning_twice_changes_nothing() -> None:

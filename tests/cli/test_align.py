@@ -267,7 +267,7 @@ def test_an_output_that_can_not_be_written_is_named(run_nmt, model_dir, texts, t
 
 
 def test_a_pair_that_is_too_long_keeps_its_line(run_nmt, model_dir, tmp_path) -> None:
-    (tmp_path / "src").write_text("eins " * 2000 + "\neins\n")
+    (tmp_path / "src").write_text("eins" * 2000 + "\neins\n")
     (tmp_path / "tgt").write_text("eins\neins\n")
     result = run_nmt("align", "-m", model_dir, tmp_path / "src", tmp_path / "tgt")
     assert result.lines == ["", "0-0"]

@@ -47,7 +47,7 @@ def test_it_is_the_same_every_time(demo, folder: Path) -> None:
     assert demo("--out", "two").exit_status == 0
     one, two = (json.loads((folder / name / "summary.json").read_bytes()) for name in ("one", "two"))
     assert one.keys() >= {"bleu", "aer", "seconds", "tokens_per_second", "model"}
-    for key in ("bleu", "aer", "alignment_layer", "steps"):
+    for key in ("bleu", "aer", "links_from", "alignment_layer", "steps"):
         assert one[key] == two[key]
     for name in ("model.safetensors", "test.hyp.en", "test.links"):
         assert (folder / "one" / name).read_bytes() == (folder / "two" / name).read_bytes()

@@ -54,6 +54,17 @@ def test_the_worst_pairs_come_first_by_doubt_and_by_error_rate_where_there_is_go
     assert "− only in s.talp" in wrong.stdout
 
 
+def test_gold_links_in_naacl_are_those_in_talp(run_nmt, files, tmp_path) -> None:
+    gold = [
+        (number, link.split("-")) for number, line in enumerate(GOLD.splitlines(), 1) for link in line.split()
+    ]
+    rows = [f"{number} {int(i) + 1} {int(j) + 1} S\n" for number, (i, j) in gold]
+    (tmp_path / "gold.wpt").write_text("".join(rows))
+    results = [run_nmt("show", *files, "--diff", tmp_path / name) for name in ("gold.wpt", "s.talp")]
+    assert [result.exit_status for result in results] == [0, 0]
+    assert results[0].stdout == results[1].stdout
+
+
 def test_another_file_of_links_is_compared_like_gold_without_calling_it_so(run_nmt, files, tmp_path) -> None:
     (tmp_path / "o.links").write_text("0-0 1-1:0.9 3-2:0.1\n0-0:0.8 0-1:0.6\n\n")
     options = ("--diff", tmp_path / "o.links", "--min-prob", "0.3")

@@ -63,6 +63,9 @@ def test_it_says_what_it_does_line_by_line_and_what_to_try_next(run_nmt, folder)
         "step 4/6  epoch 2  loss ",
         "step 6/6  epoch 3  loss ",
         "step 6  dev loss ",
+        "links: HMM aligners, from 59 pairs",
+        "links: the decoder layer whose attention agrees best with them",
+        *(f"links: align head, epoch {number} of 4" for number in range(1, 5)),
         "done: all planned steps were done; best at step ",
         "now try: nmt translate --align -m model",
     ]
@@ -74,6 +77,32 @@ def test_it_says_what_it_does_line_by_line_and_what_to_try_next(run_nmt, folder)
     assert again.stderr.startswith("done: finished before at step 6, nothing to do; best at step ")
     assert len(again.stderr.splitlines()) == 2
     assert (folder / "model" / "manifest.json").exists()
+
+
+def test_links_alone_are_learnt_anew_for_a_finished_model(run_nmt, folder) -> None:
+    assert run_nmt(*COMMAND, "--set", "alignment.head=false").exit_status == 0
+    assert "from hmm" in next(line for line in run_nmt("info", "model").lines if line.startswith("alignment"))
+    weights = (folder / "model" / "model.safetensors").read_bytes()
+    only = ("train", "--align-head-only", "--out", "model", "--threads", "1")
+    done = run_nmt(*only, "--src", "a.de", "--tgt", "a.en")
+    assert (done.exit_status, done.stdout) == (0, "")
+    lines = done.stderr.splitlines()
+    assert lines[0] == "note: 60 of 60 pairs to learn links from"
+    assert lines[1] == "links: HMM aligners, from 60 pairs"
+    assert lines[-2].startswith("done: links from align head, decoder layer 1, learnt from 60 pairs in 0:")
+    assert lines[-1] == "now try: nmt translate --align -m model"
+    assert (folder / "model" / "model.safetensors").read_bytes() == weights
+    told = next(line for line in run_nmt("info", "model").lines if line.startswith("alignment"))
+    assert "layer 1, from head, pairs 60" in told
+    assert "text (a.de, a.en), head parameters " in told
+    assert "HMM aligners " in told
+    again = run_nmt(*COMMAND, "--set", "alignment.head=false")  # which is how it was trained
+    assert again.stderr.startswith("done: finished before at step 6, nothing to do; ")
+    for option in (("--preset", "tiny"), ("--restart",), ("--dry-run",), ("tiny.toml",)):
+        refused = run_nmt(*only, *option)
+        assert (refused.exit_status, len(refused.stderr.splitlines())) == (2, 1)
+        assert ": of no use to --align-head-only" in refused.stderr
+    assert "training.budget: of no use" in run_nmt(*only, "--budget", "1h").stderr.replace("is of", "of")
 
 
 @pytest.mark.usefixtures("folder")
@@ -88,7 +117,7 @@ def test_a_dry_run_measures_and_writes_nothing(run_nmt, folder) -> None:
     done = run_nmt(*COMMAND, "--dry-run")
     assert done.exit_status == 0
     names = [line.partition(": ")[0] for line in done.lines]
-    assert names == ["text", "model", "epoch", "pace", "plan", "memory", "disk"]
+    assert names == ["text", "model", "epoch", "pace", "plan", "links", "memory", "disk"]
     assert not (folder / "model").exists()
     facts = json.loads(run_nmt(*COMMAND, "--dry-run", "--json").stdout)
     assert f"model: {facts['num_parameters']:,} parameters" in done.lines[1]

@@ -16,6 +16,7 @@ from nmt.training.report import (
     DataReport,
     EndReport,
     EvalReport,
+    LinkingReport,
     NoteReport,
     Report,
     Sample,
@@ -145,10 +146,17 @@ def test_of_a_finished_run_only_the_end_is_told(monkeypatch) -> None:
         peak_memory=1_234_567_890,
         alignment_layer=2,
         agreement={1: 0.5, 2: 0.75},
+        links_from="head",
+        link_seconds=62.0,
+        link_pairs=20,
     )
+    above, picture = shown([LinkingReport("align head, epoch 2 of 4")], 300, monkeypatch)
+    assert (above.strip(), picture.strip()) == ("", "links: align head, epoch 2 of 4 …")
     above, picture = shown([end], 300, monkeypatch)
     assert above.startswith(
         "done: finished before at step 9, nothing to do; best at step 6 of 9: dev BLEU 12.3"
     )
-    assert above.rstrip().endswith("links are read from decoder layer 2; took 1:01 and 1.2 GB of memory")
+    assert above.rstrip().endswith(
+        "links from align head, decoder layer 2, learnt in 1:02; took 1:01 and 1.2 GB of memory"
+    )
     assert picture.strip() == ""

@@ -88,7 +88,7 @@ def test_the_order_of_the_models_does_not_matter_but_for_alignments(
     assert one.alignment is not None
     assert alone.alignment is not None
     if one.text == alone.text:
-        torch.testing.assert_close(one.alignment.attention, alone.alignment.attention)
+        torch.testing.assert_close(one.alignment.forward, alone.alignment.forward)
 
 
 def test_probabilities_of_the_mean_add_up_to_one(

@@ -12,12 +12,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from nmt.alignment import align_pairs
 from nmt.checkpoint import TranslationModel
 from nmt.config import DecodingConfig
+from nmt.corpus.splitting import split_line
 from nmt.corpus.words import word_spans
 from nmt.decoding import LineTooLongError, Room, Sentence, Translation, Translator, search
-from nmt.decoding.splitting import split_line
 from nmt.decoding.translator import is_blank, without_line_ends
 from nmt.errors import ConfigError
 from nmt.model.packed import has_int8_products
@@ -247,14 +246,6 @@ def test_pieces_that_end_a_line_are_never_generated(model: TranslationModel) -> 
     assert banned >= {"<0x0A>", "<0x0D>", "<unk>"}
     assert EOS_ID not in translator(model).rules.banned
     assert without_line_ends("a\u2028b\rc\x85d\x1ce") == "a b c d e"
-
-
-def test_the_alignment_is_that_of_the_pair(model: TranslationModel) -> None:
-    translations = translator(model, align=True).translate(LINES)
-    alignments = align_pairs(model, [(one.source, one.text) for one in translations])
-    for one, expected in zip(translations, alignments, strict=True):
-        assert one.alignment is not None
-        assert one.alignment.words("punct") == expected.words("punct")
 
 
 def test_more_hypotheses_than_the_beam_holds_are_refused(model: TranslationModel) -> None:

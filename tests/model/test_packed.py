@@ -53,11 +53,22 @@ def test_where_torch_has_no_packed_products_it_computes_with_plain_ones(
 ) -> None:
     linear, x = make_linear(64, 30), torch.randn(9, 64)
     with_packed = pack(linear, precision)(x)
-    monkeypatch.setattr(packed, "has_packed_products", lambda: False)
+    monkeypatch.setattr(packed, "has_packed_products", lambda _: False)
     layer = pack(linear, precision)
     assert not layer.is_packed
     tolerance = 1e-5 if precision == "float32" else 2e-2
     torch.testing.assert_close(layer(x), with_packed, rtol=tolerance, atol=tolerance)
+
+
+def test_where_the_processor_has_no_packed_products_of_bfloat16_the_others_are_still_packed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", lambda: False)
+    linear, x = make_linear(64, 30), torch.randn(9, 64)
+    coarse, exact = PackedLinear(linear, torch.bfloat16), PackedLinear(linear, torch.float32)
+    assert not coarse.is_packed
+    assert exact.is_packed == packed.has_packed_products(torch.float32)
+    torch.testing.assert_close(coarse(x), exact(x), rtol=2e-2, atol=2e-2)
 
 
 # Bytes

@@ -42,7 +42,7 @@ def test_the_card_holds_what_a_reader_needs() -> None:
         "8,000 steps",
         "1 h 20 min",
         "ended: no better score in 10 evaluations",
-        "decoder layer 3 of 4",
+        "Links between words are read from the cross-attention of decoder layer 3 of 4.",
         "| 3 | 0.712 (read) |",
         "`nmt:0.1.0|torch:2.13.0|seed:1`",
     ):
@@ -88,6 +88,17 @@ def test_the_card_says_what_the_scores_were_measured_on_and_who_chose_the_layer(
         in card
     )
     assert "The layer was set by the option `alignment.layer`." in card
+
+
+def test_the_card_says_whose_links_they_are() -> None:
+    head = MANIFEST["alignment"] | {"from": "head", "pairs": 28_900}
+    card = model_card(CONFIG, MANIFEST | {"alignment": head})
+    assert "are found by the align head of decoder layer 3 of 4" in card
+    assert "The HMM aligners learnt from 28,900 pairs of the training text." in card
+    hmm = head | {"from": "hmm", "text": ["a.de", "a.en"]}
+    card = model_card(CONFIG, MANIFEST | {"alignment": hmm})
+    assert "are made by HMM aligners. The HMM aligners learnt from 28,900 pairs of `a.de` and `a.en`." in card
+    assert "(read)" not in card
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from nmt.checkpoint import load_model, load_tensors, newest
+from nmt.checkpoint import ALIGN_HEAD, HMM, load_model, load_tensors, newest
 from nmt.decoding import Translator
 from nmt.errors import (
     ConfigError,
@@ -26,12 +26,20 @@ from nmt.errors import (
 )
 from nmt.files import planned_fault
 from nmt.tokenizer import Tokenizer
-from nmt.training import data, gradient, opening, plan, run
+from nmt.training import data, gradient, opening, plan, run, train
 from nmt.training.data import prepare
 from nmt.training.gradient import make_workers
 from nmt.training.lock import is_locked, locked
 from nmt.training.loss import BatchLoss, batch_loss
-from nmt.training.report import EvalReport, NoteReport, StartReport, StepReport, as_line
+from nmt.training.report import (
+    EvalReport,
+    LinkingReport,
+    NoteReport,
+    Report,
+    StartReport,
+    StepReport,
+    as_line,
+)
 
 SHAKY = (
     "model.dropout=0.2",
@@ -95,7 +103,8 @@ def assert_same(found, whole) -> None:
 def without_times(manifest: dict) -> dict:
     measured = {"seconds", "tokens_per_second", "peak_memory"}
     training = {key: value for key, value in manifest["training"].items() if key not in measured}
-    return {**manifest, "training": training, "manifest_sha256": ""}
+    alignment = {key: value for key, value in manifest["alignment"].items() if key not in measured}
+    return {**manifest, "training": training, "alignment": alignment, "manifest_sha256": ""}
 
 
 def state_of(checkpoint: Path) -> dict:
@@ -138,7 +147,8 @@ def test_it_learns_to_say_sentences_backwards(learnt) -> None:
 
 def test_metrics_are_json_and_the_log_is_plain_lines(learnt) -> None:
     kinds = [record["report"] for record in learnt.metrics]
-    assert kinds == ["data", "start", *["step"] * 2, "eval", *["step"] * 3, "eval", "end"]
+    steps = ["data", "start", *["step"] * 2, "eval", *["step"] * 3, "eval"]
+    assert kinds == [*steps, *["linking"] * 6, "end"]
     assert learnt.metrics[-1]["bleu"] == learnt.reports[-1].bleu
     log = (learnt.model_dir / "train" / "log.txt").read_text(encoding="utf-8")
     assert log == "".join(f"{as_line(report)}\n" for report in learnt.reports)
@@ -160,7 +170,8 @@ def test_every_report_reads_well(learnt) -> None:
     )
     assert lines[-1].startswith("done: all planned steps were done; best at step ")
     assert re.search(
-        r"; links are read from decoder layer 1; took \d:\d\d and \d\.\d GB of memory$", lines[-1]
+        r"; links from align head, decoder layer 1, learnt in \d:\d\d; took \d:\d\d and \d\.\d GB of memory$",
+        lines[-1],
     )
 
 
@@ -185,6 +196,31 @@ def test_a_run_that_was_stopped_ends_as_if_it_had_not_been(question, corpus, who
         corpus.train(model_dir, *SHAKY, stop_signal=stop_at(question))
     assert interrupted.value.exit_status == 130
     assert_same(corpus.train(model_dir, *SHAKY), whole)
+
+
+def test_a_run_that_is_stopped_while_the_head_is_trained_ends_as_if_it_had_not_been(
+    corpus, whole, tmp_path
+) -> None:
+    told: list[Report] = []
+
+    def stop() -> int:
+        return 2 if isinstance(told[-1], LinkingReport) and "align head" in told[-1].doing else 0
+
+    with pytest.raises(Interrupted, match="saved step 12; the same command goes on"):
+        train(corpus.config(*SHAKY), tmp_path / "model", on_report=told.append, stop_signal=stop)
+    assert not (tmp_path / "model" / "manifest.json").exists()
+    assert_same(corpus.train(tmp_path / "model", *SHAKY), whole)
+
+
+def test_the_end_writes_what_links_are_made_with(corpus, whole, tmp_path) -> None:
+    model = load_model(whole.model_dir, device="cpu", threads=1)
+    assert (model.align_head.layer, model.hmm_path) == (1, whole.model_dir / HMM)
+    assert whole.manifest["files"].keys() >= {ALIGN_HEAD, HMM}
+    assert (whole.manifest["alignment"]["from"], whole.manifest["alignment"]["layer"]) == ("head", 1)
+    without = corpus.train(tmp_path / "model", "alignment.head=false", "training.max_steps=1")
+    assert HMM in without.manifest["files"]
+    assert ALIGN_HEAD not in without.manifest["files"]
+    assert without.manifest["alignment"]["from"] == "hmm"
 
 
 def test_a_run_that_is_stopped_all_the_time_ends_as_if_it_had_not_been(corpus, whole, tmp_path) -> None:

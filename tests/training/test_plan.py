@@ -3,7 +3,7 @@
 import pytest
 
 from nmt.config import TrainingConfig
-from nmt.training.plan import replan
+from nmt.training.plan import plan_links, replan
 from nmt.training.state import Progress
 
 TRAINING = TrainingConfig(budget=1000, eval_steps=100)
@@ -25,3 +25,30 @@ def test_afterwards_evaluations_take_what_they_took() -> None:
 @pytest.mark.parametrize(("seconds", "most", "expected"), [(2000, 10_000, 10), (10, 60, 60)])
 def test_it_plans_no_step_too_late_and_none_too_many(seconds: float, most: int, expected: int) -> None:
     assert replan(Progress(step=10, train_seconds=seconds), TRAINING, most=most) == expected
+
+
+def test_links_are_learnt_from_a_tenth_of_what_was_trained_on_but_not_from_very_few() -> None:
+    def plan(num_pairs: int, epochs: float, **budget: float) -> tuple[int, float]:
+        found = plan_links(
+            TrainingConfig(**budget),
+            num_pairs=num_pairs,
+            epochs=epochs,
+            train_seconds=epochs * num_pairs * 0.01,
+            most=200_000,
+        )
+        return found.num_pairs, round(found.seconds, 3)
+
+    assert plan(8_000, 1) == (8_000, 80)
+    assert plan(50_000, 1) == (10_000, 100)
+    assert plan(50_000, 4) == (20_000, 200)
+    assert plan(50_000, 20) == (50_000, 500)
+    assert plan(5_000_000, 2) == (200_000, 2_000)
+    assert plan(5_000_000, 0.001, budget=1_000) == (10_000, 100)
+    assert plan(5_000, 0, budget=1_000) == (5_000, 12.5)
+
+
+def test_a_budget_has_room_for_links() -> None:
+    progress = Progress(step=200, setup_seconds=10, train_seconds=100, other_seconds=20, num_evaluations=2)
+    left = 1000 * 0.96 - 130 - 10 - 90
+    found = replan(progress, TRAINING, most=10_000, link_seconds=90)
+    assert found == 200 + int(left / (0.5 + 10 / 100))

@@ -1,9 +1,11 @@
 """Cuts a line that is too long for the model into parts: at sentence ends, else punctuation, else spaces."""
 
 import re
+from bisect import bisect_left
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 
-from nmt.corpus.words import Span
+from nmt.corpus.words import Span, word_spans
 
 BOUNDARIES = (
     re.compile(r"[.!?…‽।؟]+[\"'”’»)\]]*(?=\s)|[。！？｡]+[」』”’）]*"),  # a sentence ends
@@ -31,6 +33,35 @@ def split_line(line: str, spans_of: Callable[[str], Sequence[Span]], max_length:
         parts.append((start, part_end))
         start = _skip_space(line, part_end)
     return parts
+
+
+def split_sentences(line: str, spans_of: Callable[[str], Sequence[Span]], max_length: int) -> list[Span]:
+    """Spans of the sentences of a line; one of more than `max_length` pieces is split like a line.
+
+    But a word is never cut: one of more pieces is a part of its own.
+    """
+    ends = [match.end() for match in BOUNDARIES[0].finditer(line)]
+    parts = [
+        (start + part_start, start + part_end)
+        for start, end in pairwise(sorted({0, *ends, len(line)}))
+        for part_start, part_end in split_line(line[start:end], spans_of, max_length)
+    ]
+    cuts = _around_words({cut for part in parts for cut in part}, word_spans(line))
+    return [_stripped(line, part) for part in pairwise(cuts) if line[slice(*part)].strip()]
+
+
+def _around_words(cuts: set[int], words: Sequence[Span]) -> list[int]:
+    """Where to cut instead so that a word stays whole: before it and behind it."""
+    starts, moved = [start for start, _ in words], set[int]()
+    for cut in cuts:
+        start, end = words[bisect_left(starts, cut) - 1] if starts and starts[0] < cut else (cut, cut)
+        moved |= {start, end} if cut < end else {cut}
+    return sorted(moved)
+
+
+def _stripped(line: str, span: Span) -> Span:
+    text = line[slice(*span)]
+    return span[0] + len(text) - len(text.lstrip()), span[0] + len(text.rstrip())
 
 
 def _part_end(text: str, spans_of: Callable[[str], Sequence[Span]], max_length: int, *, is_last: bool) -> int:

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from nmt.corpus.splitting import split_line
 from nmt.corpus.words import Span
-from nmt.decoding.splitting import split_line
 
 
 def characters(text: str) -> list[Span]:

@@ -1,0 +1,68 @@
+"""Words with links as a view of probabilities on pieces, worked by hand."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from nmt.alignment.alignment import LEAST_FIT, Alignment
+from nmt.alignment.merge import turned
+from nmt.alignment.origin import Origin
+
+ATTENTION = Origin("attention", 1)
+
+
+def test_words_of_attention_worked_by_hand() -> None:
+    # Haus tür . | door .   with the pieces Haus, tür., | ▁door, .
+    attention = torch.tensor([[0.5, 0.5], [0.1, 0.9]])
+    alignment = Alignment("Haustür.", "door.", ((0, 4), (4, 8)), ((0, 4), (4, 5)), attention, None, ATTENTION)
+    share = 0.5 + 0.5 * 3 / 4  # of door: all of Haus, three of the four characters of tür.
+    assert alignment.matrix()[0].tolist() == pytest.approx([share, 1 - share])
+    found = alignment.words()
+    assert found.src_words == ((0, 7), (7, 8))
+    assert found.links == {(0, 0): 1.0, (1, 1): 1.0}  # the final mark is kept for the final mark
+
+
+def test_the_final_mark_of_the_source_is_nobody_elses() -> None:
+    attention = torch.tensor([[0.3, 0.7], [0.8, 0.2]])
+    spans = ((0, 3), (3, 4)), ((0, 3), (4, 8))
+    alignment = Alignment("Tür.", "the door", *spans, attention, None, ATTENTION)
+    assert set(alignment.words().links) == {(0, 0), (0, 1)}
+
+
+BOTH_WAYS = Alignment(
+    *("ab c", "x yz", ((0, 1), (1, 2), (3, 4)), ((0, 1), (2, 4))),
+    forward=torch.tensor([[0.5, 0.3, 0.0], [0.0, 0.1, 0.6]]),
+    backward=torch.tensor([[0.9, 0.5, 0.0], [0.1, 0.0, 0.5]]),
+    origin=Origin("head", 1),
+)
+
+
+@pytest.mark.parametrize("source", ["head", "hmm"])
+def test_words_that_both_sides_link_worked_by_hand(source) -> None:
+    """Of ab x says 0.8, and ab says 0.7 on the mean of its pieces; of c yz says 0.6, and c 0.5."""
+    alignment = replace(BOTH_WAYS, origin=Origin(source))
+    assert alignment.matrix().tolist() == [pytest.approx([0.8, 0.0]), pytest.approx([0.1, 0.6])]
+    fits = {(0, 0): 2 * 0.8 * 0.7 / 1.5, (0, 1): 2 * 0.1 * 0.05 / 0.15, (1, 1): 2 * 0.6 * 0.5 / 1.1}
+    least = LEAST_FIT[source]
+    assert alignment.words().links == pytest.approx({link: p for link, p in fits.items() if p >= least})
+    assert alignment.words(threshold=0.01).links == pytest.approx(fits)
+    assert set(alignment.words(threshold=0.6).links) == {(0, 0)}
+
+
+@pytest.mark.parametrize("source", ["attention", "head", "hmm"])
+@pytest.mark.parametrize("mode", ["punct", "space", "piece"])
+def test_turned_has_the_same_links_with_both_sides_exchanged(source, mode) -> None:
+    """Also of attention, where two target words may have one best source word, but not the other way."""
+    generator = torch.Generator().manual_seed(1)
+    for _ in range(20):
+        forward = torch.rand(5, 4, generator=generator).softmax(1)
+        backward = torch.rand(5, 4, generator=generator).mul(4).softmax(0)
+        spans = ((0, 1), (1, 2), (3, 4), (4, 5)), ((0, 1), (1, 2), (3, 4), (5, 6), (6, 7))
+        one = Alignment("ab c.", "wx y z!", *spans, forward, backward, Origin(source, is_both_ways=True))
+        other = one.turned()
+        assert (other.source, other.target) == (one.target, one.source)
+        for threshold in (0.0, 0.2):
+            assert other.words(mode, threshold) == turned(one.words(mode, threshold))
+        assert torch.equal(other.turned().forward, one.forward)
+        assert other.turned().words(mode) == one.words(mode)
