@@ -28,7 +28,7 @@ def word_matrix(
     tgt_words: list[Span],
 ) -> Tensor:
     return normalized_rows(
-        merge_pieces(attention, rows=(tgt_pieces, tgt_words), columns=(src_pieces, src_words))
+        merge_pieces(attention, piece_shares(tgt_pieces, tgt_words), piece_shares(src_pieces, src_words))
     )
 
 
@@ -78,7 +78,8 @@ def test_a_target_piece_that_spans_two_words_counts_for_both() -> None:
 def test_probabilities_that_do_not_sum_to_one_stay_as_they_are() -> None:
     """What a row lacks is the probability of no counterpart, and no word's."""
     pieces = torch.tensor([[0.2, 0.3], [0.0, 0.1]])
-    merged = merge_pieces(pieces, rows=([(0, 1), (1, 2)], [(0, 2)]), columns=([(0, 1), (1, 2)], [(0, 2)]))
+    shares = piece_shares([(0, 1), (1, 2)], [(0, 2)])
+    merged = merge_pieces(pieces, shares, shares)
     assert merged.tolist() == [[pytest.approx((0.5 + 0.1) / 2)]]
 
 
