@@ -2,6 +2,7 @@
 
 import math
 import random
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
@@ -18,7 +19,7 @@ from nmt.errors import DataError
 from nmt.model.align_head import AlignHead
 from nmt.tokenizer import train_tokenizer
 from nmt.training import align_head
-from nmt.training.align_head import make_labels, train_align_head
+from nmt.training.align_head import fresh_head, make_labels, train_align_head
 from nmt.training.links import learn_links
 
 WORDS = {
@@ -76,12 +77,30 @@ def small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(align_head, "WARMUP_STEPS", 10)
 
 
+def train(
+    model: TranslationModel,
+    cut: list[CutPair],
+    aligner: TextAligner,
+    *,
+    seed: int = 1,
+    on_progress: Callable[[int], None] = lambda _: None,
+) -> AlignHead:
+    return train_align_head(
+        model,
+        cut,
+        lambda batch: make_labels(aligner.posteriors(batch)),
+        head=fresh_head(model, layer=1, seed=seed),
+        seed=seed,
+        on_progress=on_progress,
+    )
+
+
 def test_it_finds_gold_links_in_pairs_it_has_not_seen_and_the_network_stays_as_it_was(
     model: TranslationModel, cut: list[CutPair], aligner: TextAligner
 ) -> None:
     before = {name: weight.clone() for name, weight in model.network.state_dict().items()}
     told: list[int] = []
-    head = train_align_head(model, cut, aligner, layer=1, seed=1, on_progress=told.append)
+    head = train(model, cut, aligner, on_progress=told.append)
     assert sum(told) == align_head.EPOCHS * len(cut)
     assert not head.training
     after = model.network.state_dict()
@@ -109,7 +128,7 @@ def test_the_same_seed_gives_the_same_head_whatever_was_drawn_before(
     for drawn, seed in enumerate((1, 1, 2)):
         torch.rand(drawn)
         state = torch.get_rng_state()
-        heads.append(weights(train_align_head(model, cut[:40], aligner, layer=1, seed=seed)))
+        heads.append(weights(train(model, cut[:40], aligner, seed=seed)))
         assert torch.equal(torch.get_rng_state(), state)
     assert torch.equal(heads[0], heads[1])
     assert not torch.equal(heads[0], heads[2])
@@ -140,7 +159,7 @@ def test_it_may_be_stopped(model: TranslationModel, cut: list[CutPair], aligner:
         raise _Stopped
 
     with pytest.raises(_Stopped):
-        train_align_head(model, cut[:5], aligner, layer=1, seed=1, on_progress=stop)
+        train(model, cut[:5], aligner, on_progress=stop)
     with pytest.raises(_Stopped):
         learn_links(model, [lines for lines, _ in sentences(5, seed=3)], on_progress=stop)
 
