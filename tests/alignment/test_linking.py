@@ -8,7 +8,14 @@ import pytest
 import torch
 
 from nmt.alignment.alignment import Alignment
-from nmt.alignment.linking import align_layers, align_pairs, cut_pair, encode_pair, origin_of_links
+from nmt.alignment.linking import (
+    FEWEST_FOR_HEAD,
+    align_layers,
+    align_pairs,
+    cut_pair,
+    encode_pair,
+    origin_of_links,
+)
 from nmt.alignment.merge import turned
 from nmt.alignment.text_aligner import train_text_aligner
 from nmt.checkpoint import TranslationModel, build_align_head, build_network, serialize
@@ -186,6 +193,9 @@ def test_links_come_from_the_best_there_is_or_from_what_is_asked_for(model: Tran
     assert [origin_of_links(each, "auto").source for each in (model, with_hmm, bare)] == [
         *("head", "hmm", "attention")
     ]
+    few = replace(model, manifest={"alignment": {"pairs": FEWEST_FOR_HEAD - 1}})
+    assert origin_of_links(few, "auto").source == "hmm"
+    assert origin_of_links(replace(few, hmm_path=None), "auto").source == "head"
     assert str(origin_of_links(model, "head")) == "align head, decoder layer 1"
     assert origin_of_links(model, "auto", layer=2).record() == {"from": "attention", "layer": 2}
     (links,) = align_pairs(model, PAIRS[:1], layer=2)
