@@ -63,7 +63,7 @@ def test_errors_without_words_are_refused(run_nmt, files) -> None:
 def test_records_bring_words_and_origin_with_them(run_nmt, files) -> None:
     alignment = WordAlignment("a b", "x y", ((0, 1), (2, 3)), ((0, 1), (2, 3)), {(0, 0): 1.0, (0, 1): 1.0})
     links, gold = files
-    links.write_text(format_record(alignment, Origin(2)) + "\n")
+    links.write_text(format_record(alignment, Origin("attention", 2)) + "\n")
     gold.write_text("1-1 2-2\n")
     result = run_nmt("aer", links, gold, "--errors", "2")
     values = dict(line.split("\t", 1) for line in result.lines)

@@ -65,7 +65,7 @@ def test_files_of_different_formats_go_together(run_nmt, files, tmp_path) -> Non
     forward, reverse = files
     texts = ("a ||| b \u2028", "שלום 👍🏽")
     words = WordAlignment(*texts, ((0, 1), (2, 5)), ((0, 4), (5, 7)), {(0, 0): 1.0, (1, 1): 0.5})
-    forward.write_text(format_record(words, Origin(2)) + "\n\n", encoding="utf-8")
+    forward.write_text(format_record(words, Origin("attention", 2)) + "\n\n", encoding="utf-8")
     reverse.write_text("0001 1 1 S\n0001 2 2 P 0.7\n0001 1 0 S\n")
     result = run_nmt("symmetrize", *files, "--method", "union", "-o", tmp_path / "both.jsonl")
     assert "rev: 1 link of no word, left out" in result.stderr

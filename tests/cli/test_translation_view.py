@@ -16,6 +16,6 @@ def test_scores_of_words_are_in_a_record_if_they_are_asked_for() -> None:
     assert hypothesis_record(HYPOTHESIS, "space") == record | {"word_scores": [[0, 4, -1.5]]}
     translation = Translation("Ja!", (HYPOTHESIS,), 2, 1)
     for scores in (False, True):
-        view = View("jsonl", False, "punct", 0.0, Origin(2), scores=scores)
+        view = View("jsonl", False, "punct", 0.0, Origin("attention", 2), scores=scores)
         expected = {"id": 5, "src": "Ja!", **record, **(words if scores else {})}
         assert view._record(translation, Request(5, "Ja!")) == expected
