@@ -22,8 +22,9 @@ from nmt.tokenizer import Pieces
 Probabilities = tuple[Tensor, Tensor | None]
 """Of links, asked from both sides: `forward` and `backward` of Alignment."""
 
-FEWEST_FOR_HEAD = 10_000
-"""An align head that learnt from fewer pairs does not link as well as the HMM aligners."""
+LEAST_AGREEMENT = 0.5
+"""A network whose attention agrees less than this with the HMM aligners (1 - AER, in its best layer) has not
+learnt enough for an align head on its states to link better than they do."""
 
 _NO_PIECES = Pieces([], [], [])
 
@@ -152,10 +153,17 @@ def origin_of_links(model: TranslationModel, links_from: LinksFrom, *, layer: in
 
 def best_source(model: TranslationModel) -> LinkSource:
     """What gives the best links of what the model has, by the table in recipes/alignment."""
-    num_pairs = model.manifest.get("alignment", {}).get("pairs", FEWEST_FOR_HEAD)
-    if model.align_head is not None and (model.hmm_path is None or num_pairs >= FEWEST_FOR_HEAD):
+    agreement = model.manifest.get("alignment", {}).get("agreement", {})
+    return better_source(
+        agreement.values(), has_head=model.align_head is not None, has_hmm=model.hmm_path is not None
+    )
+
+
+def better_source(agreement: Iterable[float], *, has_head: bool, has_hmm: bool) -> LinkSource:
+    """The same for a model whose layers agree so well with the HMM aligners."""
+    if has_head and (not has_hmm or max(agreement, default=1.0) >= LEAST_AGREEMENT):
         return "head"
-    return "attention" if model.hmm_path is None else "hmm"
+    return "hmm" if has_hmm else "attention"
 
 
 def _lacks(model: TranslationModel, what: str) -> str:

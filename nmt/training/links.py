@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from nmt.alignment.layer import LayerChoice, choose_layer
-from nmt.alignment.linking import FEWEST_FOR_HEAD, EncodedPair, cut_pair, encode_pair
+from nmt.alignment.linking import EncodedPair, better_source, cut_pair, encode_pair
 from nmt.alignment.origin import LinkSource
 from nmt.alignment.text_aligner import CutPair, TextAligner, train_text_aligner
 from nmt.checkpoint import TranslationModel
@@ -35,7 +35,7 @@ class LinkModels:
     @property
     def best(self) -> LinkSource:
         """What gives the best links of them."""
-        return "hmm" if self.head is None or self.num_pairs < FEWEST_FOR_HEAD else "head"
+        return better_source(self.agreement.values(), has_head=self.head is not None, has_hmm=True)
 
     @property
     def agreement(self) -> dict[int, float]:

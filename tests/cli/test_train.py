@@ -89,11 +89,11 @@ def test_links_alone_are_learnt_anew_for_a_finished_model(run_nmt, folder) -> No
     lines = done.stderr.splitlines()
     assert lines[0] == "note: 60 of 60 pairs to learn links from"
     assert lines[1] == "links: HMM aligners, from 60 pairs"
-    assert lines[-2].startswith("done: links from align head, decoder layer 1, learnt from 60 pairs in 0:")
+    assert lines[-2].startswith("done: links from HMM aligners, learnt from 60 pairs in 0:")
     assert lines[-1] == "now try: nmt translate --align -m model"
     assert (folder / "model" / "model.safetensors").read_bytes() == weights
     told = next(line for line in run_nmt("info", "model").lines if line.startswith("alignment"))
-    assert "layer 1, from head, pairs 60" in told
+    assert "layer 1, from hmm, pairs 60" in told
     assert "text (a.de, a.en), head parameters " in told
     assert "HMM aligners " in told
     again = run_nmt(*COMMAND, "--set", "alignment.head=false")  # which is how it was trained
