@@ -87,14 +87,16 @@ def line_output(path: Path | None, *, inputs: Sequence[Path] = ()) -> Iterator[C
 
 
 def write_whole(stream: BinaryIO, line: str) -> None:
-    """Write a line whole, whatever signal comes in between.
-
-    With PYTHONUNBUFFERED stdout takes a part only where one does.
-    """
-    rest = memoryview(line.encode() + b"\n")
+    """Write a line whole, whatever signal comes in between."""
     with whole_lines:
-        while rest:
-            rest = rest[stream.write(rest) :]
+        write_all(stream, line)
+
+
+def write_all(stream: BinaryIO, line: str) -> None:
+    """Write all of a line: with PYTHONUNBUFFERED stdout takes a part only where a signal comes in between."""
+    rest = memoryview(line.encode() + b"\n")
+    while rest:
+        rest = rest[stream.write(rest) :]
 
 
 def check_output(path: Path, *, inputs: Sequence[Path] = ()) -> None:

@@ -143,7 +143,7 @@ def translate(
 
     Example:
         nmt translate -m demo-model --align "Der Hund schläft im Garten."
-        nmt translate -m both-ways --to de "The dog is sleeping."      # of nmt train --bidirectional
+        nmt translate -m both-ways --to de "The dog is sleeping."
     """
     if texts == ["-"]:
         texts = None

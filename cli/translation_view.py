@@ -12,8 +12,9 @@ from nmt.corpus.words import UnitMode
 from nmt.files import atomic_file
 
 from .console import is_terminal, out
-from .lines import STDIN, counted, write_whole
+from .lines import STDIN, counted, write_all, write_whole
 from .requests import Request
+from .signals import whole_lines
 from .tables import draw_legend, draw_table, visible
 
 if TYPE_CHECKING:
@@ -156,8 +157,9 @@ class Sinks:
             self.needs_legend = self.needs_legend is None or self.needs_legend
         else:
             for line in view.lines(translation, request):
-                write_whole(self.output, line)
-                self._num_written += 1
+                with whole_lines:
+                    write_all(self.output, line)
+                    self._num_written += 1
         if self.alignments and self.align_path:
             for line in view.alignment_lines(translation, format_of_ending(self.align_path), request):
                 write_whole(self.alignments, line)

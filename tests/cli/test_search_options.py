@@ -7,6 +7,10 @@ from typing import Any
 
 import pytest
 
+from nmt.model.packed import has_int8_products
+
+needs_int8 = pytest.mark.skipif(not has_int8_products(), reason="no products of bytes on this processor")
+
 Run = Callable[..., Any]
 
 LINE = "Der Hund schläft."
@@ -91,6 +95,6 @@ def test_a_model_with_itself_is_the_model(translate: Run, tiny_model_dir: Path) 
     assert translate("-m", tiny_model_dir, LINE).stdout == translate(LINE).stdout
 
 
-@pytest.mark.parametrize("precision", ["float32", "bfloat16", "int8"])
+@pytest.mark.parametrize("precision", ["float32", "bfloat16", pytest.param("int8", marks=needs_int8)])
 def test_every_precision_gives_a_line(translate: Run, precision: str) -> None:
     assert len(translate("--precision", precision, LINE, "Ja!").lines) == 2

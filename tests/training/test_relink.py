@@ -104,7 +104,7 @@ def test_another_text_and_other_options_of_alignment(model_dir: Path, tmp_path: 
     model = load_model(model_dir, device="cpu", threads=1)
     assert (model.config.alignment.head, model.config.alignment.layer) == (False, 2)
     assert model.manifest["alignment"]["text"] == ["a.src", "a.tgt"]
-    assert links(model_dir)[0] == "HMM aligners"
+    assert links(model_dir)[0] == "attention, decoder layer 2"
     card = (model_dir / "README.md").read_text()
     assert "made by HMM aligners. The HMM aligners learnt from 3 pairs of `a.src` and `a.tgt`." in card
     # the layer that was asked for stays, the head comes back
