@@ -142,15 +142,24 @@ def gold_line(gold: GoldLinks) -> LinkLine:
 
 
 def link_lines(
-    links: Mapping[Link, float], chosen: LinkFormat, *, number: int = 1, sure: float = LIKELY
+    links: Mapping[Link, float],
+    chosen: LinkFormat,
+    *,
+    number: int = 1,
+    sure: float = LIKELY,
+    possible: frozenset[Link] = frozenset(),
 ) -> list[str]:
-    """Links of the sentence of this number, from 1, in a format without words: one line, or rows of NAACL."""
+    """Links of the sentence of this number, from 1, in a format without words: one line, or rows of NAACL.
+
+    Sure are those of probability `sure` or more that are not `possible`.
+    """
     assert chosen not in ("jsonl", "soft"), "these need more than links"
     if chosen == "pharaoh":
         return [format_pharaoh(set(links))]
     if chosen == "pharaoh-scores":
         return [format_scores(links)]
-    gold = GoldLinks(frozenset(link for link, p in links.items() if p >= sure), frozenset(links))
+    likely = frozenset(link for link, p in links.items() if p >= sure)
+    gold = GoldLinks(likely - possible, frozenset(links))
     return [format_talp(gold)] if chosen == "talp" else format_naacl(gold, number=number)
 
 

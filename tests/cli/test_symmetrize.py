@@ -90,3 +90,15 @@ def test_rows_of_more_sentences_than_there_are_lines_are_refused(run_nmt, files)
         "0-0",
         "0-1",
     ]
+
+
+def test_possible_links_stay_possible_where_no_side_is_sure(run_nmt, files, tmp_path) -> None:
+    forward, reverse = files
+    forward.write_text("0p0 1-1\n0-0 1p2\n")
+    reverse.write_text("0-0 1p1 2-1\n0-0 1p2\n")
+    options = ["--method", "union", "--format"]
+    assert run_nmt("symmetrize", *files, *options, "talp").lines == ["0-0 1-1 2-1", "0-0 1p2"]
+    rows = tmp_path / "both.naacl"
+    rows.write_text(run_nmt("symmetrize", *files, *options, "naacl").stdout)
+    assert "2 2 3 P" in rows.read_text()
+    assert run_nmt("symmetrize", rows, rows, *options, "talp").lines == ["0-0 1-1 2-1", "0-0 1p2"]
