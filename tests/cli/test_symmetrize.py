@@ -102,3 +102,11 @@ def test_possible_links_stay_possible_where_no_side_is_sure(run_nmt, files, tmp_
     rows.write_text(run_nmt("symmetrize", *files, *options, "naacl").stdout)
     assert "2 2 3 P" in rows.read_text()
     assert run_nmt("symmetrize", rows, rows, *options, "talp").lines == ["0-0 1-1 2-1", "0-0 1p2"]
+
+
+@pytest.mark.parametrize("command", [("symmetrize", "-", "-"), ("show", "FILE", "-", "FILE", "--diff", "-")])
+def test_stdin_is_read_once_whatever_the_format(run_nmt, files, command) -> None:
+    names = [files[0] if name == "FILE" else name for name in command]
+    result = run_nmt(*names, stdin="1 1 1 S\n")
+    assert (result.exit_status, result.stdout) == (2, "")
+    assert "- is given twice" in result.stderr
