@@ -19,7 +19,9 @@ from nmt.corpus.links import (
     format_pharaoh,
     format_scores,
     format_talp,
+    is_soft,
     parse_scores,
+    parse_soft,
     parse_talp,
 )
 from nmt.corpus.words import Span
@@ -125,12 +127,14 @@ class LinkLine:
 
 
 def parse_link_line(line: str, *, where: str) -> LinkLine:
-    """Links of a line of Pharaoh, with or without scores, talp or JSON; which of them, the line shows."""
+    """Links of a line of Pharaoh, with or without scores, soft rows, talp or JSON; which, the line shows."""
     if line.startswith("{"):
         alignment = parse_record(line, where=where)
         return LinkLine(alignment.links, True, alignment=alignment, origin=_origin(json.loads(line)))
     if "p" in line or "?" in line:
         return gold_line(parse_talp(line, where=where))
+    if is_soft(line):
+        return LinkLine(parse_soft(line, where=where), True)
     scores = parse_scores(line, where=where)
     probabilities = {link: 1.0 if score is None else score for link, score in scores.items()}
     return LinkLine(probabilities, None not in scores.values())
