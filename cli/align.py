@@ -73,7 +73,7 @@ def align(
             "--format",
             help="Tables; 0-0 1-2 (pharaoh); 0-0:0.98 (pharaoh-scores); all probabilities, as of Marian "
             "(soft); JSON lines with character offsets; as gold links, 0-0 1p2 (talp) or 1 1 1 S (naacl).",
-            show_default="a table on a terminal; as FILE ends: .jsonl, .talp, .naacl; else pharaoh",
+            show_default="a table on a terminal; as FILE ends: .jsonl, .talp, .naacl, .soft; else pharaoh",
         ),
     ] = None,
     sure: SureOption = LIKELY,

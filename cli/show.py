@@ -1,6 +1,6 @@
 """`nmt show`: look at alignments."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from heapq import nlargest
 from itertools import chain
 from pathlib import Path
@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from nmt.corpus.words import TokenMode
-from nmt.errors import UsageError
+from nmt.errors import OutputError, UsageError
 from nmt.files import atomic_file, write_bytes
 
 from .console import out, say
-from .lines import check_output, counted
+from .lines import STDIN, check_output, counted
 from .pairs import PairFiles
 from .pairs_view import print_contexts, print_plain, print_tables
 
@@ -27,7 +27,10 @@ def show(
     source: Annotated[Path, typer.Argument(metavar="SRC", help="Source lines; - is stdin.")],
     target: Annotated[Path, typer.Argument(metavar="TGT", help="Their translations, line by line.")],
     links: Annotated[
-        Path, typer.Argument(metavar="LINKS", help="Links as 0-1 or 0-1:0.93 (Pharaoh), or JSON lines.")
+        Path,
+        typer.Argument(
+            metavar="LINKS", help="Links: Pharaoh, JSON lines, talp, NAACL or soft (see nmt align)."
+        ),
     ],
     other: Annotated[
         Path | None,
@@ -145,8 +148,7 @@ def show(
     """
     files = PairFiles(source, target, links, other, tokens, min_probability)
     inputs = [source, target, links, *([other] if other else [])]
-    for path in filter(None, (page, svg, png)):
-        check_output(path, inputs=inputs)
+    _check_outputs([path for path in (page, svg, png) if path], inputs)
     pairs: Iterable[Pair] = files.read()
     if number:
         pairs = [pair for pair in pairs if pair.number == number]
@@ -174,6 +176,15 @@ def show(
             highlight=word or "",
             shows_suspicion=bool(worst or other),
         )
+
+
+def _check_outputs(outputs: Sequence[Path], inputs: Sequence[Path]) -> None:
+    for number, path in enumerate(outputs):
+        if path == STDIN:
+            raise UsageError("--html, --svg and --png do not go to stdout, found -; expected a file")
+        if path.resolve() in [other.resolve() for other in outputs[:number]]:
+            raise OutputError(f"{path}: is given for two of --html, --svg and --png; give each its own file")
+        check_output(path, inputs=inputs)
 
 
 def _write_files(

@@ -56,6 +56,8 @@ def symmetrize(
     wanted: LinkFormat | None = chosen
     if wanted is None and output and format_of_ending(output) != "pharaoh":
         wanted = format_of_ending(output)
+    if wanted == "soft":
+        raise UsageError(f"{output}: .soft is for all probabilities of one model; expected .talp or the like")
     with line_output(output, inputs=[forward, reverse]) as write:
         for number, row in enumerate(rows, start=1):
             one, other = row.links

@@ -106,7 +106,9 @@ def translate(
     align_path: Annotated[
         Path | None,
         typer.Option(
-            "--align-out", metavar="FILE", help="Write links here: FILE.jsonl, .talp, .naacl, else Pharaoh."
+            "--align-out",
+            metavar="FILE",
+            help="Write links here: FILE.jsonl, .talp, .naacl, .soft, else Pharaoh.",
         ),
     ] = None,
     links_from: FromOption = None,

@@ -69,9 +69,11 @@ class View:
 
     def alignment_lines(self, translation: "Translation", chosen: LinkFormat, request: Request) -> list[str]:
         """The links of the best hypothesis as in a file of links."""
-        from nmt.alignment.formats import format_record, link_lines
+        from nmt.alignment.formats import format_record, format_soft, link_lines
 
         words = self.words(translation)
+        if chosen == "soft":
+            return [format_soft(translation.alignments[0].matrix(self.tokens))]
         if chosen == "jsonl":
             return [format_record(words, self.origin)]
         return link_lines(words.links, chosen, number=request.number + 1)

@@ -51,12 +51,13 @@ class GoldLinks:
 
 
 def format_of_ending(path: PurePath) -> LinkFormat:
-    """The format that the ending of a file's name stands for: .jsonl, .talp, .naacl, else Pharaoh."""
+    """The format that the ending of a file's name stands for: .jsonl, .talp, .naacl, .soft, else Pharaoh."""
     endings: dict[str, LinkFormat] = {
         ".json": "jsonl",
         ".jsonl": "jsonl",
         ".talp": "talp",
         ".naacl": "naacl",
+        ".soft": "soft",
     }
     return endings.get(path.suffix, "pharaoh")
 

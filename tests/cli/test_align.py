@@ -129,6 +129,10 @@ def test_odd_text_makes_the_round_trip_in_every_format(run_nmt, model_dir, tmp_p
         assert run_nmt("align", "-m", model_dir, *paths, "-o", output).exit_status == 0
         lines = decode_lines(io.BytesIO(output.read_bytes()), ending)
         found[ending] = list(read_links(lines, name=ending, num_sentences=len(ODD)))
+    soft = tmp_path / "links.soft"
+    assert run_nmt("align", "-m", model_dir, *paths, "-o", soft).exit_status == 0
+    rows = list(read_links(decode_lines(io.BytesIO(soft.read_bytes()), "soft"), name="links.soft"))
+    assert len(rows) == len(ODD)
     scores = run_nmt("align", "-m", model_dir, *paths, "--format", "pharaoh-scores").lines
     found["scores"] = list(read_links(scores, name="scores"))
     assert [(one.alignment.source, one.alignment.target) for one in found["jsonl"]] == ODD

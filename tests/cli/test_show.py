@@ -221,6 +221,15 @@ def test_pictures_of_the_first_pair_and_a_page_of_all_are_files(run_nmt, files, 
     assert png.read_bytes().startswith(b"\x89PNG")
 
 
+@pytest.mark.parametrize(("name", "status"), [("-", 2), ("s.svg", 73)])
+def test_a_picture_and_a_page_have_each_their_file(run_nmt, files, tmp_path, name, status) -> None:
+    path = name if name == "-" else tmp_path / name
+    result = run_nmt("show", *files, "--svg", path, "--html", path)
+    assert (result.exit_status, result.stdout) == (status, "")
+    assert len(result.stderr.splitlines()) == 1
+    assert not Path(path).exists()
+
+
 def test_a_page_is_not_written_over_an_input(run_nmt, files) -> None:
     result = run_nmt("show", *files, "--html", files[0])
     assert result.exit_status == 73

@@ -76,6 +76,14 @@ def test_files_of_different_formats_go_together(run_nmt, files, tmp_path) -> Non
     assert (record["from"], record["method"]) == ("symmetrize", "union")
 
 
+def test_soft_rows_are_read_and_not_written(run_nmt, files, tmp_path) -> None:
+    (tmp_path / "s.soft").write_text("0.98,0.02 0.1,0.9\n\n1 0.2\n")
+    result = run_nmt("symmetrize", tmp_path / "s.soft", tmp_path / "s.soft")
+    assert result.lines == ["0-0:0.98 1-1:0.9", "", "0-0:1"]
+    refused = run_nmt("symmetrize", *files, "-o", tmp_path / "both.soft")
+    assert (refused.exit_status, (tmp_path / "both.soft").exists()) == (2, False)
+
+
 def test_rows_of_more_sentences_than_there_are_lines_are_refused(run_nmt, files) -> None:
     files[1].write_text("2 1 1 S\n4 1 1 S\n")
     result = run_nmt("symmetrize", *files)

@@ -131,7 +131,7 @@ def test_links_are_appended_in_a_pipe(translate: Run) -> None:
         assert all(link.replace("-", "").isdecimal() for link in links.split())
 
 
-@pytest.mark.parametrize("name", ["links.txt", "links.jsonl", "links.talp", "links.naacl"])
+@pytest.mark.parametrize("name", ["links.txt", "links.jsonl", "links.talp", "links.naacl", "links.soft"])
 def test_alignments_in_a_file_leave_stdout_pure(translate: Run, tmp_path: Path, name: str) -> None:
     path = tmp_path / name
     done = translate("--align-out", path, "Der Hund", "", "Ja!")
@@ -147,6 +147,8 @@ def test_alignments_in_a_file_leave_stdout_pure(translate: Run, tmp_path: Path, 
         assert [record["tgt"] for record in records] == done.lines
     else:
         assert lines[1] == ""
+    if path.suffix == ".soft":
+        assert {row.count(",") for row in lines[0].split()} == {1}  # two source words
 
 
 def test_nbest_lists_have_every_hypothesis(translate: Run) -> None:
