@@ -44,7 +44,8 @@ def aer(
         typer.Option("--compare", metavar="OTHER", help="Other links: which are better, and how surely."),
     ] = None,
     is_reversed: Annotated[
-        bool, typer.Option("--reverse", metavar="", help="LINKS has the target first: turn its links around.")
+        bool,
+        typer.Option("--reverse", metavar="", help="LINKS, not OTHER, has the target first: turn it around."),
     ] = False,
     gold_base: Annotated[
         Literal["auto", "0", "1"], typer.Option("--gold-base", help="Number of the first word in GOLD.")
@@ -90,8 +91,11 @@ def aer(
         option = "--errors" if errors else "--worst" if worst else "--by-length"
         raise UsageError(f"{option} needs words: give --src and --tgt, or LINKS as JSON lines")
     predicted = [line.links for line in lines]
+    others = [row.links[2].links for row in rows] if other_path else []
     if pairs:
         _check_inside(predicted, pairs, name=name_of(links_path))
+        if other_path:
+            _check_inside(others, pairs, name=name_of(other_path), can_turn=False)
     is_shifted = rows_of_files.files[1].is_naacl
     gold, base = _gold(rows, pairs, name=name_of(gold_path), base=gold_base, is_shifted=is_shifted)
     if ignores_possible:
@@ -109,9 +113,7 @@ def aer(
         lengths=scoring.scores_by_length(predicted, gold, [len(pair[0]) for pair in pairs or []])
         if by_length
         else [],
-        compared=scoring.paired_bootstrap(predicted, [row.links[2].links for row in rows], gold)
-        if other_path
-        else None,
+        compared=scoring.paired_bootstrap(predicted, others, gold) if other_path else None,
     )
     print_result(result, "json" if as_json else "table" if is_terminal() else "plain")
 
@@ -156,20 +158,25 @@ def _gold(
     return links, found
 
 
-def _check_inside(predicted: Sequence[Links], pairs: Sequence[WordPair], *, name: str) -> None:
+def _check_inside(
+    predicted: Sequence[Links], pairs: Sequence[WordPair], *, name: str, can_turn: bool = True
+) -> None:
     for number, (links, pair) in enumerate(zip(predicted, pairs, strict=True), start=1):
         link = _first_outside(links, pair)
         if link:
             raise DataError(
                 f"{name}:{number}: link {link[0]}-{link[1]} points past the last of {len(pair[0])} source or "
-                f"{len(pair[1])} target words; {_advice(predicted, pairs)}"
+                f"{len(pair[1])} target words; {_advice(predicted, pairs, can_turn=can_turn)}"
             )
 
 
-def _advice(predicted: Sequence[Links], pairs: Sequence[WordPair]) -> str:
+def _advice(predicted: Sequence[Links], pairs: Sequence[WordPair], *, can_turn: bool) -> str:
     exchanged = [(tgt_words, src_words) for src_words, tgt_words in pairs]
     if all(_first_outside(links, pair) is None for links, pair in zip(predicted, exchanged, strict=True)):
-        return "all links fit once the sides are exchanged: exchange --src and --tgt, or give --reverse"
+        fitting = "all links fit once the sides are exchanged: "
+        return fitting + (
+            "exchange --src and --tgt, or give --reverse" if can_turn else "write OTHER with the source first"
+        )
     return "is another --tokens meant, or are these other sentences?"
 
 

@@ -89,6 +89,15 @@ def test_links_past_the_words_hint_at_the_direction(run_nmt, files, tmp_path) ->
     assert "--reverse" in result.stderr
 
 
+def test_links_to_compare_with_point_to_words_too(run_nmt, files, tmp_path) -> None:
+    (tmp_path / "other").write_text("0-0 3-1\n")
+    texts = ["--src", tmp_path / "src", "--tgt", tmp_path / "tgt"]
+    result = run_nmt("aer", *files, *texts, "--compare", tmp_path / "other")
+    assert result.exit_status == 65
+    assert "other:1: link 3-1 points past the last of 3 source or 4 target words" in result.stderr
+    assert "write OTHER with the source first" in result.stderr
+
+
 def test_links_that_fit_exchanged_sides_hint_at_that(run_nmt, files, tmp_path) -> None:
     exchanged = run_nmt("aer", *files, "--src", tmp_path / "tgt", "--tgt", tmp_path / "src")
     assert exchanged.exit_status == 65
