@@ -94,7 +94,7 @@ def test_a_head_of_other_weights_is_learnt_anew(trained, model_dir: Path) -> Non
     write_bytes(model_dir / ALIGN_HEAD, safetensors.torch.save(load_tensors(model_dir / ALIGN_HEAD), facts))
     manifest = read_manifest(trained.model_dir)
     write_manifest(model_dir, tuple(manifest["files"]), manifest)
-    with pytest.raises(ModelError, match="is for other weights .* nmt train --align-head-only"):
+    with pytest.raises(ModelError, match=r"is for other weights .* nmt train --align-head-only"):
         load_model(model_dir)
     relink(model_dir, {"training": ONE_THREAD})
     assert contents(model_dir, ALIGN_HEAD, HMM) == contents(trained.model_dir, ALIGN_HEAD, HMM)
