@@ -1,19 +1,18 @@
 """Pairs to look at: sentences, links, and other links to compare with, read line by line."""
 
-import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nmt.corpus.links import GoldLinks, Link
 from nmt.corpus.words import Span, TokenMode, word_spans
 from nmt.errors import DataError
-from nmt.files import read_lines
 
 from .console import warn
-from .lines import STDIN, name_of
-from .link_rows import LinkRows
+from .lines import STDIN, lines_of, name_of
+from .link_rows import LinkRows, Row
 
 if TYPE_CHECKING:
     from nmt.alignment.drawing.marks import Reference
@@ -22,7 +21,6 @@ if TYPE_CHECKING:
     from nmt.alignment.formats import LinkLine
     from nmt.alignment.merge import WordAlignment
 
-POSSIBLE_LINK = re.compile(r"(?:^|\s)\d+[p?]\d+(?:\s|$)| [SP]$", re.ASCII)
 Spans = tuple[tuple[Span, ...], tuple[Span, ...]]
 
 
@@ -41,15 +39,13 @@ class PairFiles:
         """The pairs in order; of a gold link that points past the last word a warning is given at the end."""
         from nmt.alignment.drawing.pair import Pair
 
-        rows = LinkRows([self.links, *([self.other] if self.other else [])], [self.source, self.target])
-        is_gold = self.other is not None and has_gold(self.other)
         num_outside = 0
-        for number, row in enumerate(rows, start=1):
+        for number, row in enumerate(self._rows, start=1):
             spans = _spans(row.texts[0], self.tokens), _spans(row.texts[1], self.tokens)
             where = f"{name_of(self.links)}:{number}"
             alignment = _alignment(row.texts, row.links[0], spans, where=where)
             reference = None
-            if self.other and is_gold:
+            if self.other and self.is_gold:
                 self._check_words(alignment, spans, where=where)
                 reference = _inside_gold(row.links[1].gold, alignment)
                 num_outside += reference.links != row.links[1].gold
@@ -72,7 +68,34 @@ class PairFiles:
             return None
         is_short = self.links.name != self.other.name
         ours, theirs = ((path.name if is_short else str(path)) for path in (self.links, self.other))
-        return Names(ours, theirs, has_gold(self.other))
+        return Names(ours, theirs, self.is_gold)
+
+    @cached_property
+    def is_gold(self) -> bool:
+        """Whether the other links are gold: by name, as rows of NAACL, or because one is only possible."""
+        from nmt.alignment.link_files import read_links
+
+        if self.other is None:
+            return False
+        if self._files.files[1].is_naacl or {".talp", ".naacl"} & set(self.other.suffixes):
+            return True
+        if self._is_piped:
+            return any(row.links[1].possible for row in self._rows)
+        return any(line.possible for line in read_links(lines_of(self.other), name=str(self.other)))
+
+    @property
+    def _is_piped(self) -> bool:
+        """Whether the other links can be read only once."""
+        return self.other is not None and (self.other == STDIN or not self.other.is_file())
+
+    @cached_property
+    def _files(self) -> LinkRows:
+        return LinkRows([self.links, *([self.other] if self.other else [])], [self.source, self.target])
+
+    @cached_property
+    def _rows(self) -> Iterable[Row]:
+        """The rows of the files; kept where the other links are a pipe, of which the last may show gold."""
+        return list(self._files) if self._is_piped else self._files
 
     def _check_words(self, alignment: "WordAlignment", spans: Spans, *, where: str) -> None:
         if self.other and (alignment.src_words, alignment.tgt_words) != spans:
@@ -90,13 +113,6 @@ class PairFiles:
 
         links = self._probable(other).links
         return Reference(GoldLinks(frozenset(links), frozenset()), links)
-
-
-def has_gold(path: Path) -> bool:
-    """Whether the links of a file are gold: by its name, or because one of them is only possible."""
-    if ".talp" in path.suffixes or ".naacl" in path.suffixes:
-        return True
-    return path != STDIN and path.is_file() and any(map(POSSIBLE_LINK.search, read_lines(path)))
 
 
 def _spans(line: str, tokens: TokenMode) -> tuple[Span, ...]:

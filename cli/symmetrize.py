@@ -1,6 +1,5 @@
 """`nmt symmetrize`: the links of both directions made one."""
 
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -48,6 +47,7 @@ def symmetrize(
     """Combine the links of both directions, in any format; probabilities become their mean.
 
     A link that one direction has not has the probability 0 there. So links of both are the more probable.
+    Gold links that are sure in neither direction stay possible.
 
     Example:
         nmt symmetrize fwd.links rev.links --method grow-diag-final-and
@@ -73,19 +73,15 @@ def _lines(
 ) -> list[str]:
     """What is written of the links of one sentence in both directions."""
     from nmt.alignment.formats import json_line, link_lines, words_record
-    from nmt.alignment.symmetrize import symmetrize_probabilities
+    from nmt.alignment.symmetrize import symmetrize_lines
 
-    links = symmetrize_probabilities(forward.probabilities, reverse.probabilities, method)
+    both = symmetrize_lines(forward, reverse, method)
     if chosen == "jsonl":
-        words = forward.alignment or reverse.alignment
-        if words is None and not links:
+        if both.alignment is None and not both.links:
             return [""]
-        if words is None:
+        if both.alignment is None:
             raise UsageError("--format jsonl needs words; expected FWD or REV as JSON lines")
-        return [
-            json_line(words_record(replace(words, links=links)) | {"from": "symmetrize", "method": method})
-        ]
-    has_both = forward.has_probabilities and reverse.has_probabilities
-    return link_lines(
-        links, chosen or ("pharaoh-scores" if has_both else "pharaoh"), number=number, sure=sure
-    )
+        record = words_record(both.alignment) | {"from": "symmetrize", "method": method}
+        return [json_line(record)]
+    chosen = chosen or ("pharaoh-scores" if both.has_probabilities else "pharaoh")
+    return link_lines(both.probabilities, chosen, number=number, sure=sure, possible=both.possible)

@@ -19,7 +19,9 @@ from nmt.corpus.links import (
     format_pharaoh,
     format_scores,
     format_talp,
+    is_soft,
     parse_scores,
+    parse_soft,
     parse_talp,
 )
 from nmt.corpus.words import Span
@@ -125,12 +127,14 @@ class LinkLine:
 
 
 def parse_link_line(line: str, *, where: str) -> LinkLine:
-    """Links of a line of Pharaoh, with or without scores, talp or JSON; which of them, the line shows."""
+    """Links of a line of Pharaoh, with or without scores, soft rows, talp or JSON; which, the line shows."""
     if line.startswith("{"):
         alignment = parse_record(line, where=where)
         return LinkLine(alignment.links, True, alignment=alignment, origin=_origin(json.loads(line)))
     if "p" in line or "?" in line:
         return gold_line(parse_talp(line, where=where))
+    if is_soft(line):
+        return LinkLine(parse_soft(line, where=where), True)
     scores = parse_scores(line, where=where)
     probabilities = {link: 1.0 if score is None else score for link, score in scores.items()}
     return LinkLine(probabilities, None not in scores.values())
@@ -142,15 +146,24 @@ def gold_line(gold: GoldLinks) -> LinkLine:
 
 
 def link_lines(
-    links: Mapping[Link, float], chosen: LinkFormat, *, number: int = 1, sure: float = LIKELY
+    links: Mapping[Link, float],
+    chosen: LinkFormat,
+    *,
+    number: int = 1,
+    sure: float = LIKELY,
+    possible: frozenset[Link] = frozenset(),
 ) -> list[str]:
-    """Links of the sentence of this number, from 1, in a format without words: one line, or rows of NAACL."""
+    """Links of the sentence of this number, from 1, in a format without words: one line, or rows of NAACL.
+
+    Sure are those of probability `sure` or more that are not `possible`.
+    """
     assert chosen not in ("jsonl", "soft"), "these need more than links"
     if chosen == "pharaoh":
         return [format_pharaoh(set(links))]
     if chosen == "pharaoh-scores":
         return [format_scores(links)]
-    gold = GoldLinks(frozenset(link for link, p in links.items() if p >= sure), frozenset(links))
+    likely = frozenset(link for link, p in links.items() if p >= sure)
+    gold = GoldLinks(likely - possible, frozenset(links))
     return [format_talp(gold)] if chosen == "talp" else format_naacl(gold, number=number)
 
 

@@ -1,4 +1,4 @@
-"""Files of links in any format, which the content tells: Pharaoh, JSON lines, talp, or rows of NAACL."""
+"""Files of links in any format, which the content tells: Pharaoh, JSON lines, soft rows, talp, or NAACL."""
 
 from collections.abc import Callable, Iterable, Iterator
 from itertools import chain
@@ -18,7 +18,8 @@ class LinkFile:
             head.append(line)
             if line.strip():
                 break
-        self.is_naacl = bool(head) and is_naacl(head[-1])
+        is_soft = name.endswith(".soft")  # 1 1 1 is also a line of one source word and three target words
+        self.is_naacl = bool(head) and not is_soft and is_naacl(head[-1])
         """Whether a line is a link, so that the number of sentences is not that of the lines."""
         self._lines = chain(head, stream)
 

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import get_args
 
+from nmt.alignment.formats import LinkLine
 from nmt.alignment.merge import WordAlignment, turned
 from nmt.corpus.links import Link, Links, Method
 from nmt.errors import UsageError
@@ -77,6 +78,15 @@ def symmetrize_probabilities(
     """One set of links with the mean of the probabilities of both directions, where no link counts as 0."""
     links = symmetrize(set(forward), set(reverse), method)
     return {link: (forward.get(link, 0.0) + reverse.get(link, 0.0)) / 2 for link in sorted(links)}
+
+
+def symmetrize_lines(forward: LinkLine, reverse: LinkLine, method: Method) -> LinkLine:
+    """The same of two lines; a link is only possible if neither of them has it as a sure one."""
+    links = symmetrize_probabilities(forward.probabilities, reverse.probabilities, method)
+    has_both = forward.has_probabilities and reverse.has_probabilities
+    possible = frozenset(links) - forward.gold.sure - reverse.gold.sure
+    words = forward.alignment or reverse.alignment
+    return LinkLine(links, has_both, possible, words and replace(words, links=links))
 
 
 def symmetrize_alignments(forward: WordAlignment, reverse: WordAlignment, method: Method) -> WordAlignment:

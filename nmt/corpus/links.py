@@ -1,4 +1,4 @@
-"""Links between words as text: Pharaoh lines, with or without scores, talp lines and NAACL rows."""
+"""Links between words as text: Pharaoh lines, with or without scores, rows of probabilities, talp, NAACL."""
 
 import re
 from collections.abc import Mapping
@@ -33,6 +33,8 @@ LIKELY = 0.5
 """A link of this probability or more is sure in talp and NAACL, where links are sure or possible."""
 
 _PHARAOH = re.compile(r"(\d+)-(\d+)(?::([\d.eE+-]+))?", re.ASCII)
+_NUMBER = r"\d+(?:\.\d*)?(?:[eE][+-]?\d+)?"
+_SOFT = re.compile(f"{_NUMBER}(?:,{_NUMBER})*", re.ASCII)
 _TALP = re.compile(r"(\d+)([-p?])(\d+)", re.ASCII)
 _NAACL = re.compile(r"(\d+)\s+(\d+)\s+(\d+)(?:\s+([SP]))?(?:\s+[\d.eE+-]+)?", re.ASCII)
 
@@ -77,14 +79,40 @@ def parse_scores(line: str, *, where: str) -> dict[Link, float | None]:
     return links
 
 
-def _probability(text: str, item: str, where: str) -> float:
+def _probability(text: str, item: str, where: str, *, expected: str = "a link such as 0-3:0.93") -> float:
     try:
         probability = float(text)
     except ValueError:
         probability = -1.0
     if not 0 <= probability <= 1:
-        raise DataError(f"{where}: {item!r} holds no probability; expected a link such as 0-3:0.93")
+        raise DataError(f"{where}: {_shortened(item)} holds no probability; expected {expected}")
     return probability
+
+
+def is_soft(line: str) -> bool:
+    """Whether a line is one of rows such as `0.98,0.02 0.1,0.9`, which its first item shows."""
+    return bool(_SOFT.fullmatch((line.split() or [""])[0]))
+
+
+def parse_soft(line: str, *, where: str) -> dict[Link, float]:
+    """The likely links of a line with, for each target word, its probabilities over the source words."""
+    rows = line.split()
+    num_src = len(rows[0].split(",")) if rows else 0
+    links: dict[Link, float] = {}
+    for j, row in enumerate(rows):
+        cells = row.split(",") if _SOFT.fullmatch(row) else []
+        shares = [_probability(cell, row, where, expected="a row such as 0.98,0.02") for cell in cells]
+        if len(shares) != num_src:
+            raise DataError(
+                f"{where}: the row {_shortened(row)} of target word {j} holds {len(shares)} probabilities; "
+                f"expected {num_src}, one for each source word, as in the first row"
+            )
+        links |= {(i, j): share for i, share in enumerate(shares) if share >= LIKELY}
+    return links
+
+
+def _shortened(item: str) -> str:
+    return repr(item if len(item) <= 40 else item[:39] + "…")
 
 
 def format_pharaoh(links: Links | frozenset[Link]) -> str:

@@ -13,6 +13,7 @@ from nmt.alignment.formats import (
     parse_link_line,
     parse_record,
 )
+from nmt.alignment.link_files import read_links
 from nmt.alignment.merge import WordAlignment
 from nmt.errors import DataError
 
@@ -77,3 +78,24 @@ def test_each_line_shows_its_format() -> None:
 
 def test_soft_rows_are_those_of_marian() -> None:
     assert format_soft(torch.tensor([[0.25, 0.75], [1.0, 0.0]])) == "0.25,0.75 1,0"
+
+
+def test_soft_rows_are_read_as_their_likely_cells() -> None:
+    matrix = torch.rand(5, 4, generator=torch.Generator().manual_seed(1))
+    matrix[0] *= 1e-5  # written with an exponent
+    line = parse_link_line(format_soft(matrix), where="x:1")
+    rows, columns = (matrix >= 0.5).nonzero(as_tuple=True)
+    likely = {(i, j): matrix[j, i].item() for j, i in zip(rows.tolist(), columns.tolist(), strict=True)}
+    assert line.has_probabilities
+    assert line.probabilities == pytest.approx(likely, abs=1e-5)
+    assert parse_link_line(format_soft(matrix[:, :1]), where="x:1").links == {
+        (0, j) for i, j in likely if i == 0
+    }
+    (one,) = read_links([format_soft(torch.ones(3, 1))], name="x.soft")  # a row of NAACL elsewhere
+    assert one.links == {(0, 0), (0, 1), (0, 2)}
+
+
+@pytest.mark.parametrize("line", ["0.5,0.5 1", "0.5,0.5 0-1", "0.9,1.2", "0.5,0.5 0.5,0.5,"])
+def test_soft_rows_that_do_not_fit_are_refused(line: str) -> None:
+    with pytest.raises(DataError, match=r"^x:1: .*expected"):
+        parse_link_line(line, where="x:1")

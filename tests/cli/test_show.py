@@ -65,6 +65,25 @@ def test_gold_links_in_naacl_are_those_in_talp(run_nmt, files, tmp_path) -> None
     assert results[0].stdout == results[1].stdout
 
 
+def test_links_are_gold_where_one_is_only_possible_also_in_a_pipe(run_nmt, files, tmp_path) -> None:
+    gold = GOLD.replace("3-2", "3p2")
+    (tmp_path / "s.talp").write_text(gold)
+    named = run_nmt("show", *files, "--diff", tmp_path / "s.talp")
+    assert "AER" in named.stdout
+    assert run_nmt("show", *files, "--diff", "-", stdin=gold).stdout == named.stdout
+    assert "AER" not in run_nmt("show", *files, "--diff", "-", stdin=GOLD).stdout
+
+
+def test_what_a_sentence_says_makes_links_no_gold(run_nmt, tmp_path) -> None:
+    words = {"src": "1p2 a", "tgt": "1p2 a", "src_tokens": [[0, 3], [4, 5]], "tgt_tokens": [[0, 3], [4, 5]]}
+    (tmp_path / "text").write_text("1p2 a\n")
+    (tmp_path / "links.jsonl").write_text(json.dumps({**words, "links": [[0, 0, 0.9]]}) + "\n")
+    paths = [tmp_path / name for name in ("text", "text", "links.jsonl")]
+    result = run_nmt("show", *paths, "--diff", paths[2])
+    assert (result.exit_status, result.stderr) == (0, "")
+    assert "AER" not in result.stdout
+
+
 def test_another_file_of_links_is_compared_like_gold_without_calling_it_so(run_nmt, files, tmp_path) -> None:
     (tmp_path / "o.links").write_text("0-0 1-1:0.9 3-2:0.1\n0-0:0.8 0-1:0.6\n\n")
     options = ("--diff", tmp_path / "o.links", "--min-prob", "0.3")

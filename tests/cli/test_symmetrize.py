@@ -90,3 +90,23 @@ def test_rows_of_more_sentences_than_there_are_lines_are_refused(run_nmt, files)
         "0-0",
         "0-1",
     ]
+
+
+def test_possible_links_stay_possible_where_no_side_is_sure(run_nmt, files, tmp_path) -> None:
+    forward, reverse = files
+    forward.write_text("0p0 1-1\n0-0 1p2\n")
+    reverse.write_text("0-0 1p1 2-1\n0-0 1p2\n")
+    options = ["--method", "union", "--format"]
+    assert run_nmt("symmetrize", *files, *options, "talp").lines == ["0-0 1-1 2-1", "0-0 1p2"]
+    rows = tmp_path / "both.naacl"
+    rows.write_text(run_nmt("symmetrize", *files, *options, "naacl").stdout)
+    assert "2 2 3 P" in rows.read_text()
+    assert run_nmt("symmetrize", rows, rows, *options, "talp").lines == ["0-0 1-1 2-1", "0-0 1p2"]
+
+
+@pytest.mark.parametrize("command", [("symmetrize", "-", "-"), ("show", "FILE", "-", "FILE", "--diff", "-")])
+def test_stdin_is_read_once_whatever_the_format(run_nmt, files, command) -> None:
+    names = [files[0] if name == "FILE" else name for name in command]
+    result = run_nmt(*names, stdin="1 1 1 S\n")
+    assert (result.exit_status, result.stdout) == (2, "")
+    assert "- is given twice" in result.stderr
