@@ -25,6 +25,7 @@ from .options import (
     QuietOption,
     SureOption,
     ThreadsOption,
+    ToOption,
     UnitsOption,
 )
 from .pair_source import SourcePair, input_paths, read_pairs
@@ -58,6 +59,7 @@ def align(
     ] = None,
     *,
     model_dir: ModelOption,
+    to: ToOption = None,
     input_format: Annotated[
         InputFormat | None,
         typer.Option(
@@ -127,11 +129,15 @@ def align(
         raise UsageError("--format table is for the screen; with -o choose another, such as jsonl")
     if chosen == "soft" and reverse_model:
         raise UsageError("--format soft shows the probabilities of one model; leave out --reverse-model")
+    if to and reverse_model:
+        raise UsageError(
+            "--to is for a model of both directions, --reverse-model for two of one each; give one"
+        )
     from nmt.checkpoint import load_model
 
     model = load_model(model_dir, device=device, threads=threads)
     reverse = load_model(reverse_model, device=device, threads=threads) if reverse_model else None
-    settings = Settings(tokens, threshold, links_from, layer, method)
+    settings = Settings(tokens, threshold, links_from, to, layer, method)
     unlinked: Counter[str] = Counter()
     has_tables, number, start = False, 0, time.monotonic()
     pairs, others = tee(pairs)
@@ -161,6 +167,7 @@ class Settings:
     tokens: UnitMode
     threshold: float | None
     links_from: LinksFrom | None
+    to: str | None
     layer: int | None
     method: Method
 
@@ -194,9 +201,12 @@ def _linked(
 
     stored = model.config.alignment
     threshold = stored.threshold if settings.threshold is None else settings.threshold
-    links_from = settings.links_from or stored.source
+    links_from = settings.links_from or ("attention" if settings.layer else stored.source)
     if reverse is None:
-        for alignment in align_pairs(model, pairs, links_from=links_from, layer=settings.layer):
+        direction = model.direction(settings.to)
+        for alignment in align_pairs(
+            model, pairs, links_from=links_from, layer=settings.layer, direction=direction
+        ):
             yield Linked(alignment, words(alignment), alignment.origin)
         return
     forward_pairs, other_pairs = tee(pairs)

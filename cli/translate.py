@@ -211,8 +211,15 @@ def translate(
                 raise UsageError("--alternatives needs lines to translate; give TEXT, --input or a pipe")
             show_alternatives(translator, source, prefix=prefix, count=alternatives, output_path=output_path)
             return
-        origin, threshold = origin_of_links(loaded, config.alignment.source), config.alignment.threshold
-        view = View(layout, align, tokens, threshold, origin, has_several=has_several, scores=word_scores)
+        view = View(
+            layout,
+            align,
+            tokens,
+            config.alignment.threshold,
+            origin_of_links(loaded, config.alignment.source if translator.align else "attention"),
+            has_several=has_several,
+            scores=word_scores,
+        )
         asked = Asked(prefix, tuple(require or ()))
         with Sinks(output_path, align_path) as sinks:
             if source is None:

@@ -298,9 +298,12 @@ def _is_whole(path: Path, facts: Mapping[str, Any]) -> bool:
     return path.is_file() and sha256_file(path) == facts["sha256"]
 
 
-def load_model(path: Path, *, device: str = "auto", threads: int = 0) -> TranslationModel:
+def load_model(
+    path: Path, *, device: str = "auto", threads: int = 0, with_links: bool = True
+) -> TranslationModel:
     """Load a model folder, or the best model so far of one that is still being trained.
 
+    Without `with_links` what only links are made with is left out, the attention apart.
     Raises UsageError if there is no such folder, ModelError if something in it is damaged or does not fit.
     """
     folder = model_folder(path)
@@ -321,6 +324,8 @@ def load_model(path: Path, *, device: str = "auto", threads: int = 0) -> Transla
     take_weights(network, load_tensors(weights_path), name=str(weights_path))
     network.to(use_device(device, threads=threads)).eval()
     model = TranslationModel(config, src_tokenizer, tgt_tokenizer, network, manifest, path)
+    if not with_links:
+        return model
     return replace(
         model,
         align_head=_load_align_head(model, folder) if ALIGN_HEAD in manifest["files"] else None,

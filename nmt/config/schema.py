@@ -345,10 +345,10 @@ class AlignmentConfig:
     """Links between words."""
 
     head: bool = True
-    """Train an align head on the finished weights, which links better than their attention."""
+    """Train an align head on the finished weights."""
     source: LinksFrom = "auto"
     """Where links come from: the cross-attention, the align head on its states, or the HMM aligners that gave
-    its labels; `auto` takes the head, else the HMM aligners, else the attention."""
+    its labels; `auto` takes the best of what the model has, see `best_source`."""
     layer: int = 0
     """Decoder layer to read, from 1 at the bottom; 0: chosen after training by agreement with the HMMs."""
     threshold: float = 0.0
@@ -357,6 +357,8 @@ class AlignmentConfig:
     def __post_init__(self) -> None:
         _require(self.layer >= 0, "alignment.layer", self.layer, "0 or more")
         _require(0.0 <= self.threshold <= 1.0, "alignment.threshold", self.threshold, "0 to 1")
+        if self.source == "head" and not self.head:
+            raise ConfigError("alignment.source can not be 'head' without alignment.head")
 
 
 @dataclass(frozen=True)

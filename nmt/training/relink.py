@@ -61,7 +61,7 @@ def relink(
     if model_folder(model_dir) != model_dir:
         trusted_manifest(model_dir)  # says that it is not finished
     with locked(model_dir / "train"):
-        model = load_model(model_dir, **_machine(options))
+        model = load_model(model_dir, with_links=False, **_machine(options))
         wanted = _wanted(model, options)
         text = _read(model, wanted, is_own="src" not in options.get("data", {}))
         on_report(NoteReport(str(text)))

@@ -188,6 +188,12 @@ def test_layer_is_the_users_choice(run_nmt, model_dir, texts) -> None:
     assert "--layer 3" in refused.stderr
 
 
+def test_a_direction_that_there_is_not_is_refused(run_nmt, model_dir, texts) -> None:
+    result = run_nmt("align", "-m", model_dir, *texts, "--to", "de")
+    assert (result.exit_status, result.stdout) == (2, "")
+    assert "translates in one direction only" in result.stderr
+
+
 def test_soft_rows_sum_to_one(run_nmt, model_dir, texts) -> None:
     result = run_nmt("align", "-m", model_dir, *texts, "--format", "soft")
     assert len(result.lines) == 4

@@ -10,7 +10,6 @@ from nmt.config import DecodingConfig, TrainingConfig
 from nmt.corpus.reading import Pair
 from nmt.decoding import Translator
 from nmt.errors import DataError
-from nmt.training import data as module
 from nmt.training.data import prepare
 from nmt.training.preparation import flags
 from nmt.training.report import as_line
@@ -151,10 +150,8 @@ def test_a_given_tokenizer_is_used_on_both_sides_and_found_again(corpus, tmp_pat
     assert again.src_tokenizer.data == again.tgt_tokenizer.data == tokenizer.read_bytes()
 
 
-def test_the_sample_for_the_layer_is_spread_over_all_the_text(corpus, monkeypatch) -> None:
-    prepared = prepare(corpus.config())
-    monkeypatch.setattr(module, "MODEL1_PAIRS", 35)
-    sample = prepared.sample_pairs()
+def test_the_sample_for_links_is_spread_over_all_the_text(corpus) -> None:
+    sample = prepare(corpus.config()).sample_pairs(35)
     lines = list(zip(corpus.lines("train.src"), corpus.lines("train.tgt"), strict=True))
     assert sample == lines[::2]
 

@@ -7,6 +7,7 @@ from hashlib import sha256
 from pathlib import Path
 
 import pytest
+import safetensors.torch
 
 from nmt.alignment import align_pairs
 from nmt.checkpoint import (
@@ -18,9 +19,10 @@ from nmt.checkpoint import (
     load_tensors,
     read_manifest,
     save_links,
+    write_manifest,
 )
 from nmt.errors import ConfigError, DataError, Interrupted, ModelError, OutputError, StorageError, UsageError
-from nmt.files import planned_fault, remove_file
+from nmt.files import planned_fault, remove_file, write_bytes
 from nmt.training.lock import locked
 from nmt.training.relink import relink
 from nmt.training.report import LinkingReport, NoteReport
@@ -85,6 +87,17 @@ def test_it_learns_what_training_has_learnt_and_the_same_again(trained, model_di
     assert note.text == "59 of 60 pairs to learn links from; dropped: held out 1"
     assert [type(each) for each in stages] == [LinkingReport] * len(stages)
     assert (len(stages), last) == (6, end)
+
+
+def test_a_head_of_other_weights_is_learnt_anew(trained, model_dir: Path) -> None:
+    facts = {"facts": json.dumps({"layer": 1, "weights_sha256": "0"})}
+    write_bytes(model_dir / ALIGN_HEAD, safetensors.torch.save(load_tensors(model_dir / ALIGN_HEAD), facts))
+    manifest = read_manifest(trained.model_dir)
+    write_manifest(model_dir, tuple(manifest["files"]), manifest)
+    with pytest.raises(ModelError, match=r"is for other weights .* nmt train --align-head-only"):
+        load_model(model_dir)
+    relink(model_dir, {"training": ONE_THREAD})
+    assert contents(model_dir, ALIGN_HEAD, HMM) == contents(trained.model_dir, ALIGN_HEAD, HMM)
 
 
 def test_another_text_and_other_options_of_alignment(model_dir: Path, tmp_path: Path) -> None:
