@@ -43,12 +43,17 @@ def count_lines(paths: Sequence[Path]) -> int | None:
 
     Raises DataError if they differ in it, UsageError if stdin is to be read twice.
     """
-    if paths.count(STDIN) > 1:
-        raise UsageError("- is given twice, but stdin can be read only once")
+    refuse_stdin_twice(paths)
     files = [path for path in paths if path != STDIN and not _is_pipe(path)]
     counts = [sum(1 for _ in read_lines(path)) for path in files]
     check_line_counts(files, counts)
     return counts[0] if counts else None
+
+
+def refuse_stdin_twice(paths: Sequence[Path]) -> None:
+    """Raise UsageError if several of these are stdin."""
+    if paths.count(STDIN) > 1:
+        raise UsageError("- is given twice, but stdin can be read only once")
 
 
 def _is_pipe(path: Path) -> bool:

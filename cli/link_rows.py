@@ -6,10 +6,10 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nmt.errors import DataError, UsageError
+from nmt.errors import DataError
 
 from .console import warn
-from .lines import STDIN, check_line_counts, count_lines, counted, lines_of, name_of
+from .lines import check_line_counts, count_lines, counted, lines_of, name_of, refuse_stdin_twice
 
 if TYPE_CHECKING:
     from nmt.alignment.formats import LinkLine
@@ -33,8 +33,7 @@ class LinkRows:
     def __init__(self, links: Sequence[Path], texts: Sequence[Path] = ()) -> None:
         from nmt.alignment.link_files import LinkFile
 
-        if [*links, *texts].count(STDIN) > 1:  # before the head of a file is read
-            raise UsageError("- is given twice, but stdin can be read only once")
+        refuse_stdin_twice([*links, *texts])  # before the head of a file is read
         self.files = [LinkFile(lines_of(path), name=name_of(path)) for path in links]
         self._links, self._texts = links, texts
         is_counted = [not file.is_naacl for file in self.files] + [True] * len(texts)

@@ -17,7 +17,7 @@ from nmt.errors import UsageError
 from nmt.files import decode_lines, open_for_reading
 
 from .console import is_terminal, out, warn, write_line
-from .lines import STDIN, counted, name_of
+from .lines import STDIN, counted, name_of, refuse_stdin_twice
 from .options import JsonOption
 
 if TYPE_CHECKING:
@@ -99,8 +99,7 @@ def read_texts(paths: Sequence[Path]) -> list[Text]:
     """Texts of equal length."""
     from nmt.evaluation import check_parallel
 
-    if paths.count(STDIN) > 1:
-        raise UsageError("- is given twice, but stdin can be read only once")
+    refuse_stdin_twice(paths)
     texts = [_read_text(path) for path in paths]
     check_parallel([(text.name, text.lines) for text in texts])
     return texts
