@@ -162,7 +162,15 @@ def test_an_error_in_one_thread_ends_the_other(tiny_model: TranslationModel) -> 
     assert torch.get_num_threads() == 2
 
 
-@pytest.mark.usefixtures("two_cores")
+@pytest.fixture
+def heeds_ctrl_c() -> Iterator[None]:
+    """A shell that starts something in the background lets it ignore Ctrl-C."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("two_cores", "heeds_ctrl_c")
 @pytest.mark.skipif(not hasattr(signal, "pthread_kill"), reason="no signals to threads")
 def test_ctrl_c_ends_all_threads(tiny_model: TranslationModel) -> None:
     finished: list[int] = []
