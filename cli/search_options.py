@@ -56,5 +56,5 @@ AlternativesOption = Annotated[
 ]
 WordScoresOption = Annotated[
     bool,
-    typer.Option("--word-scores", metavar="", help="In JSON lines: [start, end, log-probability] of words."),
+    typer.Option("--word-scores", metavar="", help="In JSON lines: start, end and log-probability of words."),
 ]
