@@ -25,6 +25,8 @@ Probabilities = tuple[Tensor, Tensor | None]
 LEAST_AGREEMENT = 0.5
 """A network whose attention agrees less than this with the HMM aligners (1 - AER, in its best layer) has not
 learnt enough for an align head on its states to link better than they do."""
+FEWEST_PAIRS = 10_000
+"""Nor has an align head that was trained on fewer pairs."""
 
 _NO_PIECES = Pieces([], [], [])
 
@@ -153,17 +155,20 @@ def origin_of_links(model: TranslationModel, links_from: LinksFrom, *, layer: in
 
 def best_source(model: TranslationModel) -> LinkSource:
     """What gives the best links of what the model has, by the table in recipes/alignment."""
-    agreement = model.manifest.get("alignment", {}).get("agreement", {})
-    return better_source(
-        agreement.values(), has_head=model.align_head is not None, has_hmm=model.hmm_path is not None
-    )
+    facts = model.manifest.get("alignment", {})
+    has_head, has_hmm = model.align_head is not None, model.hmm_path is not None
+    if has_head and has_hmm:
+        return better_source(facts.get("agreement", {}).values(), facts.get("pairs", FEWEST_PAIRS))
+    return "head" if has_head else "hmm" if has_hmm else "attention"
 
 
-def better_source(agreement: Iterable[float], *, has_head: bool, has_hmm: bool) -> LinkSource:
-    """The same for a model whose layers agree so well with the HMM aligners."""
-    if has_head and (not has_hmm or max(agreement, default=1.0) >= LEAST_AGREEMENT):
-        return "head"
-    return "hmm" if has_hmm else "attention"
+def better_source(agreement: Iterable[float], num_pairs: int) -> LinkSource:
+    """The better of a head and the HMM aligners that it learnt from, of so many pairs.
+
+    `agreement` is that of the attention of each layer with the HMM aligners.
+    """
+    has_learnt = num_pairs >= FEWEST_PAIRS and max(agreement, default=1.0) >= LEAST_AGREEMENT
+    return "head" if has_learnt else "hmm"
 
 
 def _lacks(model: TranslationModel, what: str) -> str:

@@ -35,7 +35,7 @@ class LinkModels:
     @property
     def best(self) -> LinkSource:
         """What gives the best links of them."""
-        return better_source(self.agreement.values(), has_head=self.head is not None, has_hmm=True)
+        return "hmm" if self.head is None else better_source(self.agreement.values(), self.num_pairs)
 
     @property
     def agreement(self) -> dict[int, float]:

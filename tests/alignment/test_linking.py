@@ -9,6 +9,7 @@ import torch
 
 from nmt.alignment.alignment import Alignment
 from nmt.alignment.linking import (
+    FEWEST_PAIRS,
     LEAST_AGREEMENT,
     align_layers,
     align_pairs,
@@ -198,6 +199,8 @@ def test_links_come_from_the_best_there_is_or_from_what_is_asked_for(model: Tran
     assert origin_of_links(replace(unlearnt, hmm_path=None), "auto").source == "head"
     learnt = replace(model, manifest={"alignment": {"agreement": {"1": 0.1, "2": LEAST_AGREEMENT}}})
     assert origin_of_links(learnt, "auto").source == "head"
+    learnt.manifest["alignment"]["pairs"] = FEWEST_PAIRS - 1
+    assert origin_of_links(learnt, "auto").source == "hmm"
     assert str(origin_of_links(model, "head")) == "align head, decoder layer 1"
     assert origin_of_links(model, "auto", layer=2).record() == {"from": "attention", "layer": 2}
     (links,) = align_pairs(model, PAIRS[:1], layer=2)

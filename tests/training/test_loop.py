@@ -170,7 +170,7 @@ def test_every_report_reads_well(learnt) -> None:
     )
     assert lines[-1].startswith("done: all planned steps were done; best at step ")
     assert re.search(
-        r"; links from align head, decoder layer 1, learnt in \d:\d\d; took \d:\d\d and \d\.\d GB of memory$",
+        r"; links from HMM aligners, learnt in \d:\d\d; took \d:\d\d and \d\.\d GB of memory$",
         lines[-1],
     )
 
