@@ -35,7 +35,7 @@ class LinkRows:
 
         refuse_stdin_twice([*links, *texts])  # before the head of a file is read
         self.files = [LinkFile(lines_of(path), name=name_of(path)) for path in links]
-        self._links, self._texts = links, texts
+        self._texts = texts
         is_counted = [not file.is_naacl for file in self.files] + [True] * len(texts)
         self._counted = [i for i, has_lines in enumerate(is_counted) if has_lines]
         self._paths = [(*links, *texts)[i] for i in self._counted]

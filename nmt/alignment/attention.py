@@ -26,7 +26,7 @@ def reading_layer(model: TranslationModel, layer: int | None = None) -> int:
 
 
 def attend_both_ways(
-    model: TranslationModel, pairs: Sequence[PiecePair], layers: Collection[int], read: Read = "input"
+    model: TranslationModel, pairs: Sequence[PiecePair], layers: Collection[int]
 ) -> list[dict[int, tuple[Tensor, Tensor | None]]]:
     """Of each pair, in the model's first direction, and each layer two (T, S), see `Alignment`.
 
@@ -34,14 +34,14 @@ def attend_both_ways(
     """
     there, *back = model.directions
     tagged = [PiecePair(pair.src, pair.tgt, there.tag_ids) for pair in pairs]
-    forward = attend(model.network, tagged, layers, read)
+    forward = attend(model.network, tagged, layers)
     if not back:
         return [{layer: (rows, None) for layer, rows in of_pair.items()} for of_pair in forward]
     turned = [PiecePair(pair.tgt, pair.src, back[0].tag_ids) for pair in pairs]
-    backward = attend(model.network, turned, layers, read)
+    backward = attend(model.network, turned, layers)
     return [
-        {layer: (there[layer], back[layer].mT) for layer in layers}
-        for there, back in zip(forward, backward, strict=True)
+        {layer: (one_way[layer], other_way[layer].mT) for layer in layers}
+        for one_way, other_way in zip(forward, backward, strict=True)
     ]
 
 

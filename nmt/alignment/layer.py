@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from nmt.alignment.attention import Read
 from nmt.alignment.linking import align_layers, link_by_text
 from nmt.alignment.scoring import LinkCounts, count_links
 from nmt.alignment.text_aligner import TextAligner
@@ -28,15 +27,13 @@ def choose_layer(
     model: TranslationModel,
     pairs: Sequence[tuple[str, str]],
     aligner: TextAligner,
-    *,
-    read: Read = "input",
 ) -> LayerChoice:
     """Compare the links of every decoder layer with those of the aligner, on some of its training pairs."""
     probe = pairs[:: max(1, len(pairs) // PROBE_PAIRS)][:PROBE_PAIRS]
     gold = [frozenset(one.words("punct").links) for one in link_by_text(model, probe, aligner)]
     layers = range(1, model.config.model.decoder_layers + 1)
     counts = dict.fromkeys(layers, LinkCounts())
-    for by_layer, links in zip(align_layers(model, probe, layers, read=read), gold, strict=True):
+    for by_layer, links in zip(align_layers(model, probe, layers), gold, strict=True):
         for layer, alignment in by_layer.items():
             counts[layer] += count_links(set(alignment.words("punct").links), GoldLinks(links, links))
     error_rates = tuple(counts[layer].aer for layer in layers)

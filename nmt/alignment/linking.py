@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from nmt.alignment.alignment import Alignment, Part, Unlinked
-from nmt.alignment.attention import Read, attend_both_ways, reading_layer
+from nmt.alignment.attention import attend_both_ways, reading_layer
 from nmt.alignment.origin import LinkSource, Origin
 from nmt.alignment.parts import Side, corresponding_parts
 from nmt.alignment.text_aligner import CutLine, TextAligner
@@ -55,7 +55,6 @@ def align_pairs(
     layer: int | None = None,
     direction: Direction | None = None,
     batch_tokens: int | None = None,
-    read: Read = "input",
 ) -> Iterator[Alignment]:
     """Link pairs of lines, in their order and in constant memory; a blank line has no links.
 
@@ -64,7 +63,7 @@ def align_pairs(
     that of the attention, counted from 1, by default the model's own. Raises UsageError if the model has not
     what links are to come from.
     """
-    find = _finder(model, links_from, layer=layer, batch_tokens=batch_tokens, read=read)
+    find = _finder(model, links_from, layer=layer, batch_tokens=batch_tokens)
     origin = origin_of_links(model, links_from, layer=layer)
     is_turned = direction is not None and direction != model.directions[0]
     stream = iter(pairs)
@@ -77,7 +76,7 @@ def align_pairs(
 
 
 def align_layers(
-    model: TranslationModel, pairs: Iterable[tuple[str, str]], layers: Sequence[int], *, read: Read = "input"
+    model: TranslationModel, pairs: Iterable[tuple[str, str]], layers: Sequence[int]
 ) -> Iterator[dict[int, Alignment]]:
     """Like `align_pairs` by attention, in several layers: an alignment for each of them."""
     stream = iter(pairs)
@@ -85,7 +84,7 @@ def align_layers(
         encoded = [encode_pair(model, *pair) for pair in window]
         attention = in_batches(
             [pair.ids for pair in encoded],
-            lambda batch: attend_both_ways(model, batch, layers, read),
+            lambda batch: attend_both_ways(model, batch, layers),
             batch_tokens=model.config.decoding.batch_tokens,
         )
         for pair, found in zip(encoded, attention, strict=True):
@@ -205,7 +204,7 @@ _Find = Callable[[Sequence[EncodedPair]], Sequence[Probabilities | None]]
 
 
 def _finder(
-    model: TranslationModel, links_from: LinksFrom, *, layer: int | None, batch_tokens: int | None, read: Read
+    model: TranslationModel, links_from: LinksFrom, *, layer: int | None, batch_tokens: int | None
 ) -> _Find:
     """What finds links, None for a pair that has no pieces or does not fit into memory."""
     origin = origin_of_links(model, links_from, layer=layer)
@@ -224,7 +223,7 @@ def _finder(
         return link_by_head(model, batch)
 
     def by_attention(batch: list[PiecePair]) -> list[Probabilities]:
-        found = attend_both_ways(model, batch, (origin.layer,), read)
+        found = attend_both_ways(model, batch, (origin.layer,))
         return [by_layer[origin.layer] for by_layer in found]
 
     return find
