@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from nmt.corpus.links import LinkFormat, Method, format_of_ending
+from nmt.corpus.links import LIKELY, LinkFormat, Method, format_of_ending
 from nmt.errors import UsageError
 
 from .lines import line_output
@@ -42,7 +42,7 @@ def symmetrize(
             show_default="as FILE ends; else pharaoh, with scores where both have them",
         ),
     ] = None,
-    sure: SureOption = 0.5,
+    sure: SureOption = LIKELY,
 ) -> None:
     """Combine the links of both directions, in any format; probabilities become their mean.
 

@@ -25,8 +25,8 @@ Probabilities = tuple[Tensor, Tensor | None]
 LEAST_AGREEMENT = 0.5
 """A network whose attention agrees less than this with the HMM aligners (1 - AER, in its best layer) has not
 learnt enough for an align head on its states to link better than they do."""
-FEWEST_PAIRS = 10_000
-"""Nor has an align head that was trained on fewer pairs."""
+FEWEST_PAIRS = 8_000
+"""Nor has an align head that was trained on fewer pairs: from so many both are alike (recipes/alignment)."""
 
 _NO_PIECES = Pieces([], [], [])
 
