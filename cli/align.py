@@ -4,6 +4,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from itertools import tee
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -202,20 +203,14 @@ def _linked(
     stored = model.config.alignment
     threshold = stored.threshold if settings.threshold is None else settings.threshold
     links_from = settings.links_from or ("attention" if settings.layer else stored.source)
+    align = partial(align_pairs, links_from=links_from, units=settings.tokens, threshold=threshold)
     if reverse is None:
-        direction = model.direction(settings.to)
-        for alignment in align_pairs(
-            model, pairs, links_from=links_from, layer=settings.layer, direction=direction
-        ):
+        for alignment in align(model, pairs, layer=settings.layer, direction=model.direction(settings.to)):
             yield Linked(alignment, words(alignment), alignment.origin)
         return
     forward_pairs, other_pairs = tee(pairs)
     turned_pairs = ((target, source) for source, target in other_pairs)
-    both = zip(
-        align_pairs(model, forward_pairs, links_from=links_from, layer=settings.layer),
-        align_pairs(reverse, turned_pairs, links_from=links_from),
-        strict=True,
-    )
+    both = zip(align(model, forward_pairs, layer=settings.layer), align(reverse, turned_pairs), strict=True)
     for alignment, turned in both:
         combined = symmetrize_alignments(words(alignment), words(turned), settings.method)
         yield Linked(alignment, combined, CombinedOrigin(alignment.origin, turned.origin, settings.method))

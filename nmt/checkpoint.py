@@ -26,6 +26,7 @@ from nmt.model.align_head import AlignHead
 from nmt.tokenizer import Tokenizer
 
 FORMAT = 1
+HEAD_VERSION = 2  # of the align head: 1 was given both directions of the network
 MANIFEST = "manifest.json"
 DIGEST = "manifest_sha256"  # in the manifest, of all else in it
 NEXT = "next_files"  # in the manifest, what files are to be that may be replaced at any instant
@@ -144,6 +145,7 @@ def _link_files(
         state = model.align_head.state_dict()
         tensors = {name: tensor.cpu().contiguous() for name, tensor in state.items()}
         facts = {
+            "version": HEAD_VERSION,
             "layer": model.align_head.layer,
             "weights_sha256": hashlib.sha256(weights_data).hexdigest(),
         }
@@ -341,6 +343,11 @@ def _load_align_head(model: TranslationModel, folder: Path) -> AlignHead:
     if facts.get("weights_sha256") != model.manifest["files"][WEIGHTS]["sha256"]:
         raise ModelError(
             f"{path}: is for other weights than {WEIGHTS}; train it again: nmt train --align-head-only"
+        )
+    if facts.get("version") != HEAD_VERSION:
+        raise ModelError(
+            f"{path}: is of version {facts.get('version', 1)}, expected {HEAD_VERSION}; "
+            "train it again: nmt train --align-head-only"
         )
     layer, num_layers = facts.get("layer"), model.config.model.decoder_layers
     if layer not in range(1, num_layers + 1):

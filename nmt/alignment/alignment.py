@@ -4,7 +4,7 @@
 
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Literal
 
@@ -18,6 +18,7 @@ from nmt.alignment.merge import (
     likely_links,
     merge_pieces,
     normalized_rows,
+    padded_shares,
     piece_shares,
     two_way,
     two_way_of_rows,
@@ -32,6 +33,9 @@ Units = UnitMode | tuple[tuple[Span, ...], tuple[Span, ...]]
 
 LEAST_FIT: dict[LinkSource, float] = {"attention": 0.25, "head": 0.3, "hmm": 0.25}
 """Words that fit each other no better than this (see `two_way`) are not linked."""
+
+CELLS_AT_ONCE = 2**17
+"""Pairs of pieces, padding included, whose probabilities become such of words together."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +55,8 @@ class Alignment:
     """Whether the source is the target of the model's first direction, in which links are decided on."""
     parts: tuple["Part", ...] = ()
     """Of lines that are too long for the model: what was linked by itself, with its own probabilities."""
+    ready: "ReadyWords | None" = field(default=None, compare=False, repr=False)
+    """Words that were made together with those of other pairs, see `with_words`."""
 
     @classmethod
     def of_parts(cls, source: str, target: str, parts: Sequence["Part"], origin: Origin) -> "Alignment":
@@ -69,15 +75,9 @@ class Alignment:
         Raw attention is not calibrated well enough for a threshold alone: of a target word only its best link
         is taken then, in the model's first direction.
         """
-        src, tgt = self._sides(mode)
-        if self.parts:
-            links = self._links_of_parts(mode, threshold)
-        elif self.origin.source == "attention" and not threshold:
-            fits = self._attention_fits(src, tgt)
-            links = best_links(fits, least=LEAST_FIT["attention"], of_columns=self.is_turned)
-        else:
-            links = likely_links(self._fits(src, tgt), least=threshold or LEAST_FIT[self.origin.source])
-        return WordAlignment(self.source, self.target, src.words, tgt.words, links)
+        if self.ready and self.ready.answers(self, mode, threshold):
+            return self.ready.words
+        return make_words([self], mode, threshold)[0]
 
     def matrix(self, mode: Units = "punct") -> Tensor:
         """How likely each target word belongs to each source word, (W, V) in float64.
@@ -117,11 +117,16 @@ class Alignment:
             src_words, tgt_words = (tuple(word_spans(line, mode)) for line in (self.source, self.target))
         return _Side(self.source, self.src_spans, src_words), _Side(self.target, self.tgt_spans, tgt_words)
 
-    def _fits(self, src: "_Side", tgt: "_Side") -> Tensor:
-        if self.origin.source == "attention":
-            return self._attention_fits(src, tgt)
-        assert self.backward is not None, "only attention may know one direction"
-        return two_way(_merged(self.forward, tgt, src), _merged(self.backward.mT, src, tgt).mT)
+    def _links_alone(self, mode: Units, threshold: float) -> dict[Link, float] | None:
+        """Links that are not made together with those of other pairs: of attention, and of parts."""
+        if self.parts:
+            return self._links_of_parts(mode, threshold)
+        if self.origin.source != "attention":
+            return None
+        fits = self._attention_fits(*self._sides(mode))
+        if threshold:
+            return likely_links(fits[None], least=threshold)[0]
+        return best_links(fits, least=LEAST_FIT["attention"], of_columns=self.is_turned)
 
     def _attention_fits(self, src: "_Side", tgt: "_Side") -> Tensor:
         """How well words fit each other, a final mark for a final mark alone."""
@@ -166,6 +171,83 @@ class Alignment:
                 src_places = _words_around(part.in_source(src_words), src.words)
                 tgt_places = _words_around(part.in_target(tgt_words), tgt.words)
             yield _PlacedPart(part.links, own, src_places, tgt_places)
+
+
+@dataclass(frozen=True)
+class ReadyWords:
+    """Words of an alignment, and what they were asked for by."""
+
+    mode: Units
+    threshold: float
+    words: WordAlignment
+
+    def answers(self, alignment: Alignment, mode: Units, threshold: float) -> bool:
+        """Whether they are what an alignment is asked for; its lines may have been changed."""
+        asked = alignment.source, alignment.target, mode, threshold
+        return asked == (self.words.source, self.words.target, self.mode, self.threshold)
+
+
+def with_words(alignments: Sequence[Alignment], mode: Units, threshold: float = 0.0) -> list[Alignment]:
+    """The alignments with their words, as they will be asked for, at hand."""
+    found = make_words(alignments, mode, threshold)
+    return [
+        replace(each, ready=ReadyWords(mode, threshold, words))
+        for each, words in zip(alignments, found, strict=True)
+    ]
+
+
+@torch.inference_mode()
+def make_words(
+    alignments: Sequence[Alignment], mode: Units = "punct", threshold: float = 0.0
+) -> list[WordAlignment]:
+    """What `Alignment.words` says of each; together they are made faster than one by one."""
+    sides = [each._sides(mode) for each in alignments]
+    links = [each._links_alone(mode, threshold) for each in alignments]
+    together = [i for i, each in enumerate(links) if each is None]
+    for batch in _batches_by_size(together, [each.forward.shape for each in alignments]):
+        fits = _fits([alignments[i] for i in batch], [sides[i] for i in batch])
+        least = [threshold or LEAST_FIT[alignments[i].origin.source] for i in batch]
+        of_each = torch.tensor(least, dtype=torch.float64)[:, None, None]
+        for i, found in zip(batch, likely_links(fits, least=of_each), strict=True):
+            links[i] = found
+    return [
+        WordAlignment(each.source, each.target, src.words, tgt.words, found or {})
+        for each, (src, tgt), found in zip(alignments, sides, links, strict=True)
+    ]
+
+
+def _batches_by_size(indices: Sequence[int], sizes: Sequence[Sequence[int]]) -> Iterator[list[int]]:
+    """Pairs of like sizes (T, S), no more than fit together into CELLS_AT_ONCE or one."""
+    batch, most = list[int](), (0, 0)
+    for i in sorted(indices, key=lambda i: tuple(sizes[i])):
+        needed = max(most[0], sizes[i][0]), max(most[1], sizes[i][1])
+        if batch and (len(batch) + 1) * needed[0] * needed[1] > CELLS_AT_ONCE:
+            yield batch
+            batch, needed = [], (sizes[i][0], sizes[i][1])
+        batch.append(i)
+        most = needed
+    if batch:
+        yield batch
+
+
+def _fits(alignments: Sequence[Alignment], sides: Sequence[tuple["_Side", "_Side"]]) -> Tensor:
+    """How well words of B pairs fit each other, (B, W, V), zero where a line has no more words."""
+    src, tgt = (
+        padded_shares([(side.pieces, side.words) for side in each]) for each in zip(*sides, strict=True)
+    )
+    both = torch.zeros(len(alignments), 2, tgt.size(1), src.size(1), dtype=torch.float64)  # (B, 2, T, S)
+    for pair, each in zip(both, alignments, strict=True):
+        assert each.backward is not None, "only attention may know one direction"
+        num_tgt, num_src = each.forward.shape
+        pair[0, :num_tgt, :num_src], pair[1, :num_tgt, :num_src] = each.forward, each.backward
+    forward, backward = (tgt.mT[:, None] @ both @ src[:, None]).unbind(1)  # (B, W, V)
+    of_tgt, of_src = (shares.sum(1) for shares in (tgt, src))  # pieces of each word
+    forward, backward = forward / _or_one(of_tgt)[:, :, None], backward / _or_one(of_src)[:, None]
+    return two_way(forward, backward)
+
+
+def _or_one(num_pieces: Tensor) -> Tensor:
+    return torch.where(num_pieces > 0, num_pieces, 1.0)
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from torch import Tensor
 from nmt.checkpoint import TranslationModel
 from nmt.errors import UsageError
 from nmt.model import Transformer
+from nmt.model.encoded import EncodedSources
 from nmt.model.forced import PiecePair, read_pairs
 
 Read = Literal["input", "output"]
@@ -26,7 +27,10 @@ def reading_layer(model: TranslationModel, layer: int | None = None) -> int:
 
 
 def attend_both_ways(
-    model: TranslationModel, pairs: Sequence[PiecePair], layers: Collection[int]
+    model: TranslationModel,
+    pairs: Sequence[PiecePair],
+    layers: Collection[int],
+    encoded: EncodedSources | None = None,
 ) -> list[dict[int, tuple[Tensor, Tensor | None]]]:
     """Of each pair, in the model's first direction, and each layer two (T, S), see `Alignment`.
 
@@ -34,7 +38,7 @@ def attend_both_ways(
     """
     there, *back = model.directions
     tagged = [PiecePair(pair.src, pair.tgt, there.tag_ids) for pair in pairs]
-    forward = attend(model.network, tagged, layers)
+    forward = attend(model.network, tagged, layers, encoded=encoded)
     if not back:
         return [{layer: (rows, None) for layer, rows in of_pair.items()} for of_pair in forward]
     turned = [PiecePair(pair.tgt, pair.src, back[0].tag_ids) for pair in pairs]
@@ -47,14 +51,19 @@ def attend_both_ways(
 
 @torch.no_grad()
 def attend(
-    network: Transformer, pairs: Sequence[PiecePair], layers: Collection[int], read: Read = "input"
+    network: Transformer,
+    pairs: Sequence[PiecePair],
+    layers: Collection[int],
+    read: Read = "input",
+    *,
+    encoded: EncodedSources | None = None,
 ) -> list[dict[int, Tensor]]:
     """Cross-attention (T, S) of each pair and layer (from 1), heads averaged, rows summing to 1.
 
     A target piece looks from the position where it is the decoder's input (Shift-Att; Chen et al., 2020): row
     t of the decoder's input BOS y1 … yT outputs y(t+1); row t + 1 has seen it. EOS and tags are left out.
     """
-    forced = read_pairs(network, pairs)
+    forced = read_pairs(network, pairs, encoded)
     indices = {layer: layer - 1 for layer in layers}
     decoded = network.decode(
         forced.tgt_tokens,

@@ -7,7 +7,7 @@ from itertools import islice
 import torch
 from torch import Tensor
 
-from nmt.alignment.alignment import Alignment, Part, Unlinked
+from nmt.alignment.alignment import Alignment, Part, Units, Unlinked, with_words
 from nmt.alignment.attention import attend_both_ways, reading_layer
 from nmt.alignment.origin import LinkSource, Origin
 from nmt.alignment.parts import Side, corresponding_parts
@@ -16,6 +16,7 @@ from nmt.checkpoint import Direction, TranslationModel, load_tensors
 from nmt.config.schema import LinksFrom
 from nmt.errors import ModelError, UsageError
 from nmt.model.align_head import look
+from nmt.model.encoded import EncodedSources
 from nmt.model.forced import PiecePair, in_batches, longest_side, pad
 from nmt.tokenizer import Pieces
 
@@ -55,24 +56,33 @@ def align_pairs(
     layer: int | None = None,
     direction: Direction | None = None,
     batch_tokens: int | None = None,
+    units: Units = "punct",
+    threshold: float = 0.0,
+    encoded: EncodedSources | None = None,
 ) -> Iterator[Alignment]:
     """Link pairs of lines, in their order and in constant memory; a blank line has no links.
 
     Of lines that are too long for the model the parts that correspond are linked, see `corresponding_parts`.
     The pairs are in a `direction` of the model, by default its first; links are the same in both. `layer` is
-    that of the attention, counted from 1, by default the model's own. Raises UsageError if the model has not
-    what links are to come from.
+    that of the attention, counted from 1, by default the model's own. Words are at hand, and so faster, as
+    `units` and `threshold` ask for them; sources in `encoded` are not encoded again. Raises UsageError if the
+    model has not what links are to come from.
     """
-    find = _finder(model, links_from, layer=layer, batch_tokens=batch_tokens)
+    find = _finder(model, links_from, layer=layer, batch_tokens=batch_tokens, encoded=encoded)
     origin = origin_of_links(model, links_from, layer=layer)
     is_turned = direction is not None and direction != model.directions[0]
     stream = iter(pairs)
     while window := list(islice(stream, model.config.decoding.window)):
-        encoded = [encode_pair(model, *(pair[::-1] if is_turned else pair)) for pair in window]
-        for pair, found in zip(encoded, find(encoded), strict=True):
-            is_long = pair.unlinked == "too long"
-            alignment = _by_parts(model, pair, find, origin) if is_long else _alignment(pair, found, origin)
-            yield alignment.turned() if is_turned else alignment
+        in_pieces = [encode_pair(model, *(pair[::-1] if is_turned else pair)) for pair in window]
+        alignments = [
+            _by_parts(model, pair, find, origin)
+            if pair.unlinked == "too long"
+            else _alignment(pair, found, origin)
+            for pair, found in zip(in_pieces, find(in_pieces), strict=True)
+        ]
+        if is_turned:
+            alignments = [alignment.turned() for alignment in alignments]
+        yield from with_words(alignments, units, threshold)
 
 
 def align_layers(
@@ -146,7 +156,7 @@ def origin_of_links(model: TranslationModel, links_from: LinksFrom, *, layer: in
     if source == "head":
         if model.align_head is None:
             raise UsageError(_lacks(model, "no align head"))
-        return Origin("head", model.align_head.layer, is_both_ways=len(model.directions) > 1)
+        return Origin("head", model.align_head.layer)
     if model.hmm_path is None:
         raise UsageError(_lacks(model, "no HMM aligners"))
     return Origin("hmm", is_both_ways=True)
@@ -204,7 +214,12 @@ _Find = Callable[[Sequence[EncodedPair]], Sequence[Probabilities | None]]
 
 
 def _finder(
-    model: TranslationModel, links_from: LinksFrom, *, layer: int | None, batch_tokens: int | None
+    model: TranslationModel,
+    links_from: LinksFrom,
+    *,
+    layer: int | None,
+    batch_tokens: int | None,
+    encoded: EncodedSources | None,
 ) -> _Find:
     """What finds links, None for a pair that has no pieces or does not fit into memory."""
     origin = origin_of_links(model, links_from, layer=layer)
@@ -220,26 +235,28 @@ def _finder(
         )
 
     def by_head(batch: list[PiecePair]) -> list[Probabilities]:
-        return link_by_head(model, batch)
+        return link_by_head(model, batch, encoded)
 
     def by_attention(batch: list[PiecePair]) -> list[Probabilities]:
-        found = attend_both_ways(model, batch, (origin.layer,))
+        found = attend_both_ways(model, batch, (origin.layer,), encoded)
         return [by_layer[origin.layer] for by_layer in found]
 
     return find
 
 
-@torch.no_grad()
-def link_by_head(model: TranslationModel, pairs: Sequence[PiecePair]) -> list[Probabilities]:
+@torch.inference_mode()
+def link_by_head(
+    model: TranslationModel, pairs: Sequence[PiecePair], encoded: EncodedSources | None = None
+) -> list[Probabilities]:
     """Links of pairs in the model's first direction by its align head."""
     head = model.align_head
     assert head is not None, "asked for before"
     src, tgt = (
         pad(side, model.device) for side in ([pair.src for pair in pairs], [pair.tgt for pair in pairs])
     )
-    tags = [direction.tag_ids for direction in model.directions]
-    _, found = head(look(model.network, pairs, layer=head.layer, tags=tags), src, tgt)
-    forward, backward = found.forward.exp().cpu(), found.backward.exp().cpu()
+    tagged = [PiecePair(pair.src, pair.tgt, model.directions[0].tag_ids) for pair in pairs]
+    _, found = head(look(model.network, tagged, layer=head.layer, encoded=encoded), src, tgt)
+    forward, backward = (each.cpu() for each in found.probs())
     return [
         (forward[b, : len(pair.tgt), : len(pair.src)], backward[b, : len(pair.tgt), : len(pair.src)])
         for b, pair in enumerate(pairs)

@@ -46,36 +46,41 @@ def piece_shares(pieces: Sequence[Span], words: Sequence[Span]) -> Tensor:
 
     Words come in order and do not overlap. An empty piece counts only for a word that no other overlaps.
     """
-    ends, width = [end for _, end in words], len(words)
-    places, values = list[int](), list[float]()
-    for row, (start, end) in enumerate(pieces):
-        word = bisect_right(ends, start)
-        if word < width and words[word][0] <= start < end <= ends[word]:  # as nearly all are
-            places.append(row * width + word)
-            values.append(1.0)
-            continue
-        overlaps = _overlaps((start, end), words, first=word)
-        places += [row * width + word for word in overlaps]
-        values += [overlap / sum(overlaps.values()) for overlap in overlaps.values()]
-    shares = torch.zeros(len(pieces), width, dtype=torch.float64)
-    shares.put_(torch.tensor(places, dtype=torch.int64), torch.tensor(values, dtype=torch.float64))
-    if any(start == end for start, end in pieces):
-        is_free = (shares.sum(0) == 0).tolist()
+    return padded_shares([(pieces, words)])[0]
+
+
+def padded_shares(lines: Sequence[tuple[Sequence[Span], Sequence[Span]]]) -> Tensor:
+    """The same of B lines, given as pieces and words: (B, most pieces, most words), zero beyond a line's."""
+    length = max((len(pieces) for pieces, _ in lines), default=0)
+    width = max((len(words) for _, words in lines), default=0)
+    shares = torch.zeros(len(lines), length, width, dtype=torch.float64)
+    whole: list[int] = []
+    others: dict[int, list[int]] = {}
+    for line, (pieces, words) in enumerate(lines):
+        ends = [end for _, end in words]
         for row, (start, end) in enumerate(pieces):
-            around = [i for i, (s, e) in enumerate(words) if start == end and s <= start <= e and is_free[i]]
-            shares[row, around] = 1 / max(1, len(around))
+            word = bisect_right(ends, start)
+            if word < len(words) and words[word][0] <= start < end <= ends[word]:  # as nearly all are
+                whole.append((line * length + row) * width + word)
+            else:
+                others.setdefault(line, []).append(row)
+    shares.view(-1).index_fill_(0, torch.tensor(whole, dtype=torch.int64), 1.0)
+    for line, rows in others.items():
+        _share_out(shares[line], *lines[line], rows=rows)
     return shares
 
 
-def _overlaps(piece: Span, words: Sequence[Span], *, first: int) -> dict[int, int]:
-    """The words, from the first on, that a piece shares characters with, and how many."""
-    found = {}
-    for word in range(first, len(words)):
-        start, end = max(piece[0], words[word][0]), min(piece[1], words[word][1])
-        if start >= end:
-            break
-        found[word] = end - start
-    return found
+def _share_out(shares: Tensor, pieces: Sequence[Span], words: Sequence[Span], *, rows: list[int]) -> None:
+    """Fill in the rows of pieces that are in several words or in none, then those of the empty ones."""
+    for row in rows:
+        start, end = pieces[row]
+        overlaps = [max(0, min(end, last) - max(start, first)) for first, last in words]
+        shares[row, : len(words)] = torch.tensor(overlaps, dtype=torch.float64) / max(1, sum(overlaps))
+    is_free = (shares.sum(0) == 0).tolist()
+    for row in rows:
+        start, end = pieces[row]
+        around = [i for i, (s, e) in enumerate(words) if start == end and s <= start <= e and is_free[i]]
+        shares[row, around] = 1 / max(1, len(around))
 
 
 def best_links(fits: Tensor, *, least: float, of_columns: bool = False) -> dict[Link, float]:
@@ -94,10 +99,15 @@ def best_links(fits: Tensor, *, least: float, of_columns: bool = False) -> dict[
     return dict(sorted(links.items()))
 
 
-def likely_links(fits: Tensor, *, least: float) -> dict[Link, float]:
-    """Link all words that fit each other so well."""
-    rows = fits.tolist()
-    return {(i, j): rows[j][i] for i, j in (fits.mT >= least).nonzero().tolist()}
+def likely_links(fits: Tensor, *, least: float | Tensor) -> list[dict[Link, float]]:
+    """Of each of B pairs (B, W, V), link all words that fit each other so well."""
+    found: list[dict[Link, float]] = [{} for _ in range(len(fits))]
+    by_source = fits.mT
+    is_link = by_source >= least
+    places = zip(is_link.nonzero().tolist(), by_source[is_link].tolist(), strict=True)
+    for (pair, i, j), fit in places:
+        found[pair][i, j] = fit
+    return found
 
 
 def two_way(forward: Tensor, backward: Tensor) -> Tensor:

@@ -17,6 +17,7 @@ from nmt.decoding.search import Decoder, Found, Room, search
 from nmt.errors import ConfigError, ResourceError
 from nmt.hardware import hand_back_pages, is_out_of_memory
 from nmt.model import IncrementalDecoder, Precision, pack
+from nmt.model.encoded import EncodedSources
 from nmt.model.packed import has_int8_products
 from nmt.tokenizer import BOS_ID, SPACE
 from nmt.workers import Workers
@@ -48,10 +49,16 @@ class Engine:
         self._num_cores = torch.get_num_threads() if on_cpu else 1
 
     def find(
-        self, sentences: Sequence[Sentence], rules: Rules, *, on_progress: OnProgress | None = None
+        self,
+        sentences: Sequence[Sentence],
+        rules: Rules,
+        *,
+        on_progress: OnProgress | None = None,
+        encoded: EncodedSources | None = None,
     ) -> list[list[Found]]:
         """The `nbest` best hypotheses of every sentence; `on_progress` hears how many more are done.
 
+        `encoded` takes what the first network makes of the sources, if that is in float32.
         Where memory runs out fewer are searched at once, and a sentence that does not even fit alone in
         halves. Raises ResourceError if not even a single piece can be translated.
         """
@@ -66,7 +73,7 @@ class Engine:
 
         def find_share(share: list[int]) -> None:
             try:
-                self._find_share(sentences, share, rules, keep, stopped)
+                self._find_share(sentences, share, rules, keep, stopped, encoded)
             except BaseException:
                 stopped.set()
                 raise
@@ -100,6 +107,7 @@ class Engine:
         rules: Rules,
         keep: Callable[[int, list[Found]], None],
         stopped: threading.Event,
+        encoded: EncodedSources | None,
     ) -> None:
         """Search the sentences of one worker until they are done, or somebody says to stop."""
         left, room = dict.fromkeys(share), self._room
@@ -107,7 +115,7 @@ class Engine:
         while left and not stopped.is_set():
             tried = list(left)
             try:
-                decoder = self._decoder(num_rows)
+                decoder = self._decoder(num_rows, encoded)
                 for number, hypotheses in search(decoder, [sentences[i] for i in tried], rules, room):
                     del left[tried[number]]
                     keep(tried[number], hypotheses)
@@ -124,13 +132,15 @@ class Engine:
                 del left[first]
                 keep(first, self._find_in_halves(sentences[first], rules))
 
-    def _decoder(self, num_rows: int) -> Decoder:
+    def _decoder(self, num_rows: int, encoded: EncodedSources | None = None) -> Decoder:
         dtype = memory_dtype(self.precision, self._device, num_rows=num_rows)
         watched = [self._watched_layer, *[None] * (len(self._networks) - 1)]
         decoders = [
             IncrementalDecoder(network, memory_dtype=dtype, watched_layer=layer)
             for network, layer in zip(self._networks, watched, strict=True)
         ]
+        if encoded and self.precision == "float32":
+            decoders[0].on_encoded = encoded.keep
         return decoders[0] if len(decoders) == 1 else EnsembleDecoder(decoders)
 
     def _find_in_halves(self, sentence: Sentence, rules: Rules) -> list[Found]:

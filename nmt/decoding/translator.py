@@ -27,6 +27,7 @@ from nmt.decoding.scoring import Scored, score_pairs
 from nmt.decoding.search import Found
 from nmt.decoding.windows import full_windows
 from nmt.errors import ConfigError, DataError, UsageError
+from nmt.model.encoded import EncodedSources
 from nmt.tokenizer import BOS_ID, EOS_ID, PAD_ID, SPACE, UNK_ID
 
 LINE_END_PIECES = ("<0x0A>", "<0x0D>")
@@ -149,8 +150,7 @@ class Translator:
         self.direction = self.model.direction(to)
         self.config = config
         self.align, self.align_all = align or align_all, align_all
-        if self.align:
-            origin_of_links(self.model, self.model.config.alignment.source)
+        self._origin = origin_of_links(self.model, self.model.config.alignment.source) if self.align else None
         self.longest = min(model.config.data.max_length for model in self.models)
         self.engine = Engine(self.models, config)
         self.rules = Rules(
@@ -267,14 +267,14 @@ class Translator:
         sentences = [
             self._sentences(index, *each) for index, each in enumerate(zip(plans, requests, strict=True))
         ]
-        found = iter(
-            self.engine.find([one for each in sentences for one in each], self.rules, on_progress=on_progress)
-        )
+        encoded = self._kept_for_links()
+        every = [one for each in sentences for one in each]
+        found = iter(self.engine.find(every, self.rules, on_progress=on_progress, encoded=encoded))
         translations = [
             self._translation(index, plan, [next(found) for _ in plan.parts])
             for index, plan in enumerate(plans)
         ]
-        return self._aligned(plans, translations) if self.align else translations
+        return self._aligned(plans, translations, encoded) if self.align else translations
 
     def alternatives(self, line: str, prefix: str = "", *, count: int = 5) -> tuple[Alternative, ...]:
         """The `count` likeliest pieces after the beginning of a translation, the likeliest first.
@@ -410,7 +410,14 @@ class Translator:
             token_spans=tuple(spans),
         )
 
-    def _aligned(self, plans: list[_Plan], translations: list[Translation]) -> list[Translation]:
+    def _kept_for_links(self) -> EncodedSources | None:
+        """For what the encoder makes of sources, if links are made of that too."""
+        is_needed = self._origin is not None and self._origin.source != "hmm"
+        return EncodedSources() if is_needed and self.direction == self.model.directions[0] else None
+
+    def _aligned(
+        self, plans: list[_Plan], translations: list[Translation], encoded: EncodedSources | None
+    ) -> list[Translation]:
         """With links to what was translated, which leaves out the end of a line that was cut off."""
         numbers = [len(one.hypotheses) if self.align_all else 1 for one in translations]
         pairs = (
@@ -418,8 +425,14 @@ class Translator:
             for plan, translation, number in zip(plans, translations, numbers, strict=True)
             for hypothesis in translation.hypotheses[:number]
         )
+        alignment = self.model.config.alignment
         alignments = align_pairs(
-            self.model, pairs, links_from=self.model.config.alignment.source, direction=self.direction
+            self.model,
+            pairs,
+            links_from=alignment.source,
+            direction=self.direction,
+            threshold=alignment.threshold,
+            encoded=encoded,
         )
         return [
             replace(

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from nmt.model.dropout import dropout
+from nmt.model.encoded import EncodedSources
 from nmt.model.forced import PiecePair, read_pairs
 from nmt.model.transformer import Transformer
 from nmt.tokenizer import PAD_ID
@@ -28,36 +29,42 @@ FAR_BELOW = -1e4  # a logit that no softmax takes notice of
 
 @dataclass(frozen=True)
 class View:
-    """What a frozen network makes of pairs in one direction: the side it reads, and the side it writes."""
+    """What a frozen network makes of pairs."""
 
-    keys: Tensor  # (B, S, D): encoder states of the side that is read
-    queries: Tensor  # (B, T, D): decoder states, at the places that have the written pieces as their input
+    keys: Tensor  # (B, S, D): encoder states of the source
+    queries: Tensor  # (B, T, D): decoder states, at the places that have the target's pieces as their input
 
 
 @dataclass(frozen=True)
-class LinkLogProbs:
-    """Log-probabilities of links, normalised over either side; the last choice is NULL, none of them."""
+class LinkLogits:
+    """Logits of links, to be normalised over either side; the last choice is NULL, none of them."""
 
     forward: Tensor  # (B, T, S + 1): which source piece a target piece belongs to
     backward: Tensor  # (B, T + 1, S): which target piece a source piece belongs to
 
+    def probs(self) -> tuple[Tensor, Tensor]:
+        """Both normalised: rows of the first and columns of the second sum to 1."""
+        return self.forward.softmax(2), self.backward.softmax(1)
+
+    def log_probs(self) -> tuple[Tensor, Tensor]:
+        """Logarithms of the same."""
+        return self.forward.log_softmax(2), self.backward.log_softmax(1)
+
 
 @torch.no_grad()
 def look(
-    network: Transformer, pairs: Sequence[PiecePair], *, layer: int, tags: Sequence[tuple[int, ...]]
-) -> tuple[View, ...]:
-    """The states of a batch of pairs, at a decoder layer from 1, in as many directions as there are `tags`.
+    network: Transformer,
+    pairs: Sequence[PiecePair],
+    *,
+    layer: int,
+    encoded: EncodedSources | None = None,
+) -> View:
+    """The states of a batch of pairs, all with as many tags, at a decoder layer from 1.
 
-    The first direction reads the sources, behind its tags, and writes the targets.
+    Sources that are in `encoded` are not encoded again.
     """
-    forward = [PiecePair(pair.src, pair.tgt, each) for pair in pairs for each in tags[:1]]
-    backward = [PiecePair(pair.tgt, pair.src, each) for pair in pairs for each in tags[1:]]
-    return tuple(_look_one_way(network, one_way, layer - 1) for one_way in (forward, backward) if one_way)
-
-
-def _look_one_way(network: Transformer, pairs: Sequence[PiecePair], layer: int) -> View:
-    forced = read_pairs(network, pairs)
-    queries = network.queries(forced.tgt_tokens, forced.encoder_out, layer=layer)
+    forced = read_pairs(network, pairs, encoded)
+    queries = network.queries(forced.tgt_tokens, forced.encoder_out, layer=layer - 1)
     num_tags, longest = len(pairs[0].tags), max(len(pair.src) for pair in pairs)
     return View(forced.encoder_out.states[:, num_tags : num_tags + longest], queries[:, 1:])
 
@@ -67,9 +74,8 @@ class AlignHead(nn.Module):
 
     A score is the product of a query, made of the decoder state that has seen the target piece, and a key,
     made of the encoder state of the source piece (Chen et al., 2020), plus that of embeddings of the two,
-    plus biases for their places and for being equal. A network of both directions adds the scores of its
-    other one. Then every score is corrected by those around it, as links run along diagonals. Both
-    normalisations and NULL are as in Mask-Align (Chen et al., 2021).
+    plus biases for their places and for being equal. Then every score is corrected by those around it, as
+    links run along diagonals. Both normalisations and NULL are as in Mask-Align (Chen et al., 2021).
     """
 
     def __init__(self, d_model: int, *, layer: int, src_vocab_size: int, tgt_vocab_size: int) -> None:
@@ -96,21 +102,16 @@ class AlignHead(nn.Module):
         for parameter in self.neighbours[-1].parameters():
             nn.init.zeros_(parameter)
 
-    def forward(self, views: Sequence[View], src: Tensor, tgt: Tensor) -> tuple[LinkLogProbs, LinkLogProbs]:
-        """Links of source (B, S) and target pieces (B, T): first each by itself, then among the others.
-
-        The first view reads the source and writes the target, a second one the other way round.
-        """
-        scores = self._scores(views[0], src, tgt)
-        for view in views[1:]:
-            scores = scores + self._scores(view, tgt, src).turned()
+    def forward(self, view: View, src: Tensor, tgt: Tensor) -> tuple[LinkLogits, LinkLogits]:
+        """Links of source (B, S) and target pieces (B, T): first each by itself, then among the others."""
+        scores = self._scores(view, src, tgt)
         is_real = (tgt != PAD_ID)[:, :, None] & (src != PAD_ID)[:, None, :]
-        alone = scores.normalised(is_real)
+        alone = scores.with_null(is_real)
         corrected = replace(scores, links=scores.links + self._correction(scores.links, alone, is_real))
-        return alone, corrected.normalised(is_real)
+        return alone, corrected.with_null(is_real)
 
     def _scores(self, view: View, src: Tensor, tgt: Tensor) -> "_Scores":
-        """Scores of a view whose read side is `src`."""
+        """Every score by itself."""
         keys, queries = self._dropped(self.key_norm(view.keys)), self._dropped(self.query_norm(view.queries))
         src_embedded, tgt_embedded = self.src_embedding(src), self.tgt_embedding(tgt)  # (B, S or T, L + 1)
         links = self.query_proj(queries) @ self.key_proj(keys).transpose(1, 2) / math.sqrt(WIDTH)
@@ -123,15 +124,16 @@ class AlignHead(nn.Module):
             self.query_null(queries)[..., 0] + tgt_embedded[..., -1],
         )
 
-    def _correction(self, scores: Tensor, alone: LinkLogProbs, is_real: Tensor) -> Tensor:
+    def _correction(self, scores: Tensor, alone: LinkLogits, is_real: Tensor) -> Tensor:
         """What the surroundings of every place add to its score (B, T, S)."""
-        forward, backward = alone.forward[:, :, :-1].exp(), alone.backward[:, :-1].exp()
+        forward, backward = alone.probs()
         squashed = (scores / SCORE_RANGE).clamp(-1, 1)
-        x = torch.stack((forward, backward, squashed), 1)  # (B, 3, T, S)
-        mask = is_real[:, None].to(x.dtype)
+        x = torch.stack((forward[:, :, :-1], backward[:, :-1], squashed), -1)  # (B, T, S, 3)
+        mask = is_real[..., None].to(x.dtype)
+        x = (x * mask).permute(0, 3, 1, 2)  # (B, 3, T, S), channels last in memory: as it is fastest
         first, second, last = self.neighbours
-        x = functional.relu(first(x * mask))
-        x = functional.relu(second(x * mask))
+        x = functional.relu(first(x))
+        x = functional.relu(second(x * mask.permute(0, 3, 1, 2)))
         out: Tensor = last(x)[:, 0]
         return out
 
@@ -147,21 +149,11 @@ class _Scores:
     src_null: Tensor  # (B, S)
     tgt_null: Tensor  # (B, T)
 
-    def __add__(self, other: "_Scores") -> "_Scores":
-        return _Scores(
-            self.links + other.links, self.src_null + other.src_null, self.tgt_null + other.tgt_null
-        )
-
-    def turned(self) -> "_Scores":
-        """The same with both sides exchanged."""
-        return _Scores(self.links.transpose(1, 2), self.tgt_null, self.src_null)
-
-    def normalised(self, is_real: Tensor) -> LinkLogProbs:
-        """Over both sides; `is_real` (B, T, S) is false where a padded piece takes part."""
+    def with_null(self, is_real: Tensor) -> LinkLogits:
+        """As they are to be normalised; `is_real` (B, T, S) is false where a padded piece takes part."""
         links = self.links.masked_fill(~is_real, FAR_BELOW)
-        return LinkLogProbs(
-            torch.cat((links, self.tgt_null[:, :, None]), 2).log_softmax(2),
-            torch.cat((links, self.src_null[:, None, :]), 1).log_softmax(1),
+        return LinkLogits(
+            torch.cat((links, self.tgt_null[:, :, None]), 2), torch.cat((links, self.src_null[:, None, :]), 1)
         )
 
 

@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
 from nmt.hardware import is_out_of_memory
+from nmt.model.encoded import EncodedSources, encode_sources
 from nmt.model.transformer import EncoderOut, Transformer
 from nmt.tokenizer import BOS_ID, EOS_ID, PAD_ID
 
@@ -95,11 +96,12 @@ class Forced:
     tgt_tokens: Tensor  # (B, T + 1), the decoder's input BOS y1 … yT
 
 
-def read_pairs(network: Transformer, pairs: Sequence[PiecePair]) -> Forced:
-    """Encode the sources of a batch, and make the decoder's input of its targets."""
-    device = network.tgt_embedding.weight.device
-    src_tokens = pad([[*pair.tags, *pair.src, EOS_ID] for pair in pairs], device)
-    return Forced(network.encode(src_tokens), pad([[BOS_ID, *pair.tgt] for pair in pairs], device))
+def read_pairs(
+    network: Transformer, pairs: Sequence[PiecePair], encoded: EncodedSources | None = None
+) -> Forced:
+    """Encode the sources of a batch that are not encoded yet, and make the decoder's input of its targets."""
+    encoder_out = encode_sources(network, [[*pair.tags, *pair.src] for pair in pairs], encoded)
+    return Forced(encoder_out, pad([[BOS_ID, *pair.tgt] for pair in pairs], encoder_out.states.device))
 
 
 @torch.inference_mode()

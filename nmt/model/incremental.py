@@ -96,10 +96,12 @@ class IncrementalDecoder:
     ) -> None:
         """Keys and values are kept in `memory_dtype`, by default the network's.
 
-        The cross-attention weights of a step in `watched_layer`, from 0, are kept in `watched`.
+        The cross-attention weights of a step in `watched_layer`, from 0, are kept in `watched`. If there is
+        an `on_encoded`, it gets sources and their states (B, S, D), with EOS, once they are encoded.
         """
         self.network = network
         self.watched_layer = watched_layer
+        self.on_encoded: Callable[[Sequence[list[int]], Tensor], None] | None = None
         self.watched: Tensor | None = None  # (N, S) float32, heads averaged
         weight = network.tgt_embedding.weight
         self._scale = math.sqrt(network.config.d_model)
@@ -228,6 +230,8 @@ class IncrementalDecoder:
         is_free = functional.pad(is_free, (0, missing), value=True)
         slots, unused = is_free.nonzero().flatten().tensor_split([len(sources)])
         states, lengths = encode(self.network, sources)  # (B', S', D)
+        if self.on_encoded:
+            self.on_encoded(sources, states)
         self._src_lengths = functional.pad(self._src_lengths, (0, missing))
         self._src_lengths[slots], self._src_lengths[unused] = lengths, 0
         self._fit_sources(missing)

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from nmt.alignment.text_aligner import CutPair
 from nmt.checkpoint import TranslationModel, build_align_head
 from nmt.corpus.batching import plan_batches
-from nmt.model.align_head import AlignHead, LinkLogProbs, View, look
+from nmt.model.align_head import AlignHead, LinkLogits, View, look
 from nmt.model.dropout import seeded
 from nmt.model.forced import PiecePair, pad
 
@@ -33,26 +33,27 @@ class Example:
 
     src: Tensor  # (B, S)
     tgt: Tensor  # (B, T)
-    views: tuple[View, ...]
-    forward: Tensor  # (B, T, S + 1): probabilities, laid out as in LinkLogProbs
+    view: View
+    forward: Tensor  # (B, T, S + 1): probabilities, laid out as in LinkLogits
     backward: Tensor  # (B, T + 1, S)
 
     def to(self, dtype: torch.dtype) -> "Example":
         """The same with all that is not a number of a piece in another precision."""
-        views = tuple(View(view.keys.to(dtype), view.queries.to(dtype)) for view in self.views)
-        return Example(self.src, self.tgt, views, self.forward.to(dtype), self.backward.to(dtype))
+        view = View(self.view.keys.to(dtype), self.view.queries.to(dtype))
+        return Example(self.src, self.tgt, view, self.forward.to(dtype), self.backward.to(dtype))
 
     @property
     def num_bytes(self) -> int:
         """Size of all tensors."""
-        parts = (self.forward, self.backward, *(x for view in self.views for x in (view.keys, view.queries)))
+        parts = (self.forward, self.backward, self.view.keys, self.view.queries)
         return sum(part.nbytes for part in parts)
 
 
-def head_loss(found: Sequence[LinkLogProbs], example: Example) -> Tensor:
+def head_loss(found: Sequence[LinkLogits], example: Example) -> Tensor:
     """Cross-entropy to the wanted links, the mean over all pieces; the sum over all that was found."""
     losses = [
-        (example.forward * each.forward).sum() + (example.backward * each.backward).sum() for each in found
+        (example.forward * forward).sum() + (example.backward * backward).sum()
+        for forward, backward in (each.log_probs() for each in found)
     ]
     return -torch.stack(losses).sum() / (example.forward.sum() + example.backward.sum())
 
@@ -84,7 +85,7 @@ def train_align_head(
             for group in optimizer.param_groups:
                 group["lr"] = _learning_rate(step, num_steps)
             example = examples.make(number, batches[number])
-            loss = head_loss(head(example.views, example.src, example.tgt), example)
+            loss = head_loss(head(example.view, example.src, example.tgt), example)
             optimizer.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
             nn.utils.clip_grad_norm_(head.parameters(), 1.0)
@@ -129,14 +130,14 @@ class _Examples:
         if number in self.kept:
             return self.kept[number].to(torch.float32)
         batch = [self.pairs[i] for i in indices]
-        pieces = [PiecePair(src.piece_ids, tgt.piece_ids) for src, tgt in batch]
+        tags = self.model.directions[0].tag_ids
+        pieces = [PiecePair(src.piece_ids, tgt.piece_ids, tags) for src, tgt in batch]
         device = self.model.device
-        tags = [direction.tag_ids for direction in self.model.directions]
         forward, backward = self.label(batch)
         example = Example(
             pad([pair.src for pair in pieces], device),
             pad([pair.tgt for pair in pieces], device),
-            look(self.model.network, pieces, layer=self.layer, tags=tags),
+            look(self.model.network, pieces, layer=self.layer),
             forward.to(device),
             backward.to(device),
         )

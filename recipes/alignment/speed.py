@@ -68,8 +68,8 @@ def translate_all(translator: Translator, sources: Sequence[str]) -> None:
 class Products:
     """Multiplications, each with its addition, by the shape of the weights; "" is all without weights."""
 
-    by_shape: dict[tuple[int, int], float]
-    others: float
+    by_shape: dict[tuple[int, int], int]
+    others: int
 
     @property
     def flops(self) -> float:
@@ -77,34 +77,30 @@ class Products:
         return 2 * (sum(self.by_shape.values()) + self.others)
 
 
-def needed(pair: PiecePair, config: ModelConfig, *, head_layer: int, num_directions: int) -> Products:
+def needed(pair: PiecePair, config: ModelConfig, *, head_layer: int) -> Products:
     """What linking a pair takes at least: no padding, and nothing but products.
 
-    With D for d_model, F for d_ff, A pieces that are read with tag and end, and B that are written with their
-    beginning, a direction takes these multiplications:
+    With D for d_model, F for d_ff, A source pieces with tags and end, and B target pieces with their
+    beginning, it takes these multiplications:
 
     - encoder, each layer: 4 D² A, 2 D F A (3 if gated), 2 D A²
-    - decoder, each layer below the head's: 4 D² B and 2 D B² for what was written, 2 D² (A + B) and 2 D A B
-      for what was read, 2 D F B; at the head's only what was written
-    - head: D W (S + T) for queries and keys, (W + E) S T for scores
-
-    and the head's layers over neighbours `HEAD_KERNEL` S T once for all directions.
+    - decoder, each layer below the head's: 4 D² B and 2 D B² for the target, 2 D² (A + B) and 2 D A B for
+      the source, 2 D F B; at the head's only the target
+    - head: D W (S + T) for queries and keys, (W + E + `HEAD_KERNEL`) S T for scores and their neighbours
     """
     d_model, d_ff = config.d_model, config.d_ff
     below, num_ff = head_layer - 1, 3 if config.gated else 2
     square, wide, head = (d_model, d_model), (d_model, d_ff), (d_model, WIDTH)
-    by_shape, others = dict.fromkeys((square, wide, head), 0.0), 0.0
     num_src, num_tgt = len(pair.src), len(pair.tgt)
-    num_tags = 1 if num_directions > 1 else 0
-    for read, written in [(num_src, num_tgt), (num_tgt, num_src)][:num_directions]:
-        a, b = read + num_tags + 1, written + 1
-        in_encoder, in_decoder = config.encoder_layers * a, below * b
-        by_shape[square] += d_model**2 * (4 * in_encoder + 6 * in_decoder + 2 * below * a + 4 * b)
-        by_shape[wide] += num_ff * d_model * d_ff * (in_encoder + in_decoder)
-        others += 2 * d_model * (in_encoder * a + in_decoder * b + in_decoder * a + b * b)
-        by_shape[head] += d_model * WIDTH * (num_src + num_tgt)
-        others += (WIDTH + EMBEDDING_WIDTH) * num_src * num_tgt
-    return Products(by_shape, others + HEAD_KERNEL * num_src * num_tgt)
+    a, b = len(pair.tags) + num_src + 1, num_tgt + 1
+    in_encoder, in_decoder = config.encoder_layers * a, below * b
+    by_shape = {
+        square: d_model**2 * (4 * in_encoder + 6 * in_decoder + 2 * below * a + 4 * b),
+        wide: num_ff * d_model * d_ff * (in_encoder + in_decoder),
+    }
+    by_shape[head] = by_shape.get(head, 0) + d_model * WIDTH * (num_src + num_tgt)
+    others = 2 * d_model * (in_encoder * a + in_decoder * b + in_decoder * a + b * b)
+    return Products(by_shape, others + (WIDTH + EMBEDDING_WIDTH + HEAD_KERNEL) * num_src * num_tgt)
 
 
 def total(products: Sequence[Products]) -> Products:
@@ -185,19 +181,10 @@ def linking_table(model: TranslationModel, pairs: Sequence[Pair], *, num_rounds:
     """Lines of Markdown: the arithmetic of the floor, and how near to it linking comes."""
     if model.align_head is None:
         raise UsageError(f"{model.path}: has no align head; train one: nmt train --align-head-only")
-    encoded = [encode_pair(model, *pair).ids for pair in pairs]
-    products = total(
-        [
-            needed(
-                pair,
-                model.config.model,
-                head_layer=model.align_head.layer,
-                num_directions=len(model.directions),
-            )
-            for pair in encoded
-            if pair
-        ]
-    )
+    encoded, tags = [encode_pair(model, *pair).ids for pair in pairs], model.directions[0].tag_ids
+    tagged = [PiecePair(pair.src, pair.tgt, tags) for pair in encoded if pair]
+    layer = model.align_head.layer
+    products = total([needed(pair, model.config.model, head_layer=layer) for pair in tagged])
     yield "| products | GFLOP | GFLOP/s | CPU s |\n|---|---|---|---|"
     floor = 0.0
     for name, flops, rate in floor_seconds(products, num_rows=model.config.decoding.batch_tokens):

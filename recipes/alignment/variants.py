@@ -3,7 +3,7 @@
 # B pairs, S source pieces, T target pieces
 
 from collections.abc import Callable, Sequence
-from dataclasses import fields, replace
+from dataclasses import replace
 from functools import cached_property, partial
 from time import process_time
 
@@ -18,7 +18,7 @@ from nmt.alignment.linking import Probabilities, link_by_head
 from nmt.alignment.origin import Origin
 from nmt.alignment.symmetrize import symmetrize
 from nmt.alignment.text_aligner import CutPair, TextAligner, train_text_aligner
-from nmt.checkpoint import Direction, TranslationModel
+from nmt.checkpoint import TranslationModel
 from nmt.corpus.links import Links
 from nmt.errors import DataError
 from nmt.model.align_head import AlignHead
@@ -34,20 +34,6 @@ BothWays = tuple[Tensor, Tensor]
 """Two (T, S) of a pair: `forward` and `backward` of Alignment."""
 Labels = tuple[Tensor, Tensor]
 """(B, T, S + 1) and (B, T + 1, S) of a batch: what the head is to find."""
-
-
-class OneWay(TranslationModel):
-    """A model that is only asked in its first direction."""
-
-    @cached_property
-    def directions(self) -> tuple[Direction, ...]:
-        """The first."""
-        return super().directions[:1]
-
-    @classmethod
-    def of(cls, model: TranslationModel) -> "OneWay":
-        """The same model, asked one way."""
-        return cls(**{field.name: getattr(model, field.name) for field in fields(TranslationModel)})
 
 
 class Ground:
@@ -184,13 +170,12 @@ def by_head(ground: Ground, model: TranslationModel, train: Callable[[], AlignHe
         partial(link_by_head, model),
         batch_tokens=model.config.decoding.batch_tokens,
     )
-    return ground.alignments(found, Origin("head", ground.layer, is_both_ways=True))
+    return ground.alignments(found, Origin("head", ground.layer))
 
 
 def variants(ground: Ground) -> dict[str, Callable[[], list[Alignment]]]:
     """What finds the alignments of the gold pairs, by name; the full head comes first."""
     model, text, aligner = ground.model, ground.from_text, ground.aligner
-    one_way = OneWay.of(model)
 
     def head(*arguments: object, model: TranslationModel = model, **changes: object) -> Find:
         return partial(by_head, ground, model, partial(ground.train, model, *arguments, **changes))
@@ -205,7 +190,6 @@ def variants(ground: Ground) -> dict[str, Callable[[], list[Alignment]]]:
     layers = range(1, model.config.model.decoder_layers + 1)
     return {
         FULL: partial(by_head, ground, model, lambda: ground.full),
-        "one-direction": head(text, model=one_way),
         "no-embeddings": head(text, change=without_embeddings),
         "no-neighbours": head(text, change=without_neighbours),
         "labels-hmm-pieces": labels_of(aligner.by_pieces),

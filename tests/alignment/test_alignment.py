@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from nmt.alignment.alignment import LEAST_FIT, Alignment
+from nmt.alignment.alignment import LEAST_FIT, Alignment, with_words
 from nmt.alignment.merge import turned
 from nmt.alignment.origin import Origin
 
@@ -66,3 +66,25 @@ def test_turned_has_the_same_links_with_both_sides_exchanged(source, mode) -> No
             assert other.words(mode, threshold) == turned(one.words(mode, threshold))
         assert torch.equal(other.turned().forward, one.forward)
         assert other.turned().words(mode) == one.words(mode)
+
+
+def test_words_made_together_are_those_of_each_alone_and_only_answer_what_was_asked() -> None:
+    generator = torch.Generator().manual_seed(3)
+    several = [BOTH_WAYS, replace(BOTH_WAYS, origin=ATTENTION), replace(BOTH_WAYS, origin=Origin("hmm"))]
+    for length in (1, 7, 3):
+        line = " ".join("abc"[: 1 + i % 3] for i in range(length))
+        spans = tuple((i, i + 1) for i, character in enumerate(line) if character != " ")
+        both = (torch.rand(2, len(spans), len(spans), generator=generator) * 4).softmax(1)
+        several.append(Alignment(line, line, spans, spans, both[0], both[1], Origin("head", 1)))
+    nothing = torch.zeros(0, 0)
+    several.append(Alignment("", "x", (), (), nothing, nothing, Origin("head", 1)))
+    for mode in ("punct", "space", "piece"):
+        for alone, one in zip(several, with_words(several, mode, 0.2), strict=True):
+            expected = alone.words(mode, 0.2)
+            assert one.words(mode, 0.2) == replace(expected, links=pytest.approx(expected.links))
+            assert one.ready is not None
+            assert one.words(mode, 0.2) is one.ready.words
+            for changed in (one, replace(one, source=one.source + " z")):
+                assert changed.words(mode, 0.9).links.keys() == alone.words(mode, 0.9).links.keys()
+            longer = replace(one, source=one.source + " z").words("space", 0.2)
+            assert len(longer.src_words) == len(alone.words("space").src_words) + 1

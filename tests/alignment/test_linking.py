@@ -1,6 +1,6 @@
 """One function links pairs wherever links come from, and translations get just what it gives their pairs."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any, Literal
 
@@ -32,6 +32,7 @@ from nmt.config.schema import (
 from nmt.corpus.words import is_blank
 from nmt.decoding import Translator
 from nmt.errors import UsageError
+from nmt.model import Transformer, encoded
 from nmt.model.forced import MAX_PIECES
 from nmt.tokenizer import train_tokenizer
 
@@ -272,14 +273,14 @@ def test_a_batch_without_enough_memory_is_halved_and_a_pair_that_does_not_fit_le
 ) -> None:
     pairs = [("der", "the"), ("das Haus ist groß.", "the house is big."), ("der Hund", "the dog")]
     expected = list(align_pairs(model, pairs, links_from=links_from))
-    encode, longest = model.network.encode, len(expected[1].src_spans)
+    encode, longest = encoded.encode, len(expected[1].src_spans)
 
-    def encode_few(src_tokens: torch.Tensor) -> torch.Tensor:
-        if len(src_tokens) > 1 or src_tokens.size(1) > longest:  # EOS counted
+    def encode_few(network: Transformer, sources: Sequence[list[int]]) -> tuple[torch.Tensor, torch.Tensor]:
+        if len(sources) > 1 or len(sources[0]) >= longest:
             raise RuntimeError("DefaultCPUAllocator: can't allocate memory")
-        return encode(src_tokens)
+        return encode(network, sources)
 
-    monkeypatch.setattr(model.network, "encode", encode_few)
+    monkeypatch.setattr(encoded, "encode", encode_few)
     found = list(align_pairs(model, pairs, links_from=links_from))
     assert found[1].src_spans == found[1].tgt_spans == ()
     assert [each.unlinked for each in found] == [None, "out of memory", None]
@@ -296,3 +297,16 @@ def test_words_are_merged_from_pieces_in_every_mode(model: TranslationModel) -> 
         found = one.words(mode)
         assert {target for _, target in found.links} <= set(range(len(found.tgt_words)))
         assert len(one.words(mode, threshold=0.01).links) >= len(found.links)
+
+
+def test_what_was_encoded_for_a_translation_is_not_encoded_again(
+    model: TranslationModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    translator = Translator(model, DecodingConfig(beam_size=2, max_length_ratio=0.1), align=True)
+    expected = translator.translate(TEXT)
+    encode = encoded.encode
+    monkeypatch.setattr(encoded, "encode", lambda net, new: pytest.fail() if new else encode(net, new))
+    for one, other in zip(translator.translate(TEXT), expected, strict=True):
+        assert one.alignment is not None
+        assert other.alignment is not None
+        assert_close(one.alignment, other.alignment)

@@ -119,7 +119,7 @@ def test_rows_sum_to_one() -> None:
 def test_without_words_there_are_no_links() -> None:
     matrix = word_matrix(torch.zeros(0, 0), [], [], src_words=[], tgt_words=[(0, 1)])
     assert matrix.shape == (1, 0)
-    assert matrix_links(matrix) == likely_links(matrix, least=0.5) == {}
+    assert matrix_links(matrix) == likely_links(matrix[None], least=0.5)[0] == {}
 
 
 def test_each_target_word_is_linked_to_the_source_word_that_fits_best() -> None:
@@ -150,9 +150,11 @@ def test_a_word_that_fits_nothing_has_no_link() -> None:
 
 def test_all_words_that_fit_well_enough_are_linked() -> None:
     fits = torch.tensor([[0.5, 0.3, 0.2], [0.4, 0.4, 0.2]], dtype=torch.float64)
-    assert likely_links(fits, least=0.4) == {(0, 0): 0.5, (0, 1): 0.4, (1, 1): 0.4}
-    assert list(likely_links(fits, least=0.3)) == [(0, 0), (0, 1), (1, 0), (1, 1)]  # in their order
-    assert likely_links(fits, least=0.6) == {}
+    least = torch.tensor([0.4, 0.3, 0.6], dtype=torch.float64)[:, None, None]
+    several = likely_links(torch.stack((fits, fits, fits)), least=least)
+    assert several[0] == {(0, 0): 0.5, (0, 1): 0.4, (1, 1): 0.4}
+    assert list(several[1]) == [(0, 0), (0, 1), (1, 0), (1, 1)]  # in their order
+    assert several[2] == {}
 
 
 def test_turning_twice_changes_nothing() -> None:
