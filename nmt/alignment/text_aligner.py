@@ -27,12 +27,12 @@ class CutLine:
     @classmethod
     def of(cls, line: str, piece_ids: list[int], spans: Sequence[Span]) -> "CutLine":
         """A line whose pieces are these, and its words, lower-cased; a piece of several joins them."""
-        word_at = {
-            character: number for number, span in enumerate(word_spans(line)) for character in range(*span)
-        }
+        word_at = [-1] * (len(line) + 1)  # of each character; the last is for what comes before and after
+        for number, (first, last) in enumerate(word_spans(line)):
+            word_at[first:last] = [number] * (last - first)
         starts = [True] * len(spans)
-        for place, (before, after) in enumerate(pairwise(spans), start=1):
-            starts[place] = word_at.get(before[1] - 1, -1) != word_at.get(after[0], -2)
+        for place, ((_, last), (first, _)) in enumerate(pairwise(spans), start=1):
+            starts[place] = word_at[first] < 0 or word_at[last - 1] != word_at[first]
         word_of, words, end = [], list[str](), 0
         for start, (first, last) in zip(starts, spans, strict=True):
             if start:
