@@ -147,6 +147,7 @@ def _link_files(
         facts = {
             "version": HEAD_VERSION,
             "layer": model.align_head.layer,
+            "threshold": model.align_head.threshold,
             "weights_sha256": hashlib.sha256(weights_data).hexdigest(),
         }
         # in one value: several are written in a random order
@@ -358,6 +359,7 @@ def _load_align_head(model: TranslationModel, folder: Path) -> AlignHead:
     expected = ((name, tensor.shape) for name, tensor in head.state_dict().items())
     _refuse_misfits(expected, {name: tensor.shape for name, tensor in tensors.items()}, str(path))
     head.load_state_dict(tensors)
+    head.threshold = float(facts.get("threshold", 0.0))
     return head.to(model.device).eval()
 
 

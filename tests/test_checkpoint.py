@@ -512,6 +512,7 @@ def linking(tiny_model: TranslationModel, folder: Path) -> TranslationModel:
     """The model in the folder, that has an align head and HMM aligners now."""
     sizes = (tiny_model.src_tokenizer.vocab_size,) * 2
     head = build_align_head(tiny_model.config, layer=2, vocab_sizes=sizes).eval()
+    head.threshold = 0.42
     save_links(replace(load(folder), align_head=head), folder, hmm={"keys": torch.arange(3)})
     return load(folder)
 
@@ -524,7 +525,8 @@ def test_the_head_and_the_hmm_aligners_load_as_they_were_saved(
     assert_same(again, linking)
     for model, place in ((linking, folder), (again, tmp_path / "again")):
         assert model.align_head is not None
-        assert (model.align_head.layer, model.align_head.training) == (2, False)
+        assert (model.align_head.layer, model.align_head.threshold) == (2, 0.42)
+        assert not model.align_head.training
         assert model.hmm_path == place / HMM
         assert torch.equal(load_tensors(place / HMM)["keys"], torch.arange(3))
         assert model.manifest["files"].keys() == {*FILES, ALIGN_HEAD, HMM} - {MANIFEST}

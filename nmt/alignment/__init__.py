@@ -2,7 +2,7 @@
 
 from nmt.alignment.alignment import Alignment
 from nmt.alignment.attention import reading_layer
-from nmt.alignment.layer import LayerChoice, choose_layer
+from nmt.alignment.choice import LayerChoice, choose_layer
 from nmt.alignment.linking import align_layers, align_pairs, origin_of_links
 from nmt.alignment.merge import WordAlignment
 from nmt.alignment.origin import CombinedOrigin, Origin

@@ -23,16 +23,13 @@ from nmt.alignment.merge import (
     two_way,
     two_way_of_rows,
 )
-from nmt.alignment.origin import LinkSource, Origin
+from nmt.alignment.origin import Origin
 from nmt.corpus.links import Link
 from nmt.corpus.words import Span, UnitMode, word_spans
 
 Unlinked = Literal["too long", "out of memory"]
 Units = UnitMode | tuple[tuple[Span, ...], tuple[Span, ...]]
 """What links are counted on: a kind of words, or the spans of some of the source and of the target."""
-
-LEAST_FIT: dict[LinkSource, float] = {"attention": 0.25, "head": 0.3, "hmm": 0.25}
-"""Words that fit each other no better than this (see `two_way`) are not linked."""
 
 CELLS_AT_ONCE = 2**17
 """Pairs of pieces, padding included, whose probabilities become such of words together."""
@@ -126,7 +123,7 @@ class Alignment:
         fits = self._attention_fits(*self._sides(mode))
         if threshold:
             return likely_links(fits[None], least=threshold)[0]
-        return best_links(fits, least=LEAST_FIT["attention"], of_columns=self.is_turned)
+        return best_links(fits, least=self.origin.least_fit, of_columns=self.is_turned)
 
     def _attention_fits(self, src: "_Side", tgt: "_Side") -> Tensor:
         """How well words fit each other, a final mark for a final mark alone."""
@@ -206,7 +203,7 @@ def make_words(
     together = [i for i, each in enumerate(links) if each is None]
     for batch in _batches_by_size(together, [each.forward.shape for each in alignments]):
         fits = _fits([alignments[i] for i in batch], [sides[i] for i in batch])
-        least = [threshold or LEAST_FIT[alignments[i].origin.source] for i in batch]
+        least = [threshold or alignments[i].origin.least_fit for i in batch]
         of_each = torch.tensor(least, dtype=torch.float64)[:, None, None]
         for i, found in zip(batch, likely_links(fits, least=of_each), strict=True):
             links[i] = found

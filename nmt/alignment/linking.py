@@ -156,7 +156,7 @@ def origin_of_links(model: TranslationModel, links_from: LinksFrom, *, layer: in
     if source == "head":
         if model.align_head is None:
             raise UsageError(_lacks(model, "no align head"))
-        return Origin("head", model.align_head.layer)
+        return Origin("head", model.align_head.layer, threshold=model.align_head.threshold)
     if model.hmm_path is None:
         raise UsageError(_lacks(model, "no HMM aligners"))
     return Origin("hmm", is_both_ways=True)

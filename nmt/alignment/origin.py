@@ -10,6 +10,9 @@ LinkSource = Literal["attention", "head", "hmm"]
 
 _NAMES: dict[LinkSource, str] = {"attention": "attention", "head": "align head", "hmm": "HMM aligners"}
 
+LEAST_FIT: dict[LinkSource, float] = {"attention": 0.25, "head": 0.3, "hmm": 0.25}
+"""Words that fit each other less well (see `two_way`) are not linked, unless a threshold was chosen."""
+
 
 @dataclass(frozen=True)
 class Origin:
@@ -20,10 +23,17 @@ class Origin:
     """Decoder layer, counted from 1; 0: none."""
     is_both_ways: bool = False
     """Whether both directions of one model were asked."""
+    threshold: float = 0.0
+    """The least fit that was chosen for an align head; 0: none was."""
 
     def __str__(self) -> str:
         ways = " both ways" if self.is_both_ways and self.source == "attention" else ""
         return f"{_NAMES[self.source]}{ways}" + (f", decoder layer {self.layer}" if self.layer else "")
+
+    @property
+    def least_fit(self) -> float:
+        """Words that fit each other less well are not linked."""
+        return self.threshold or LEAST_FIT[self.source]
 
     def record(self) -> dict[str, Any]:
         """The part of a JSON record that says whose links they are."""

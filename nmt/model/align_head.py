@@ -82,6 +82,7 @@ class AlignHead(nn.Module):
         """`layer` is the decoder layer, from 1, whose states are the queries."""
         super().__init__()
         self.layer = layer
+        self.threshold = 0.0  # words that fit each other less well are not linked; 0: none was chosen
         self.key_norm, self.query_norm = nn.LayerNorm(d_model), nn.LayerNorm(d_model)
         self.key_proj, self.query_proj = nn.Linear(d_model, WIDTH), nn.Linear(d_model, WIDTH)
         self.key_null, self.query_null = nn.Linear(d_model, 1), nn.Linear(d_model, 1)

@@ -2,11 +2,11 @@
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from torch import Tensor
 
-from nmt.alignment.layer import LayerChoice, choose_layer
+from nmt.alignment.choice import LayerChoice, Probe, choose_layer, choose_threshold
 from nmt.alignment.linking import EncodedPair, better_source, cut_pair, encode_pair
 from nmt.alignment.origin import LinkSource
 from nmt.alignment.text_aligner import CutPair, TextAligner, train_text_aligner
@@ -52,7 +52,8 @@ def learn_links(
 ) -> LinkModels:
     """Learn from pairs of the training text, in the model's first direction; its weights stay as they are.
 
-    The HMM aligners come first; the layer is chosen by agreement with them, and the head learns their links.
+    The HMM aligners come first; the layer is chosen by agreement with them, the head learns their links, and
+    its threshold is chosen like the layer.
     Raises DataError if no pair can be used.
     """
     started = time.perf_counter()
@@ -64,12 +65,14 @@ def learn_links(
     is_joint = model.config.tokenizer.joint
     aligner = train_text_aligner(cut, vocab_sizes=sizes, is_joint=is_joint, on_progress=on_progress)
     on_stage("the decoder layer whose attention agrees best with them")
-    choice = choose_layer(model, used, aligner)
+    probe = Probe.of(model, used, aligner)
+    choice = choose_layer(model, probe)
     on_progress(0)
     head = None
     if model.config.alignment.head:
         layer = model.config.alignment.layer or choice.layer
         head = _train_head(model, cut, aligner, layer=layer, on_progress=on_progress, on_stage=on_stage)
+        head.threshold = choose_threshold(replace(model, align_head=head), probe)
     return LinkModels(choice, aligner.state(), head, len(cut), time.perf_counter() - started)
 
 

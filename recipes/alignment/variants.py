@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from nmt.alignment import Alignment, align_layers
 from nmt.alignment.attention import attend_both_ways
-from nmt.alignment.layer import choose_layer
+from nmt.alignment.choice import Probe, choose_layer, choose_threshold
 from nmt.alignment.linking import Probabilities, link_by_head
 from nmt.alignment.origin import Origin
 from nmt.alignment.symmetrize import symmetrize
@@ -54,7 +54,8 @@ class Ground:
             self.pairs, vocab_sizes=sizes, is_joint=model.config.tokenizer.joint
         )
         self.aligner_seconds = process_time() - began
-        self.layer = choose_layer(model, [(pair.source, pair.target) for pair in used], self.aligner).layer
+        self.probe = Probe.of(model, [(pair.source, pair.target) for pair in used], self.aligner)
+        self.layer = choose_layer(model, self.probe).layer
 
     @cached_property
     def full(self) -> AlignHead:
@@ -165,12 +166,13 @@ def freeze_at_zero(*modules: nn.Module) -> None:
 def by_head(ground: Ground, model: TranslationModel, train: Callable[[], AlignHead]) -> list[Alignment]:
     """Alignments of the gold pairs by a head that is trained now."""
     model = replace(model, align_head=train())
+    threshold = choose_threshold(model, ground.probe)
     found = in_batches(
         [pair.ids for pair in ground.encoded],
         partial(link_by_head, model),
         batch_tokens=model.config.decoding.batch_tokens,
     )
-    return ground.alignments(found, Origin("head", ground.layer))
+    return ground.alignments(found, Origin("head", ground.layer, threshold=threshold))
 
 
 def variants(ground: Ground) -> dict[str, Callable[[], list[Alignment]]]:

@@ -5,9 +5,9 @@ from dataclasses import replace
 import pytest
 import torch
 
-from nmt.alignment.alignment import LEAST_FIT, Alignment, with_words
+from nmt.alignment.alignment import Alignment, with_words
 from nmt.alignment.merge import turned
-from nmt.alignment.origin import Origin
+from nmt.alignment.origin import LEAST_FIT, Origin
 
 ATTENTION = Origin("attention", 1)
 
@@ -48,6 +48,9 @@ def test_words_that_both_sides_link_worked_by_hand(source) -> None:
     assert alignment.words().links == pytest.approx({link: p for link, p in fits.items() if p >= least})
     assert alignment.words(threshold=0.01).links == pytest.approx(fits)
     assert set(alignment.words(threshold=0.6).links) == {(0, 0)}
+    chosen = replace(alignment, origin=Origin(source, threshold=0.6))
+    assert chosen.words() == alignment.words(threshold=0.6)
+    assert chosen.words(threshold=0.01) == alignment.words(threshold=0.01)
 
 
 @pytest.mark.parametrize("source", ["attention", "head", "hmm"])

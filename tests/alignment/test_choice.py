@@ -1,14 +1,16 @@
-"""The choice of the layer by agreement with the HMM aligners."""
+"""Choices by agreement with the HMM aligners."""
 
 import random
+from dataclasses import replace
 
 import pytest
 import torch
 
-from nmt.alignment.layer import choose_layer
-from nmt.alignment.linking import cut_pair, encode_pair
+from nmt.alignment.choice import Probe, choose_layer, choose_threshold
+from nmt.alignment.linking import align_pairs, cut_pair, encode_pair
 from nmt.alignment.text_aligner import TextAligner, train_text_aligner
-from nmt.checkpoint import TranslationModel
+from nmt.checkpoint import TranslationModel, build_align_head
+from nmt.corpus.links import Link
 
 SENTENCES = ["der Hund", "das Haus", "ist groß", "im Garten", "eine Katze", "und die Tür"]
 
@@ -42,8 +44,27 @@ def test_the_layer_that_looks_words_up_is_chosen(toy_model: TranslationModel, go
                 weight.copy_((4 if is_good else 0) * torch.eye(width).repeat(len(weight) // width, 1))
     pairs = copied_pairs(300)
     aligner = aligner_of(toy_model, pairs)
-    choice = choose_layer(toy_model, pairs, aligner)
+    probe = Probe.of(toy_model, pairs, aligner)
+    choice = choose_layer(toy_model, probe)
     assert choice.layer == good_layer
     assert choice.error_rates[good_layer - 1] < 0.2
     assert choice.error_rates[2 - good_layer] > 0.5
-    assert choose_layer(toy_model, pairs, aligner) == choice
+    assert choose_layer(toy_model, probe) == choice
+
+
+def test_the_threshold_that_finds_the_links_of_the_aligners_is_chosen(toy_model: TranslationModel) -> None:
+    sizes = (toy_model.src_tokenizer.vocab_size,) * 2
+    torch.manual_seed(2)
+    head = build_align_head(toy_model.config, layer=1, vocab_sizes=sizes).eval()
+    torch.nn.init.normal_(head.src_embedding.weight)
+    torch.nn.init.normal_(head.tgt_embedding.weight)
+    model, pairs = replace(toy_model, align_head=head), copied_pairs(20)
+
+    def links(threshold: float) -> list[frozenset[Link]]:
+        found = align_pairs(model, pairs, links_from="head")
+        return [frozenset(one.words(threshold=threshold).links) for one in found]
+
+    for wanted in (0.2, 0.6):
+        assert links(wanted) != links(0.4)
+        assert links(choose_threshold(model, Probe(pairs, links(wanted)))) == links(wanted)
+    assert choose_threshold(model, Probe(pairs, [frozenset()] * len(pairs))) == 0
