@@ -17,7 +17,7 @@ from nmt.model.transformer import Transformer
 from nmt.tokenizer import PAD_ID
 
 WIDTH = 128
-EMBEDDING_WIDTH = 64
+EMBEDDING_WIDTH = 256
 CHANNELS = 16
 NUM_OFFSETS = 33
 """Differences of relative positions, from one end of the other line to its other end, in so many steps."""

@@ -75,7 +75,9 @@ def train_align_head(
     batches = _batches(pairs, seed)
     examples = _Examples(model, label, pairs, head.layer)
     num_steps = EPOCHS * len(batches)
-    optimizer = torch.optim.AdamW(head.parameters(), betas=(0.9, 0.99), weight_decay=0.01)
+    optimizer = torch.optim.AdamW(
+        head.parameters(), betas=(0.9, 0.99), weight_decay=0.01, fused=model.device.type in ("cpu", "cuda")
+    )
     generator = torch.Generator().manual_seed(seed)
     with seeded(seed, model.device):
         for step in range(num_steps):
