@@ -1,0 +1,73 @@
+"""What is known of a trained model: in memory and on disk."""
+
+from nmt.checkpoint.folder import load_model, model_folder, publish_model, save_model, stored_config
+from nmt.checkpoint.links import save_links
+from nmt.checkpoint.manifest import (
+    ALIGN_HEAD,
+    CONFIG,
+    DIGEST,
+    HMM,
+    MANIFEST,
+    SRC_TOKENIZER,
+    TGT_TOKENIZER,
+    TOKENIZER,
+    WEIGHTS,
+    damages,
+    newest,
+    publish,
+    read_manifest,
+    trusted_manifest,
+    write_manifest,
+)
+from nmt.checkpoint.model import (
+    Direction,
+    TranslationModel,
+    build_align_head,
+    build_network,
+    with_alignment_layer,
+)
+from nmt.checkpoint.tensors import (
+    check_weights,
+    expected_shapes,
+    load_tensors,
+    load_weights,
+    serialize,
+    stored_shapes,
+    weights,
+)
+
+__all__ = [
+    "ALIGN_HEAD",
+    "CONFIG",
+    "DIGEST",
+    "HMM",
+    "MANIFEST",
+    "SRC_TOKENIZER",
+    "TGT_TOKENIZER",
+    "TOKENIZER",
+    "WEIGHTS",
+    "Direction",
+    "TranslationModel",
+    "build_align_head",
+    "build_network",
+    "check_weights",
+    "damages",
+    "expected_shapes",
+    "load_model",
+    "load_tensors",
+    "load_weights",
+    "model_folder",
+    "newest",
+    "publish",
+    "publish_model",
+    "read_manifest",
+    "save_links",
+    "save_model",
+    "serialize",
+    "stored_config",
+    "stored_shapes",
+    "trusted_manifest",
+    "weights",
+    "with_alignment_layer",
+    "write_manifest",
+]
