@@ -1,22 +1,32 @@
-"""`nmt demo --quick`: everything the demo shows, after seconds of training."""
+"""`nmt demo --quick`: everything the demo shows, after seconds of training on a part of its corpus."""
 
 import json
 import re
+import shutil
 from pathlib import Path
 
 import pytest
+
+from nmt.corpus.sample import sample_dir
 
 LEGEND = "∅ no link"
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("demo")
+    """The working folder, with a sample corpus of 1,000 pairs."""
+    folder = tmp_path_factory.mktemp("demo")
+    corpus = Path(shutil.copytree(sample_dir() / "de-en", folder / "sample" / "de-en"))
+    for name in ("train.de", "train.en"):
+        lines = (corpus / name).read_bytes().splitlines(keepends=True)
+        (corpus / name).write_bytes(b"".join(lines[:1000]))
+    return folder
 
 
 @pytest.fixture
 def demo(run_nmt, folder: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.chdir(folder)
+    monkeypatch.setattr("nmt.corpus.sample.sample_dir", lambda: folder / "sample")
     monkeypatch.setenv("COLUMNS", "100")
     return lambda *args: run_nmt("demo", "--quick", "--threads", "1", *args)
 
