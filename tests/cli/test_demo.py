@@ -1,4 +1,4 @@
-"""`nmt demo --quick`: everything the demo shows, after seconds of training on a part of its corpus."""
+"""`nmt demo --quick`: everything the demo shows, after seconds of training of a tiny model on a part of the corpus."""
 
 import json
 import re
@@ -10,16 +10,22 @@ import pytest
 from nmt.corpus.sample import sample_dir
 
 LEGEND = "∅ no link"
+TINY = """
+tokenizer = {vocab_size = 500}
+model = {encoder_layers = 1, decoder_layers = 2, d_model = 32, d_ff = 64, num_heads = 2}
+training = {precision = "float32", batch_tokens = 400}
+"""
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The working folder, with a sample corpus of 1,000 pairs."""
+    """The working folder, with a sample corpus of 1,000 pairs and a configuration of a tiny model."""
     folder = tmp_path_factory.mktemp("demo")
     corpus = Path(shutil.copytree(sample_dir() / "de-en", folder / "sample" / "de-en"))
     for name in ("train.de", "train.en"):
         lines = (corpus / name).read_bytes().splitlines(keepends=True)
         (corpus / name).write_bytes(b"".join(lines[:1000]))
+    (corpus / "demo.toml").write_text(TINY)
     return folder
 
 
