@@ -1,4 +1,4 @@
-"""`nmt demo --quick`: everything the demo shows, after seconds of training of a tiny model on a part of the corpus."""
+"""`nmt demo --quick`: all that the demo shows, with a tiny model and a part of the corpus."""
 
 import json
 import re
