@@ -25,7 +25,8 @@ from nmt.config import Config, ModelConfig, TokenizerConfig
 if TYPE_CHECKING:
     from nmt.checkpoint import TranslationModel
 
-os.environ["OMP_NUM_THREADS"] = "1"  # for networks so small several threads would only wait for each other
+# for networks so small several threads would only wait for each other, and they do that busily
+os.environ |= {"OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "passive"}
 
 TINY_TEXT = [
     "Der Hund schläft.",
