@@ -19,12 +19,12 @@ training = {precision = "float32", batch_tokens = 400}
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The working folder, with a sample corpus of 1,000 pairs and a configuration of a tiny model."""
+    """The working folder, with a sample corpus of 300 pairs and a configuration of a tiny model."""
     folder = tmp_path_factory.mktemp("demo")
     corpus = Path(shutil.copytree(sample_dir() / "de-en", folder / "sample" / "de-en"))
     for name in ("train.de", "train.en"):
         lines = (corpus / name).read_bytes().splitlines(keepends=True)
-        (corpus / name).write_bytes(b"".join(lines[:1000]))
+        (corpus / name).write_bytes(b"".join(lines[:300]))
     (corpus / "demo.toml").write_text(TINY)
     return folder
 
