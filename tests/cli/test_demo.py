@@ -11,7 +11,7 @@ from nmt.corpus.sample import sample_dir
 
 LEGEND = "∅ no link"
 TINY = """
-tokenizer = {vocab_size = 500}
+tokenizer = {vocab_size = 400}
 model = {encoder_layers = 1, decoder_layers = 2, d_model = 32, d_ff = 64, num_heads = 2}
 training = {precision = "float32", batch_tokens = 400}
 """
@@ -19,12 +19,12 @@ training = {precision = "float32", batch_tokens = 400}
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The working folder, with a sample corpus of 300 pairs and a configuration of a tiny model."""
+    """The working folder, with 200 pairs of each of the sample texts and a configuration of a tiny model."""
     folder = tmp_path_factory.mktemp("demo")
     corpus = Path(shutil.copytree(sample_dir() / "de-en", folder / "sample" / "de-en"))
-    for name in ("train.de", "train.en"):
-        lines = (corpus / name).read_bytes().splitlines(keepends=True)
-        (corpus / name).write_bytes(b"".join(lines[:300]))
+    for path in (*corpus.glob("train.*"), *corpus.glob("test.*")):
+        lines = path.read_bytes().splitlines(keepends=True)
+        path.write_bytes(b"".join(lines[:200]))
     (corpus / "demo.toml").write_text(TINY)
     return folder
 

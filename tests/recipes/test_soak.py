@@ -26,11 +26,11 @@ def test_a_thousand_lines_come_back_as_promised(soak: ModuleType, tmp_path: Path
     model_dir = soak.make_model(tmp_path / "model", text)
     command = [sys.executable, "-m", "nmt.cli", "translate", "-m", str(model_dir), *soak.OPTIONS]
     command += ["--set", "decoding.window=100"]
-    outcome = soak.soak(command, text[:50], 1000, every=10, seed=1)
+    outcome = soak.soak(command, text[:50], 1000, every=20, seed=1)
     assert outcome.problems == []
     assert outcome.kinds.total() == 1000
     assert set(outcome.kinds) == {*soak.ODD, soak.SENTENCE}
-    assert min(outcome.kinds.values()) > 8
+    assert min(outcome.kinds.values()) > 3
     assert [sample.num_lines for sample in outcome.samples] == list(range(100, 1001, 100))
     assert soak.growth(outcome.samples, 50.0) == []
 
