@@ -19,6 +19,7 @@ from nmt.errors import ConfigError
 from nmt.files import read_lines
 
 SECTION_TYPES = get_type_hints(Config)
+OPTION_TYPES = {name: get_type_hints(section) for name, section in SECTION_TYPES.items()}
 TYPE_NAMES = {bool: "true or false", int: "an integer", float: "a number", str: "a text"}
 
 
@@ -109,11 +110,11 @@ def _checked(values: Mapping[str, Any], where: str) -> dict[str, dict[str, Any]]
 
 
 def _option_types(section: str, where: str) -> dict[str, Any]:
-    if section not in SECTION_TYPES:
+    if section not in OPTION_TYPES:
         raise ConfigError(
             f"{where}unknown section '{section}'{_home(section) or _suggestion(section, SECTIONS)}"
         )
-    return get_type_hints(SECTION_TYPES[section])
+    return OPTION_TYPES[section]
 
 
 def _option_type(section: str, option: str, where: str) -> Any:
@@ -125,7 +126,7 @@ def _option_type(section: str, option: str, where: str) -> Any:
 
 
 def _home(option: str) -> str:
-    homes = [name for name in SECTIONS if option in get_type_hints(SECTION_TYPES[name])]
+    homes = [name for name in SECTIONS if option in OPTION_TYPES[name]]
     return f"; it belongs to [{homes[0]}]" if homes else ""
 
 

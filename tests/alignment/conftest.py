@@ -7,8 +7,6 @@ from nmt.checkpoint import TranslationModel, build_network
 from nmt.config.schema import Config, ModelConfig, TokenizerConfig
 from nmt.tokenizer import Tokenizer, train_tokenizer
 
-torch.set_num_threads(1)  # these networks are so small that several threads only wait for each other
-
 LINES = [
     "der Hund ist groß.",
     "das Haus im Garten",

@@ -5,7 +5,6 @@ import json
 import os
 import shutil
 import signal
-import subprocess
 import sys
 import time
 from pathlib import Path
@@ -147,7 +146,7 @@ def test_odd_text_makes_the_round_trip_in_every_format(run_nmt, model_dir, tmp_p
 
 
 def test_a_reader_that_goes_away_and_a_full_disk_end_it_in_one_line(
-    run_nmt, model_dir, texts, tmp_path
+    run_nmt, start_nmt, model_dir, texts, tmp_path
 ) -> None:
     output = tmp_path / "links"
     fault = {"NMT_FAULT": "op=write,n=1,errno=ENOSPC,sticky=1"}
@@ -156,10 +155,9 @@ def test_a_reader_that_goes_away_and_a_full_disk_end_it_in_one_line(
     assert full.stderr.count("\n") == 1
     read, write = os.pipe()
     os.close(read)
-    command = [sys.executable, "-m", "nmt.cli", "align", "-m", str(model_dir), *map(str, texts)]
-    gone = subprocess.run(command, stdout=write, stderr=subprocess.PIPE, check=False)
+    gone = start_nmt("align", "-m", model_dir, *texts, stdout=write)
     os.close(write)
-    assert (gone.returncode, b"Traceback" in gone.stderr) == (141, False)
+    assert (gone.wait(60), b"Traceback" in gone.stderr.read()) == (141, False)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="has no such signals")

@@ -1,22 +1,38 @@
-"""`nmt demo --quick`: everything the demo shows, after seconds of training."""
+"""`nmt demo --quick`: all that the demo shows, with a tiny model and a part of the corpus."""
 
 import json
 import re
+import shutil
 from pathlib import Path
 
 import pytest
 
+from nmt.corpus.sample import sample_dir
+
 LEGEND = "∅ no link"
+TINY = """
+tokenizer = {vocab_size = 400}
+model = {encoder_layers = 1, decoder_layers = 2, d_model = 32, d_ff = 64, num_heads = 2}
+training = {precision = "float32", batch_tokens = 400}
+"""
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("demo")
+    """The working folder, with 200 pairs of each of the sample texts and a configuration of a tiny model."""
+    folder = tmp_path_factory.mktemp("demo")
+    corpus = Path(shutil.copytree(sample_dir() / "de-en", folder / "sample" / "de-en"))
+    for path in (*corpus.glob("train.*"), *corpus.glob("test.*")):
+        lines = path.read_bytes().splitlines(keepends=True)
+        path.write_bytes(b"".join(lines[:200]))
+    (corpus / "demo.toml").write_text(TINY)
+    return folder
 
 
 @pytest.fixture
 def demo(run_nmt, folder: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.chdir(folder)
+    monkeypatch.setattr("nmt.corpus.sample.sample_dir", lambda: folder / "sample")
     monkeypatch.setenv("COLUMNS", "100")
     return lambda *args: run_nmt("demo", "--quick", "--threads", "1", *args)
 

@@ -9,6 +9,7 @@ import pytest
 
 Run = Callable[..., Any]
 
+SHORT = ("--set", "decoding.max_length_ratio=0.01")
 SOURCE = "Der Hund schläft.\n\nDie Katze sieht den Hund im Garten.\n"
 REFERENCE = "The dog sleeps.\n\nThe cat sees the dog in the garden.\n"
 
@@ -24,7 +25,7 @@ def test_it_scores_what_translate_writes(
     run_nmt: Run, tiny_model_dir: Path, test_set, tmp_path: Path
 ) -> None:
     source, reference = test_set
-    model = ("-m", tiny_model_dir, "--beam", "1")
+    model = ("-m", tiny_model_dir, *SHORT, "--beam", "1")
     result = run_nmt("evaluate", *model, source, reference, "-o", tmp_path / "kept.en")
     assert result.exit_status == 0, result.stderr
     translated = run_nmt("translate", *model, "-i", source, "-o", tmp_path / "translated.en")
@@ -38,9 +39,8 @@ def test_it_scores_what_translate_writes(
 def test_json_says_which_model_and_search_the_score_is_of(
     run_nmt: Run, tiny_model_dir: Path, test_set
 ) -> None:
-    result = run_nmt(
-        "evaluate", "-m", tiny_model_dir, *test_set, "--beam", "2", "--json", "--quiet", "--metric", "ter"
-    )
+    model = ("-m", tiny_model_dir, *SHORT, "--beam", "2")
+    result = run_nmt("evaluate", *model, *test_set, "--json", "--quiet", "--metric", "ter")
     facts = json.loads(result.stdout)
     assert (facts["model"], facts["beam_size"], facts["lines"]) == (str(tiny_model_dir), 2, 3)
     assert facts["scores"][0]["metric"] == "TER"

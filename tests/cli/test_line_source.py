@@ -11,7 +11,6 @@ import random
 import re
 import signal
 import stat
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -30,7 +29,7 @@ from nmt.cli.line_source import MOST_NUMBERS, Tally
 from nmt.files import planned_fault
 
 Run = Callable[..., Any]
-Start = Callable[..., "subprocess.Popen[bytes]"]
+Start = Callable[..., Any]
 
 FEW_STEPS = ("--beam", "1", "--set", "decoding.max_length_ratio=0.01", "--threads", "1")
 GOOD = ["Der Hund schläft.", "Ja!", "Die Katze sieht den Hund im Garten."]
@@ -41,7 +40,7 @@ is_nobody = pytest.mark.skipif(
 )
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def translate(run_nmt: Run, tiny_model_dir: Path) -> Run:
     def run(*args: str | Path, **options: Any) -> Any:
         return run_nmt("translate", "-m", tiny_model_dir, *FEW_STEPS, *args, **options)
@@ -49,7 +48,7 @@ def translate(run_nmt: Run, tiny_model_dir: Path) -> Run:
     return run
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def good(translate: Run) -> dict[str, str]:
     """What becomes of every good line when it is alone."""
     return {line: translate(line).lines[0] for line in GOOD}
@@ -220,8 +219,6 @@ def test_a_line_of_a_megabyte_needs_no_more_memory_than_its_text(
 def peak_mb(start_nmt: Start, model_dir: Path, text: bytes) -> float:
     """The most memory that a process of its own had before the end of its input, after all answers."""
     process = start_nmt("translate", "-m", model_dir, *FEW_STEPS)
-    assert process.stdin is not None
-    assert process.stdout is not None
     process.stdin.write(text)
     process.stdin.flush()
     process.stdout.readline()
@@ -294,14 +291,14 @@ def test_special_tokens_in_the_text_are_text(
 
 
 @is_posix
-def test_a_full_disk_behind_stdout_is_named(tiny_model_dir: Path) -> None:
+def test_a_full_disk_behind_stdout_is_named(start_nmt: Start, tiny_model_dir: Path) -> None:
     """A18"""
-    command = [sys.executable, "-m", "nmt.cli", "translate", "-m", str(tiny_model_dir), *FEW_STEPS, "Ja!"]
     with open("/dev/full", "wb") as full:
-        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, check=False)
-    assert done.returncode == 74
-    assert re.search(rb"No space left on device[^\n]*\n$", done.stderr)
-    assert b"Traceback" not in done.stderr
+        process = start_nmt("translate", "-m", tiny_model_dir, *FEW_STEPS, "Ja!", stdout=full)
+    said = process.stderr.read()
+    assert process.wait(WAIT) == 74
+    assert re.search(rb"No space left on device[^\n]*\n$", said)
+    assert b"Traceback" not in said
 
 
 @pytest.fixture
@@ -327,22 +324,19 @@ def test_a_full_disk_leaves_whole_lines_and_says_how_many(translate: Run, tmp_pa
 
 
 @is_posix
-def test_a_file_that_may_not_grow_keeps_whole_lines(
-    translate: Run, tiny_model_dir: Path, tmp_path: Path
-) -> None:
+def test_a_file_that_may_not_grow_keeps_whole_lines(translate: Run, tmp_path: Path) -> None:
     import resource
 
     lines = translate(stdin=joined(*GOOD)).lines
     limit = len("\n".join(lines[:2]).encode()) + 2  # all but the third line
-    command = [sys.executable, "-m", "nmt.cli", "translate", "-m", str(tiny_model_dir), *FEW_STEPS]
-    done = subprocess.run(
-        [*command, "-o", str(tmp_path / "out"), *GOOD],
-        capture_output=True,
-        check=False,
-        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit)),
-    )
-    assert done.returncode == 74
-    assert b"File too large; out.part keeps 2 whole lines" in done.stderr
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, before[1]))
+    try:
+        done = translate("-o", tmp_path / "out", *GOOD)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert done.exit_status == 74
+    assert "File too large; out.part keeps 2 whole lines" in done.stderr
     assert (tmp_path / "out.part").read_text(encoding="utf-8").splitlines() == lines[:2]
 
 
@@ -352,9 +346,6 @@ def test_an_interruption_leaves_whole_lines_on_stdout_and_says_how_many(
     start_nmt: Start, tiny_model_dir: Path, number: int
 ) -> None:
     process = start_nmt("translate", "-m", tiny_model_dir, *FEW_STEPS, "--set", "decoding.window=50")
-    assert process.stdin is not None
-    assert process.stdout is not None
-    assert process.stderr is not None
     process.stdin.write(joined(*GOOD * 500))
     process.stdin.flush()
     text = b"".join(process.stdout.readline() for _ in range(60))
@@ -374,9 +365,6 @@ def test_an_interruption_does_not_cut_the_line_that_is_being_written(
 ) -> None:
     args = ("translate", "-m", tiny_model_dir, *FEW_STEPS, "--input-format", "jsonl")
     process = start_nmt(*args, env={"PYTHONUNBUFFERED": unbuffered})
-    assert process.stdin is not None
-    assert process.stdout is not None
-    assert process.stderr is not None
     record = {"src": "Ja!", "other": "x" * 300_000}  # more than a pipe holds
     process.stdin.write(joined(json.dumps(record)))
     process.stdin.flush()
@@ -433,25 +421,24 @@ def threads_as_before() -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("threads_as_before")
-@pytest.mark.parametrize("beam", ["1", "3"])
-def test_batches_order_and_threads_do_not_matter(run_nmt: Run, tiny_model_dir: Path, beam: str) -> None:
+def test_batches_order_and_threads_do_not_matter(run_nmt: Run, tiny_model_dir: Path) -> None:
     """A23"""
     lines = [*GOOD, *STRANGE, *SPECIAL, "Wir gehen morgen nach Hause, wenn es nicht regnet."]
     shuffled = random.Random(1).sample(lines, len(lines))
 
     def run(text: list[str], *options: str) -> dict[str, str]:
-        args = ("translate", "-m", tiny_model_dir, *FEW_STEPS, "--beam", beam, *options)
+        args = ("translate", "-m", tiny_model_dir, *FEW_STEPS, "--beam", "3", *options)
         done = run_nmt(*args, stdin=joined(*text))
         assert done.exit_status == 0, done.stderr
         return dict(zip(text, done.lines, strict=True))
 
     alone = run(lines, "--set", "decoding.window=1")
-    for tokens in (1, 200, 4096):
+    for tokens in (1, 200):
         assert run(shuffled, "--set", f"decoding.batch_tokens={tokens}") == alone
     assert run(shuffled, "--threads", "4") == alone
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.binary(max_size=12).filter(lambda line: b"\n" not in line), max_size=6), st.booleans())
 def test_any_bytes_give_as_many_lines(translate: Run, lines: list[bytes], is_ended: bool) -> None:
     text = b"\n".join(lines) + (b"\n" if is_ended and lines else b"")

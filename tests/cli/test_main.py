@@ -154,7 +154,8 @@ def test_a_long_message_is_not_broken_and_a_note_is_added(raising, run_nmt) -> N
 @pytest.mark.parametrize("stream", ["stdin", "stdout", "stderr"])
 def test_a_closed_stream_is_an_empty_one(stream: str, tiny_model_dir: Path) -> None:
     number = ("stdin", "stdout", "stderr").index(stream)
-    program = [sys.executable, "-m", "nmt.cli", "translate", "-m", str(tiny_model_dir), "--beam", "1"]
+    tokenizer = tiny_model_dir / "tokenizer.model"
+    program = [sys.executable, "-m", "nmt.cli", "tokenizer", "encode", "-m", str(tokenizer)]
     redirected = ["bash", "-c", f'exec "$@" {number}{"<" if number == 0 else ">"}&-', "-", *program]
     done = subprocess.run(redirected, input=b"" if number else None, capture_output=True, check=False)
     assert (done.returncode, done.stdout) == (0, b"")

@@ -2,11 +2,9 @@
 
 import os
 import stat
-import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -102,32 +100,21 @@ def test_a_state_folder_that_is_not_absolute_is_as_good_as_none(monkeypatch: pyt
     assert history_path() == Path("/home/somebody/.local/state/nmt/history")
 
 
-@contextmanager
-def prompt(*args: str | Path) -> Iterator[tuple[int, Callable[[], int]]]:
-    """A terminal with the program's prompt, and a function that waits for its end."""
-    ours, theirs = os.openpty()
-    command = [sys.executable, "-m", "nmt.cli", "translate", *map(str, args)]
-    process = subprocess.Popen(
-        command, stdin=theirs, stdout=theirs, stderr=theirs, env={**os.environ, "TERM": "xterm"}
-    )
-    os.close(theirs)
-    try:
-        yield ours, lambda: process.wait(WAIT)
-    finally:
-        process.kill()
-        process.wait()
-        os.close(ours)
-
-
-def test_the_arrow_key_brings_back_a_line_of_the_run_before(state_dir: Path, tiny_model_dir: Path) -> None:
+def test_the_arrow_key_brings_back_a_line_of_the_run_before(
+    start_nmt, state_dir: Path, tiny_model_dir: Path
+) -> None:
     remember("Der Hund")
-    with prompt("-m", tiny_model_dir, "--beam", "1", "--threads", "1") as (terminal, wait):
-        greeted = read_until(terminal, "> ")
-        assert f"{tiny_model_dir}: each line" in " ".join(greeted.split())
-        os.write(terminal, UP + b" ja\n")
-        read_until(terminal, "> ")
-        os.write(terminal, b"\x04")
-        assert wait() == 0
+    ours, theirs = os.openpty()
+    command = ("translate", "-m", tiny_model_dir, "--beam", "1", "--threads", "1")
+    process = start_nmt(*command, env={"TERM": "xterm"}, stdin=theirs, stdout=theirs, stderr=theirs)
+    os.close(theirs)
+    greeted = read_until(ours, "> ")
+    assert f"{tiny_model_dir}: each line" in " ".join(greeted.split())
+    os.write(ours, UP + b" ja\n")
+    read_until(ours, "> ")
+    os.write(ours, b"\x04")
+    assert process.wait(WAIT) == 0
+    os.close(ours)
     assert kept() == ["Der Hund", "Der Hund ja"]
     assert state_dir in history_path().parents
 

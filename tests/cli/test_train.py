@@ -358,19 +358,18 @@ def test_a_second_ctrl_c_ends_at_once(quiet: bool) -> None:
 
 
 @pytest.mark.usefixtures("folder")
-def test_on_a_terminal_there_is_a_picture(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_on_a_terminal_there_is_a_picture(start_nmt, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("COLUMNS", raising=False)
-    monkeypatch.setenv("TERM", "xterm-256color")
     screen, terminal = pty.openpty()
     fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 30, 90, 0, 0))
-    command = [sys.executable, "-m", "nmt.cli", *COMMAND]
-    with subprocess.Popen(command, stdin=terminal, stdout=terminal, stderr=terminal) as process:
-        os.close(terminal)
-        text = b""
-        with suppress(OSError):  # the other side was closed
-            while part := os.read(screen, 65536):
-                text += part
-        assert process.wait(WAIT) == 0
+    env = {"TERM": "xterm-256color"}
+    process = start_nmt(*COMMAND, env=env, stdin=terminal, stdout=terminal, stderr=terminal)
+    os.close(terminal)
+    text = b""
+    with suppress(OSError):  # the other side was closed
+        while part := os.read(screen, 65536):
+            text += part
+    assert process.wait(WAIT) == 0
     os.close(screen)
     for part in ("data: 59 of 60", "tokens/s", "dev BLEU", "best", "reference: ", "━", "now try: nmt"):
         assert part in text.decode()

@@ -5,7 +5,6 @@ import json
 import os
 import select
 import signal
-import subprocess
 import sys
 import time
 from collections.abc import Callable
@@ -15,6 +14,7 @@ from typing import IO, Any
 import pytest
 
 Run = Callable[..., Any]
+Start = Callable[..., Any]
 
 SENTENCES = [
     "Der Hund schläft.",
@@ -331,28 +331,24 @@ def answer(stream: IO[bytes]) -> bytes:
 
 
 def test_who_writes_a_line_and_waits_is_answered_at_once(
-    start_nmt: Callable[..., "subprocess.Popen[bytes]"], tiny_model_dir: Path, translate: Run
+    start_nmt: Start, tiny_model_dir: Path, translate: Run
 ) -> None:
     process = start_nmt("translate", "-m", tiny_model_dir, *GREEDY)
-    assert process.stdin is not None
-    assert process.stdout is not None
     answers = []
     for sentence in SENTENCES:
         process.stdin.write(f"{sentence}\n".encode())
         process.stdin.flush()
         answers.append(answer(process.stdout).decode().removesuffix("\n"))
-    assert process.communicate(timeout=WAIT)[0] == b""
-    assert process.returncode == 0
+    process.stdin.close()
+    assert (process.stdout.read(), process.wait(WAIT)) == (b"", 0)
     assert answers == translate(*SENTENCES).lines
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs a pseudo-terminal")
-def test_a_person_gets_a_prompt_and_a_table(tiny_model_dir: Path) -> None:
+def test_a_person_gets_a_prompt_and_a_table(start_nmt: Start, tiny_model_dir: Path) -> None:
     ours, theirs = os.openpty()
-    command = [sys.executable, "-m", "nmt.cli", "translate", "-m", str(tiny_model_dir), *GREEDY, "--align"]
-    process = subprocess.Popen(
-        command, stdin=theirs, stdout=theirs, stderr=theirs, env={**os.environ, "TERM": "xterm"}
-    )
+    command = ("translate", "-m", tiny_model_dir, *GREEDY, "--align")
+    process = start_nmt(*command, env={"TERM": "xterm"}, stdin=theirs, stdout=theirs, stderr=theirs)
     os.close(theirs)
     assert "Ctrl-D ends" in read_until(ours, "> ")
     os.write(ours, "Der Hund schläft.\n".encode())
@@ -370,14 +366,12 @@ def test_a_person_gets_a_prompt_and_a_table(tiny_model_dir: Path) -> None:
 @pytest.mark.skipif(sys.platform == "win32", reason="needs a pseudo-terminal")
 @pytest.mark.parametrize(("encoding", "rule"), [("utf-8", "╌"), ("latin-1", "...")])
 def test_a_terminal_gets_tables_in_its_encoding_and_one_legend(
-    tiny_model_dir: Path, encoding: str, rule: str
+    start_nmt: Start, tiny_model_dir: Path, encoding: str, rule: str
 ) -> None:
     ours, theirs = os.openpty()
-    command = [sys.executable, "-m", "nmt.cli", "translate", "-m", str(tiny_model_dir), *GREEDY, "--align"]
-    environment = {**os.environ, "TERM": "xterm", "PYTHONIOENCODING": encoding}
-    done = subprocess.Popen(
-        [*command, "Der Hund \x1b[2J", "Ja!"], stdout=theirs, stderr=theirs, env=environment
-    )
+    command = ("translate", "-m", tiny_model_dir, *GREEDY, "--align", "Der Hund \x1b[2J", "Ja!")
+    env = {"TERM": "xterm", "PYTHONIOENCODING": encoding}
+    done = start_nmt(*command, env=env, stdout=theirs, stderr=theirs)
     os.close(theirs)
     shown = read_all(ours)
     assert done.wait(WAIT) == 0
@@ -408,14 +402,9 @@ def read_until(terminal: int, end: str) -> str:
     return text.decode(errors="replace")
 
 
-def test_a_reader_that_leaves_ends_the_program_quietly(
-    start_nmt: Callable[..., "subprocess.Popen[bytes]"], tiny_model_dir: Path
-) -> None:
+def test_a_reader_that_leaves_ends_the_program_quietly(start_nmt: Start, tiny_model_dir: Path) -> None:
     """A17"""
     process = start_nmt("translate", "-m", tiny_model_dir, *GREEDY)
-    assert process.stdin is not None
-    assert process.stdout is not None
-    assert process.stderr is not None
     process.stdin.write(b"Hund\n")
     process.stdin.flush()
     answer(process.stdout)
@@ -436,29 +425,22 @@ def test_the_end_of_a_line_that_was_cut_off_has_no_links(translate: Run) -> None
 
 @pytest.mark.parametrize("strict", [False, True])
 def test_an_argument_that_is_not_utf8_is_mended_or_refused_as_a_line_is(
-    tiny_model_dir: Path, strict: bool
+    start_nmt: Start, tiny_model_dir: Path, strict: bool
 ) -> None:
-    command = [sys.executable, "-m", "nmt.cli", "translate", "-m", str(tiny_model_dir), *GREEDY]
-    done = subprocess.run(
-        [*command, *(["--strict"] if strict else []), b"caf\xe9"], capture_output=True, check=False
-    )
-    if strict:
-        assert done.returncode == 65
-        assert b"arguments:1: byte 0xE9 at column 4 is not UTF-8" in done.stderr
-    else:
-        assert done.returncode == 0
-        assert b"invalid UTF-8 on 1 line" in done.stderr
+    asked = ("--strict", b"caf\xe9") if strict else (b"caf\xe9",)
+    process = start_nmt("translate", "-m", tiny_model_dir, *GREEDY, *asked)
+    assert process.wait(WAIT) == (65 if strict else 0)
+    told = b"arguments:1: byte 0xE9 at column 4 is not UTF-8" if strict else b"invalid UTF-8 on 1 line"
+    assert told in process.stderr.read()
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="has no such signals")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_an_interruption_keeps_whole_lines_and_says_how_many(
-    start_nmt: Callable[..., "subprocess.Popen[bytes]"], tiny_model_dir: Path, tmp_path: Path, number: int
+    start_nmt: Start, tiny_model_dir: Path, tmp_path: Path, number: int
 ) -> None:
     output = tmp_path / "out"
     process = start_nmt("translate", "-m", tiny_model_dir, *GREEDY, "-i", "-", "-o", output)
-    assert process.stdin is not None
-    assert process.stderr is not None
     process.stdin.write(b"Der Hund\nDie Katze\n")
     process.stdin.flush()
     part = tmp_path / "out.part"

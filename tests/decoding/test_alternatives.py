@@ -14,7 +14,7 @@ from nmt.errors import DataError
 from nmt.tokenizer import BOS_ID, EOS_ID, SPACE, train_tokenizer
 
 LINE = "Die kleine Katze sieht den großen Hund im Garten."
-PREFIXES = ["", "The little", "The little cat sees the b", "Der Hund ありがとう"]
+PREFIXES = ["", "The little cat sees the b", "Der Hund ありがとう"]
 
 
 def translator(model: TranslationModel, **options: object) -> Translator:

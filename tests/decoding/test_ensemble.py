@@ -36,7 +36,7 @@ def next_log_probs(model: TranslationModel, source: str, tokens: list[int]) -> t
 
 @pytest.mark.parametrize("beam_size", [1, 4])
 def test_a_model_beside_itself_is_itself(tiny_model: TranslationModel, beam_size: int) -> None:
-    config = DecodingConfig(beam_size=beam_size)
+    config = DecodingConfig(beam_size=beam_size, max_length_ratio=0.5)
     alone = Translator(tiny_model, config, nbest=beam_size).translate(LINES)
     thrice = Translator([tiny_model] * 3, config, nbest=beam_size).translate(LINES)
     for one, other in zip(alone, thrice, strict=True):
@@ -70,7 +70,7 @@ def test_two_models_search_greedily_as_the_mean_of_their_probabilities_says(
 def test_beam_search_of_two_models_reports_their_forced_scores(
     tiny_model: TranslationModel, other_model: TranslationModel
 ) -> None:
-    both = Translator([tiny_model, other_model], DecodingConfig(beam_size=3), nbest=3)
+    both = Translator([tiny_model, other_model], DecodingConfig(beam_size=3, max_length_ratio=0.5), nbest=3)
     found = [(one.source, each) for one in both.translate(LINES) for each in one.hypotheses]
     for (_, hypothesis), scored in zip(found, both.score(found), strict=True):
         assert scored.hypothesis is not None

@@ -38,11 +38,6 @@ def name_of(config: ModelConfig) -> str:
     return "-".join(str(getattr(config, option)) for option in CHOICES)
 
 
-@pytest.fixture(autouse=True, scope="session")
-def one_thread() -> None:
-    torch.set_num_threads(1)  # as fast for tensors as small as these
-
-
 @pytest.fixture(scope="session", params=list(covering_variants()), ids=name_of)
 def network(request: pytest.FixtureRequest) -> Transformer:
     """A network of each variant with random weights, also where they begin as zero or one; eval mode."""

@@ -2,9 +2,8 @@
 
 import json
 import random
-import subprocess
-import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -31,31 +30,6 @@ TINY: dict[str, dict[str, Any]] = {
     },
 }
 TIMES = {"seconds", "seconds_left", "tokens_per_second"}
-
-SERVER = """
-import json, os, signal, sys, time
-import torch._dynamo  # by an optimiser at its first step; here it is done once for all children
-import nmt.training
-from nmt.cli.main import main
-
-for line in sys.stdin:
-    job = json.loads(line)
-    child = os.fork()
-    if not child:
-        sys.stdin, sys.stdout = open(os.devnull), open(os.devnull, "w")
-        os.environ["NMT_FAULT"] = job["fault"]
-        try:
-            main(job["args"])
-        except SystemExit as leaving:
-            os._exit(leaving.code)
-    killed_at = time.monotonic() + (job["kill_after"] or float("inf"))
-    while os.waitid(os.P_PID, child, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None:
-        if time.monotonic() >= killed_at:
-            os.kill(child, signal.SIGKILL)
-        time.sleep(0.002)
-    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
-"""
-"""Runs the program in children of one process that has imported torch, which takes longer than training."""
 
 
 def reversed_pairs(num_pairs: int, *, seed: int = 1) -> list[Pair]:
@@ -205,26 +179,22 @@ class Killable(Protocol):
 
 
 @pytest.fixture(scope="session")
-def killable() -> Iterator[Killable]:
+def killable(fork_nmt: Callable[..., Any]) -> Killable:
     """`killable(options, model_dir, fault="op=any,n=3,kill=9")` gives the exit status."""
-    command = [sys.executable, "-c", SERVER]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as server:
-        assert server.stdin is not None
-        assert server.stdout is not None
 
-        def train_to_its_end(
-            options: dict[str, dict[str, Any]],
-            model_dir: Path,
-            *,
-            fault: str = "",
-            kill_after: float | None = None,
-        ) -> int:
-            config_path = model_dir.with_name(f"{model_dir.name}.toml")
-            config_path.write_text(to_toml(from_dict(options)), encoding="utf-8")
-            args = ["train", str(config_path), "--out", str(model_dir), "--quiet"]
-            job = {"args": args, "fault": fault, "kill_after": kill_after}
-            print(json.dumps(job), file=server.stdin, flush=True)
-            return int(server.stdout.readline())
+    def train_to_its_end(
+        options: dict[str, dict[str, Any]],
+        model_dir: Path,
+        *,
+        fault: str = "",
+        kill_after: float | None = None,
+    ) -> int:
+        config_path = model_dir.with_name(f"{model_dir.name}.toml")
+        config_path.write_text(to_toml(from_dict(options)), encoding="utf-8")
+        command = ("train", config_path, "--out", model_dir, "--quiet")
+        process = fork_nmt(*command, env={"NMT_FAULT": fault})
+        with suppress(TimeoutError):
+            process.wait(kill_after)
+        return process.end()
 
-        yield train_to_its_end
-        server.stdin.close()
+    return train_to_its_end

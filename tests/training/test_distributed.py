@@ -1,12 +1,13 @@
 """Several ranks, real processes over gloo, against one; and how they end when one of them does."""
 
 import json
-import os
 import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,54 +19,7 @@ from nmt.config.toml import from_dict, to_toml
 from nmt.errors import UsageError
 from nmt.training.distributed import Ranks, join
 
-SERVER = """
-import json, os, signal, sys, time, traceback
-from pathlib import Path
-import torch._dynamo, torch.distributed.fsdp  # done once for all children
-from nmt.cli.main import main
-from nmt.training import train
-
-def work(job, rank):
-    os.environ |= {**job["env"], "RANK": str(rank), "LOCAL_RANK": str(rank)}
-    if rank == 0:
-        os.environ["NMT_FAULT"] = job["fault"]
-    os.dup2(os.open(f"{job['log']}.{rank}", os.O_CREAT | os.O_WRONLY | os.O_TRUNC), 2)
-    sys.stdin = open(os.devnull)
-    status = 1
-    try:
-        main(job["argv"])
-    except SystemExit as leaving:
-        status = leaving.code
-    except BaseException:
-        traceback.print_exc()
-    finally:
-        sys.stderr.flush()
-        os._exit(status)
-
-for line in sys.stdin:
-    job = json.loads(line)
-    children = {}
-    for rank in range(job["num_ranks"]):
-        children[rank] = os.fork()
-        if not children[rank]:
-            work(job, rank)
-    end, statuses, waiting = time.monotonic() + 60, {}, dict(children)
-    while waiting:
-        if job["signal"] and job["after"] in Path(f"{job['log']}.0").read_text(errors="replace"):
-            os.kill(children[job["to"]], job["signal"])
-            job["signal"] = 0
-        if time.monotonic() > end:
-            for child in waiting.values():
-                os.kill(child, signal.SIGKILL)
-        for rank, child in list(waiting.items()):
-            pid, status = os.waitpid(child, os.WNOHANG)
-            if pid:
-                statuses[rank] = os.waitstatus_to_exitcode(status)
-                del waiting[rank]
-        time.sleep(0.002)
-    print(json.dumps([statuses[rank] for rank in sorted(statuses)]), flush=True)
-"""
-
+WAIT = 120  # seconds until a test gives up
 RANDOM = ("model.dropout=0.2", "tokenizer.sampling_alpha=0.3", "training.report_steps=1")
 
 
@@ -86,39 +40,32 @@ Launch = Callable[..., Ended]
 
 
 @pytest.fixture(scope="session")
-def launch(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Launch]:
-    """`launch(config, model_dir)` trains on two ranks; none of them lives longer than a minute."""
+def launch(fork_nmt, tmp_path_factory: pytest.TempPathFactory) -> Launch:
+    """`launch(config, model_dir)` trains on two ranks; none of them lives longer than two minutes."""
     folder = tmp_path_factory.mktemp("ranks")
-    command = [sys.executable, "-c", SERVER]
-    env = {**os.environ, "OMP_NUM_THREADS": "1", "TORCH_CPP_LOG_LEVEL": "ERROR"}  # as `main` has it
-    with subprocess.Popen(
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=env
-    ) as server:
-        assert server.stdin is not None
-        assert server.stdout is not None
 
-        def start(
-            config, model_dir: Path, *argv: str, num_ranks: int = 2, fault="", send=0, to=1, after=""
-        ) -> Ended:
-            (folder / "config.toml").write_text(to_toml(config))
-            log = folder / "log"
-            Path(f"{log}.0").write_text("")
-            job = {
-                "argv": ["train", str(folder / "config.toml"), "--out", str(model_dir), *argv],
-                "num_ranks": num_ranks,
-                "env": where_to_meet(num_ranks),
-                "fault": fault,
-                "signal": send,
-                "to": to,
-                "after": after,
-                "log": str(log),
-            }
-            print(json.dumps(job), file=server.stdin, flush=True)
-            statuses = json.loads(server.stdout.readline())
-            return Ended(statuses, [Path(f"{log}.{rank}").read_text() for rank in range(num_ranks)])
+    def start(
+        config, model_dir: Path, *argv: str, num_ranks: int = 2, fault="", send=0, to=1, after=""
+    ) -> Ended:
+        (folder / "config.toml").write_text(to_toml(config))
+        command = ("train", folder / "config.toml", "--out", model_dir, *argv)
+        logs = [folder / f"log.{rank}" for rank in range(num_ranks)]
+        env, ranks = where_to_meet(num_ranks), []
+        for rank, log in enumerate(logs):
+            own = {"RANK": str(rank), "LOCAL_RANK": str(rank), "NMT_FAULT": fault if rank == 0 else ""}
+            with log.open("wb") as stderr:
+                ranks.append(fork_nmt(*command, env={**env, **own}, stderr=stderr))
+        end = time.monotonic() + WAIT
+        while send and after not in logs[0].read_text() and time.monotonic() < end:
+            time.sleep(0.002)
+        if send:
+            ranks[to].send_signal(send)
+        for process in ranks:
+            with suppress(TimeoutError):
+                process.wait(max(0, end - time.monotonic()))
+        return Ended([process.end() for process in ranks], [log.read_text() for log in logs])
 
-        yield start
-        server.stdin.close()
+    return start
 
 
 def where_to_meet(num_ranks: int) -> dict[str, str]:

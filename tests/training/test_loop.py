@@ -186,10 +186,10 @@ def test_the_sample_is_a_development_sentence_with_its_links(learnt, large_corpu
 # It is stopped and goes on
 
 
-@pytest.mark.parametrize("question", [1, 4, 5, 7, 16, 18, 19, 20])
+@pytest.mark.parametrize("question", [1, 5, 7, 16, 19])
 def test_a_run_that_was_stopped_ends_as_if_it_had_not_been(question, corpus, whole, tmp_path) -> None:
-    """After step 1; in the evaluation of step 4, twice; after step 5, which ends an epoch; in the last
-    evaluation; after the last step; before and after choosing the layer.
+    """After step 1; in the evaluation of step 4; after step 5, which ends an epoch; in the last
+    evaluation; before choosing the layer.
     """
     model_dir = tmp_path / "model"
     with pytest.raises(Interrupted) as interrupted:
@@ -231,7 +231,8 @@ def test_a_run_that_is_stopped_all_the_time_ends_as_if_it_had_not_been(corpus, w
 
 
 def test_workers_side_by_side_end_alike_every_time(large_corpus, tmp_path) -> None:
-    asked = (*SHAKY, "training.threads=3", "training.batch_tokens=7000", "training.eval_steps=5")
+    few = ("training.max_steps=4", "training.eval_steps=2", "alignment.head=false")
+    asked = (*SHAKY, "training.threads=3", "training.batch_tokens=7000", *few)
     whole = large_corpus.train(tmp_path / "whole", *asked)
     assert make_workers(torch.device("cpu"), whole.config.training).num_workers == 3
     with pytest.raises(Interrupted):
@@ -259,9 +260,9 @@ def test_resuming_says_from_where_and_keeps_what_was_measured(corpus, half_done,
     assert start.config.training.precision == "float32"
 
 
-@pytest.mark.parametrize("n", [1, 12, 40, 75, 98, 130, 180, 240, 290, 305])
+@pytest.mark.parametrize("n", [12, 98, 180, 290])
 def test_a_run_that_was_killed_ends_as_if_it_had_not_been(n, corpus, whole, killable, tmp_path) -> None:
-    """At every n-th operation on a file; the next test takes all of them."""
+    """At the n-th operation on a file; the next test takes all of them."""
     model_dir = tmp_path / "model"
     assert killable(corpus.options(*SHAKY), model_dir, fault=f"op=any,n={n},kill=9") == -9
     assert_same(corpus.train(model_dir, *SHAKY), whole)
@@ -326,7 +327,7 @@ def test_the_text_is_prepared_once_and_what_was_made_of_it_goes_with_the_end(
     assert not (half_done / "train" / "corpus").exists()
 
 
-@pytest.mark.parametrize("name", ["src.tokens", "tgt.offsets", "tgt.lines", "corpus.json"])
+@pytest.mark.parametrize("name", ["src.tokens", "corpus.json"])
 def test_a_prepared_text_that_is_damaged_is_made_anew(name, corpus, half_done, whole) -> None:
     path = half_done / "train" / "corpus" / name
     path.write_bytes(path.read_bytes()[:-2])
@@ -587,7 +588,6 @@ def fail_above(monkeypatch: pytest.MonkeyPatch, most: int) -> None:
     "text",
     [
         "op=write,n=9,errno=ENOSPC",
-        "op=write,n=10,errno=ENOSPC",
         "op=write,n=26,errno=ENOSPC,sticky=1",
         "op=fsync,n=20",
         "op=rename,n=18",

@@ -16,11 +16,12 @@ from nmt.training.verify_resume import verify_resume
 SHAKY = ("model.dropout=0.2", "tokenizer.sampling_alpha=0.3", "training.micro_batch=80")
 
 
-def test_a_run_that_is_killed_three_times_is_the_same(corpus) -> None:
+def test_a_run_that_is_killed_is_the_same(corpus, monkeypatch) -> None:
+    monkeypatch.setattr(module, "KILLED_IN", module.KILLED_IN[1:2])  # each is a process that imports torch
     check = verify_resume(corpus.config(*SHAKY))
     assert check.is_same
     assert check.weights[0] == check.weights[1]
-    assert (check.num_steps, check.killed_in) == (12, (3, 8, 11))
+    assert (check.num_steps, check.killed_in) == (12, (8,))
 
 
 def test_a_difference_is_seen(corpus, monkeypatch) -> None:
