@@ -23,11 +23,8 @@ from nmt.tokenizer import Pieces
 Probabilities = tuple[Tensor, Tensor | None]
 """Of links, asked from both sides: `forward` and `backward` of Alignment."""
 
-LEAST_AGREEMENT = 0.5
-"""A network whose attention agrees less than this with the HMM aligners (1 - AER, in its best layer) has not
-learnt enough for an align head on its states to link better than they do."""
 FEWEST_PAIRS = 8_000
-"""Nor has an align head that was trained on fewer pairs: from so many both are alike (recipes/alignment)."""
+"""An align head that was trained on fewer pairs links no better than the HMM aligners it learnt from."""
 
 _NO_PIECES = Pieces([], [], [])
 
@@ -164,20 +161,11 @@ def origin_of_links(model: TranslationModel, links_from: LinksFrom, *, layer: in
 
 def best_source(model: TranslationModel) -> LinkSource:
     """What gives the best links of what the model has, by the table in recipes/alignment."""
-    facts = model.manifest.get("alignment", {})
-    has_head, has_hmm = model.align_head is not None, model.hmm_path is not None
-    if has_head and has_hmm:
-        return better_source(facts.get("agreement", {}).values(), facts.get("pairs", FEWEST_PAIRS))
-    return "head" if has_head else "hmm" if has_hmm else "attention"
-
-
-def better_source(agreement: Iterable[float], num_pairs: int) -> LinkSource:
-    """The better of a head and the HMM aligners that it learnt from, of so many pairs.
-
-    `agreement` is that of the attention of each layer with the HMM aligners.
-    """
-    has_learnt = num_pairs >= FEWEST_PAIRS and max(agreement, default=1.0) >= LEAST_AGREEMENT
-    return "head" if has_learnt else "hmm"
+    num_pairs = model.manifest.get("alignment", {}).get("pairs", FEWEST_PAIRS)
+    has_hmm = model.hmm_path is not None
+    if model.align_head is not None and (num_pairs >= FEWEST_PAIRS or not has_hmm):
+        return "head"
+    return "hmm" if has_hmm else "attention"
 
 
 def _lacks(model: TranslationModel, what: str) -> str:

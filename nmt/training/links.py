@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from torch import Tensor
 
 from nmt.alignment.choice import LayerChoice, Probe, choose_layer, choose_threshold
-from nmt.alignment.linking import EncodedPair, better_source, cut_pair, encode_pair
+from nmt.alignment.linking import FEWEST_PAIRS, EncodedPair, cut_pair, encode_pair
 from nmt.alignment.origin import LinkSource
 from nmt.alignment.text_aligner import CutPair, TextAligner, train_text_aligner
 from nmt.checkpoint import TranslationModel
@@ -35,7 +35,7 @@ class LinkModels:
     @property
     def best(self) -> LinkSource:
         """What gives the best links of them."""
-        return "hmm" if self.head is None else better_source(self.agreement.values(), self.num_pairs)
+        return "head" if self.head is not None and self.num_pairs >= FEWEST_PAIRS else "hmm"
 
     @property
     def agreement(self) -> dict[int, float]:
