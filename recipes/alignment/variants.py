@@ -21,7 +21,7 @@ from nmt.alignment.text_aligner import CutPair, TextAligner, train_text_aligner
 from nmt.checkpoint import TranslationModel
 from nmt.corpus.links import Links
 from nmt.errors import DataError
-from nmt.model.align_head import AlignHead
+from nmt.model.align_head import EMBEDDING_WIDTH, AlignHead
 from nmt.model.forced import PiecePair, in_batches
 from nmt.training.align_head import fresh_head, make_labels, train_align_head
 from nmt.training.links import cut_pair, encode_pair, usable_pairs
@@ -151,6 +151,13 @@ def without_embeddings(head: AlignHead) -> None:
     freeze_at_zero(head.src_embedding, head.tgt_embedding)
 
 
+def narrow_embeddings(head: AlignHead) -> None:
+    """Give the head embeddings of a quarter of their width."""
+    for side in (head.src_embedding, head.tgt_embedding):
+        side.embedding_dim = EMBEDDING_WIDTH // 4 + 1
+        side.weight = nn.Parameter(side.weight[:, -side.embedding_dim :].detach().clone())
+
+
 def without_neighbours(head: AlignHead) -> None:
     """Leave every score as it is by itself."""
     freeze_at_zero(head.neighbours[-1])
@@ -193,6 +200,7 @@ def variants(ground: Ground) -> dict[str, Callable[[], list[Alignment]]]:
     return {
         FULL: partial(by_head, ground, model, lambda: ground.full),
         "no-embeddings": head(text, change=without_embeddings),
+        "narrow-embeddings": head(text, change=narrow_embeddings),
         "no-neighbours": head(text, change=without_neighbours),
         "labels-hmm-pieces": labels_of(aligner.by_pieces),
         "labels-hmm-words": labels_of(aligner.by_words),
