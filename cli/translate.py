@@ -204,7 +204,7 @@ def translate(
                 words=tokens if word_scores else None,
                 quiet=quiet,
             )
-            source.explain()
+            source.odd.explain()
             return
         if alternatives:
             if source is None:
@@ -257,20 +257,19 @@ def _run(lines: LineTranslator, view: View, source: LineSource, sinks: Sinks, *,
     start, unlinked = time.monotonic(), Counter[str]()
     shows_progress = is_watched() and not quiet and not (sinks.is_stdout and is_terminal())
     with _progress(shown=shows_progress) as on_progress:
-        for window in windows(source.lines, lines.window):
-            requests = source.requests(window, lines.num_lines)
+        for requests in windows(source.requests(), lines.window):
             translations = lines.translate(requests, on_progress)
             for request, translation in zip(requests, translations, strict=True):
                 sinks.write(translation, view, request)
                 if request.error:
-                    source.refuse(request)
+                    source.odd.refuse(request.number, request.error)
                 if translation.alignment and (reason := translation.alignment.unlinked):
                     unlinked[reason] += 1
             sinks.flush()
     sinks.explain()
     lines.explain()
     warn_of_unlinked(unlinked, "line")
-    source.explain()
+    source.odd.explain()
     if not quiet:
         say(_speed(lines.num_lines, time.monotonic() - start))
 

@@ -323,6 +323,7 @@ def test_a_line_of_json_without_a_text_becomes_an_object_that_says_so(translate:
     assert refused.exit_status == 65
     assert f"{path}:2: not JSON" in refused.stderr
     assert not (tmp_path / "out").exists()
+    assert translate("-i", path, "--strict").lines == done.lines[:1]
 
 
 def answer(stream: IO[bytes]) -> bytes:
