@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from nmt.corpus.links import GoldLinks, Link
 from nmt.corpus.words import Span, TokenMode, word_spans
-from nmt.errors import DataError
+from nmt.errors import DataError, UsageError
 
 from .console import warn
 from .lines import STDIN, lines_of, name_of
@@ -44,6 +44,7 @@ class PairFiles:
             spans = _spans(row.texts[0], self.tokens), _spans(row.texts[1], self.tokens)
             where = f"{name_of(self.links)}:{number}"
             alignment = _alignment(row.texts, row.links[0], spans, where=where)
+            self._check_probabilities(row.links[0], where=where)
             reference = None
             if self.other and self.is_gold:
                 self._check_words(alignment, spans, where=where)
@@ -52,8 +53,14 @@ class PairFiles:
             elif self.other:
                 other = _alignment(row.texts, row.links[1], spans, where=f"{name_of(self.other)}:{number}")
                 self._check_words(alignment, (other.src_words, other.tgt_words), where=where)
-                reference = self._probable_reference(other)
-            yield Pair(number, self._probable(alignment), row.links[0].origin, reference)
+                reference = self._probable_reference(other, row.links[1].unknown)
+            yield Pair(
+                number,
+                self._probable(alignment),
+                row.links[0].origin,
+                reference,
+                row.links[0].unknown,
+            )
         if num_outside and self.other:
             warn(
                 f"{name_of(self.other)}: on {num_outside} lines a gold link points past the last word; "
@@ -108,11 +115,19 @@ class PairFiles:
         links = {link: p for link, p in alignment.links.items() if p >= self.min_probability}
         return replace(alignment, links=links)
 
-    def _probable_reference(self, other: "WordAlignment") -> "Reference":
-        from nmt.alignment.drawing.marks import Reference
+    def _probable_reference(self, other: "WordAlignment", unknown: frozenset[Link]) -> "Reference":
+        from nmt.alignment.drawing.marks import Reference, without_probabilities
 
         links = self._probable(other).links
-        return Reference(GoldLinks(frozenset(links), frozenset()), links)
+        gold = GoldLinks(frozenset(links), frozenset())
+        return Reference(gold, without_probabilities(links, unknown))
+
+    def _check_probabilities(self, line: "LinkLine", *, where: str) -> None:
+        if self.min_probability and line.links and line.unknown == line.links:
+            raise UsageError(
+                f"--min-prob {self.min_probability:g}: links of {where} have no probabilities; leave it out, "
+                "or give links with them, such as those of nmt align --format jsonl"
+            )
 
 
 def _spans(line: str, tokens: TokenMode) -> tuple[Span, ...]:

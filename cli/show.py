@@ -51,7 +51,7 @@ def show(
             metavar="P",
             min=0.0,
             max=1.0,
-            help="Hide links less probable than P.",
+            help="Hide links less probable than P, of LINKS that tell probabilities.",
             rich_help_panel=PANEL_CHOICE,
         ),
     ] = 0.0,
@@ -135,9 +135,9 @@ def show(
     Plain lines are made for less, grep and awk: fields between tabs, first the number of the pair, then a
     kind. source and target are followed by the sentence, info by what is known of the pair; link, or where
     links are compared both, both-possible, only-here, only-there and only-there-possible, by target word,
-    source word and probability; unlinked by a word, with ∅ for the other side. With --word lines of count
-    come first: side, word, what it is linked to, how often, mean probability; then in-source and in-target:
-    what stands before the word, the word, what stands behind it, and its links.
+    source word and probability, if it is known; unlinked by a word, with ∅ for the other side. With --word
+    lines of count come first: side, word, what it is linked to, how often, mean probability; then in-source
+    and in-target: what stands before the word, the word, what stands behind it, and its links.
 
     Example:
         nmt show test.de test.en test.links --diff test.talp --worst 10

@@ -97,13 +97,18 @@ class LinkLine:
 
     probabilities: dict[Link, float]
     """Of every link, 1 where the format has none."""
-    has_probabilities: bool = False
-    """Whether the format has them."""
+    unknown: frozenset[Link] = frozenset()
+    """Those of the links whose probability the line does not tell."""
     possible: frozenset[Link] = frozenset()
     """Those of the links that are not sure."""
     alignment: WordAlignment | None = None
     """The words, if the line is a JSON record."""
     origin: str = ""
+
+    @property
+    def has_probabilities(self) -> bool:
+        """Whether that of every link is told."""
+        return not self.unknown
 
     @property
     def links(self) -> Links:
@@ -121,6 +126,7 @@ class LinkLine:
         return replace(
             self,
             probabilities={(target, source): p for (source, target), p in self.probabilities.items()},
+            unknown=frozenset((target, source) for source, target in self.unknown),
             possible=frozenset((target, source) for source, target in self.possible),
             alignment=self.alignment and turned(self.alignment),
         )
@@ -130,19 +136,20 @@ def parse_link_line(line: str, *, where: str) -> LinkLine:
     """Links of a line of Pharaoh, with or without scores, soft rows, talp or JSON; which, the line shows."""
     if line.startswith("{"):
         alignment = parse_record(line, where=where)
-        return LinkLine(alignment.links, True, alignment=alignment, origin=_origin(json.loads(line)))
+        return LinkLine(alignment.links, alignment=alignment, origin=_origin(json.loads(line)))
     if "p" in line or "?" in line:
         return gold_line(parse_talp(line, where=where))
     if is_soft(line):
-        return LinkLine(parse_soft(line, where=where), True)
+        return LinkLine(parse_soft(line, where=where))
     scores = parse_scores(line, where=where)
     probabilities = {link: 1.0 if score is None else score for link, score in scores.items()}
-    return LinkLine(probabilities, None not in scores.values())
+    return LinkLine(probabilities, frozenset(link for link, score in scores.items() if score is None))
 
 
 def gold_line(gold: GoldLinks) -> LinkLine:
     """Sure and possible links as links of a sentence."""
-    return LinkLine(dict.fromkeys(sorted(gold.possible), 1.0), possible=gold.possible - gold.sure)
+    links = dict.fromkeys(sorted(gold.possible), 1.0)
+    return LinkLine(links, gold.possible, gold.possible - gold.sure)
 
 
 def link_lines(

@@ -8,7 +8,7 @@ import pytest
 
 SOURCE = "Er ruft an.\nDas Haus ist alt.\nNein!\n"
 TARGET = "He calls.\nThe house is old.\nNo!\n"
-LINKS = "0-0 1-1:0.97 2-1:0.4 3-2\n0-0 1-1 2-2 3-3 4-4\n1-1\n"
+LINKS = "0-0:1 1-1:0.97 2-1:0.4 3-2:1\n0-0:1 1-1:1 2-2:1 3-3:1 4-4:1\n1-1:1\n"
 GOLD = "0-0 1-1 2-1 3-2\n0-0 1-1 2-2 3-3 4-4\n0-0 1-1\n"
 
 
@@ -114,6 +114,26 @@ def test_in_a_pipe_each_link_is_a_line_of_fields(run_nmt, files) -> None:
     assert run_nmt("show", *files, "--pair", "4").exit_status == 2
 
 
+def test_links_without_probabilities_are_shown_as_such_in_every_view(run_nmt, files, tmp_path) -> None:
+    files[2].write_text("0-0 1-1 2-1 3-2\n0-0\n\n")
+    table = run_nmt("show", *files, "--no-plain").stdout
+    assert "═══  ═════════  ══\nEr₁  ruft₂ an₃  .₄" in table
+    assert "══ link, p not known" in table
+    assert "p ≥" not in table
+    assert "calls   ·  ■■ ■■ ·" in run_nmt("show", *files, "--grid", "--no-plain").stdout
+    assert "1\tlink\tHe\tEr\n" in run_nmt("show", *files).stdout
+    assert run_nmt("show", *files, "--word", "calls").lines[0] == "count\tin-target\tcalls\tan\t1"
+    words = run_nmt("show", *files, "--word", "calls", "--no-plain").stdout
+    assert ("mean p" in words, "1.00" in words) == (False, False)
+    run_nmt("show", *files, "--html", tmp_path / "page.html", "--svg", tmp_path / "pair.svg")
+    assert '"links":[[0,0,true,null]' in (tmp_path / "page.html").read_text()
+    assert 'stroke-opacity="0.77"' in (tmp_path / "pair.svg").read_text()
+    refused = run_nmt("show", *files, "--min-prob", "0.5")
+    assert (refused.exit_status, refused.stdout) == (2, "")
+    assert "s.links:1 have no probabilities" in refused.stderr
+    assert refused.stderr.count("\n") == 1
+
+
 def test_what_a_word_is_linked_to_is_counted_and_shown_in_context(run_nmt, files) -> None:
     plain = run_nmt("show", *files, "--word", ".")
     assert plain.lines == [
@@ -207,7 +227,7 @@ def test_the_table_is_as_wide_as_the_window_and_has_no_colour_if_not_wanted(nmt_
     target.write_text("word " * 40 + "\n")
     links.write_text(" ".join(f"{i}-{i}" for i in range(40)) + "\n")
     result = nmt_process("show", *files, env={"COLUMNS": "100", "NO_COLOR": "1", "FORCE_COLOR": "1"})
-    assert 60 < max(map(len, (line for line in result.lines if "━" in line)))
+    assert 60 < max(map(len, (line for line in result.lines if "═" in line)))
     assert "\x1b[3" not in result.stdout.replace("\x1b[3m", "")
 
 

@@ -18,7 +18,7 @@ class Occurrence:
     pair: Pair
     side: Side
     index: int
-    links: dict[int, float]
+    links: dict[int, float | None]
 
 
 @dataclass(frozen=True)
@@ -29,13 +29,13 @@ class Partner:
     """Where the word stands that was looked for."""
     word: str
     count: int
-    probability: float
-    """Mean over the links."""
+    probability: float | None
+    """Mean over the links of which it is known."""
 
 
 def occurrences(pair: Pair, word: str) -> Iterator[Occurrence]:
     """Every place of a pair where the word stands, upper or lower case, first those of the source."""
-    links = pair.alignment.links
+    links = pair.links
     for i, each in enumerate(pair.source):
         if each.casefold() == word.casefold():
             yield Occurrence(pair, "source", i, {b: p for (a, b), p in links.items() if a == i})
@@ -46,12 +46,17 @@ def occurrences(pair: Pair, word: str) -> Iterator[Occurrence]:
 
 def count_partners(found: Iterable[Occurrence]) -> list[Partner]:
     """What the word is linked to, by side, the most frequent first."""
-    probabilities: dict[tuple[Side, str], list[float]] = defaultdict(list)
+    probabilities: dict[tuple[Side, str], list[float | None]] = defaultdict(list)
     for each in found:
         others = each.pair.target if each.side == "source" else each.pair.source
         for index, probability in each.links.items():
             probabilities[each.side, others[index].casefold()].append(probability)
         if not each.links:
-            probabilities[each.side, ""].append(0.0)
-    partners = [Partner(side, word, len(all_), fmean(all_)) for (side, word), all_ in probabilities.items()]
+            probabilities[each.side, ""].append(None)
+    partners = [Partner(side, word, len(all_), _mean(all_)) for (side, word), all_ in probabilities.items()]
     return sorted(partners, key=lambda each: (each.side, -each.count, each.word))
+
+
+def _mean(probabilities: Iterable[float | None]) -> float | None:
+    known = [each for each in probabilities if each is not None]
+    return fmean(known) if known else None

@@ -21,8 +21,8 @@ def keyword_in_context(found: Occurrence, *, width: int, colour: bool, ascii_onl
     (words, joined), (others, others_joined) = sides if found.side == "source" else sides[::-1]
     words[found.index] = _pointed_out(sheet, words[found.index])
     for index, probability in found.links.items():
-        number = Text(f" {probability:.2f}", sheet.style("position"))
-        others[index] = _pointed_out(sheet, others[index]) + number
+        number = "" if probability is None else f" {probability:.2f}"
+        others[index] = _pointed_out(sheet, others[index]) + Text(number, sheet.style("position"))
     middle = min(found.links, default=0)
     if not found.links:
         others = [Text(sheet.signs.null, sheet.style("null")), *others]

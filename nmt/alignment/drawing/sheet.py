@@ -1,13 +1,13 @@
 """What a terminal draws an alignment with: safe words, signs and styles, and lines put together of them."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import accumulate, pairwise
 
 from rich.cells import chop_cells
 from rich.text import Text
 
-from nmt.alignment.drawing.marks import Mark, Reference, Verdict, link_marks
+from nmt.alignment.drawing.marks import Mark, Reference, Verdict, link_marks, without_probabilities
 from nmt.alignment.drawing.printable import printable
 from nmt.alignment.merge import WordAlignment
 from nmt.corpus.links import Link
@@ -21,7 +21,10 @@ class Signs:
     """What a table is drawn with, besides the words."""
 
     rules: str
+    """One for each level of a mark."""
     shades: str
+    square: str
+    """Of a link whose probability is not known."""
     jumps: tuple[str, str]
     null: str
     skip: str
@@ -34,8 +37,9 @@ class Signs:
 
 
 UNICODE = Signs(
-    rules="╌─━",
+    rules="╌─━═",
     shades="░▒▓█",
+    square="■",
     jumps=("◂", "▸"),
     null="∅",
     skip="…",
@@ -47,8 +51,9 @@ UNICODE = Signs(
     verdicts={"allowed": "?", "extra": "+", "missing": "−", "possible": "?"},
 )
 ASCII = Signs(
-    rules=".-=",
+    rules=".-=~",
     shades=":=*#",
+    square="x",
     jumps=("<", ">"),
     null="()",
     skip="..",
@@ -112,9 +117,18 @@ class Sheet:
 
 
 def ready_sheet(
-    alignment: WordAlignment, *, colour: bool, ascii_only: bool, reference: Reference | None, highlight: str
+    alignment: WordAlignment,
+    *,
+    colour: bool,
+    ascii_only: bool,
+    reference: Reference | None,
+    highlight: str,
+    unknown: Collection[Link] = (),
 ) -> Sheet:
-    """The alignment as a sheet; `highlight` is a word to point out with its links."""
+    """The alignment as a sheet; `highlight` is a word to point out with its links.
+
+    `unknown` are links of which it is not known how probable they are.
+    """
     signs, styles = looks(colour=colour, ascii_only=ascii_only)
     src_shown, tgt_shown = _highlighted(alignment, highlight)
     return Sheet(
@@ -122,7 +136,7 @@ def ready_sheet(
         target=_words(alignment.target, alignment.tgt_words, tgt_shown, signs, styles),
         src_joined=_joined(alignment.src_words),
         tgt_joined=_joined(alignment.tgt_words),
-        marks=link_marks(alignment.links, reference),
+        marks=link_marks(without_probabilities(alignment.links, unknown), reference),
         signs=signs,
         styles=styles,
     )

@@ -47,8 +47,14 @@ function verdictOf([, , ours, theirs]) {
 const kindOf = verdict => ({ allowed: "both", possible: "missing" })[verdict] ?? verdict;
 
 function linksOf(pair) {
-  return pair.links.map(link => ({ i: link[0], j: link[1], p: link[2] ?? (facts.is_gold ? null : link[3]), verdict: verdictOf(link) }))
+  return pair.links.map(link => ({ i: link[0], j: link[1], p: numberOf(link), verdict: verdictOf(link) }))
     .filter(({ verdict }) => verdict && !state.hidden.has(kindOf(verdict)));
+}
+
+// The probability of a link; true stands for one that is not known.
+function numberOf([, , ours, theirs]) {
+  const p = ours ?? (facts.is_gold ? null : theirs);
+  return p === true ? null : p;
 }
 
 const NONE = { "": 0, link: 0, both: 0, allowed: 0, extra: 0, missing: 0, possible: 0 };
@@ -399,6 +405,7 @@ if (facts.theirs) for (const [kind, name] of Object.entries(NAMES)) {
   $("verdicts").append(button);
 }
 else $("verdicts").hidden = true;
+$("min").parentElement.hidden = pairs.every(pair => pair.links.every(link => numberOf(link) === null));
 document.documentElement.style.setProperty("--top", `${document.querySelector("header").offsetHeight + 8}px`);
 countLinks();
 arrange();
