@@ -104,6 +104,8 @@ class LinkLine:
     alignment: WordAlignment | None = None
     """The words, if the line is a JSON record."""
     origin: str = ""
+    num_words: tuple[int, int] | None = None
+    """Source and target words of soft rows, perhaps with the ends of the sentences."""
 
     @property
     def has_probabilities(self) -> bool:
@@ -121,6 +123,13 @@ class LinkLine:
         links = frozenset(self.probabilities)
         return GoldLinks(links - self.possible, links)
 
+    def within(self, num_src: int, num_tgt: int) -> "LinkLine":
+        """Without links of the ends of both sentences, which have a row and a column in rows of Marian."""
+        if self.num_words is None or not {self.num_words[0] - num_src, self.num_words[1] - num_tgt} <= {0, 1}:
+            return self
+        links = {(i, j): p for (i, j), p in self.probabilities.items() if i < num_src and j < num_tgt}
+        return replace(self, probabilities=links)
+
     def turned(self) -> "LinkLine":
         """The same with source and target exchanged."""
         return replace(
@@ -129,18 +138,32 @@ class LinkLine:
             unknown=frozenset((target, source) for source, target in self.unknown),
             possible=frozenset((target, source) for source, target in self.possible),
             alignment=self.alignment and turned(self.alignment),
+            num_words=self.num_words and self.num_words[::-1],
         )
+
+
+def format_of_line(line: str) -> LinkFormat:
+    """The format that a line of links shows, which is no row of NAACL."""
+    if line.startswith("{"):
+        return "jsonl"
+    if "p" in line or "?" in line:
+        return "talp"
+    if is_soft(line):
+        return "soft"
+    return "pharaoh-scores" if ":" in line else "pharaoh"
 
 
 def parse_link_line(line: str, *, where: str) -> LinkLine:
     """Links of a line of Pharaoh, with or without scores, soft rows, talp or JSON; which, the line shows."""
-    if line.startswith("{"):
+    shown = format_of_line(line)
+    if shown == "jsonl":
         alignment = parse_record(line, where=where)
         return LinkLine(alignment.links, alignment=alignment, origin=_origin(json.loads(line)))
-    if "p" in line or "?" in line:
+    if shown == "talp":
         return gold_line(parse_talp(line, where=where))
-    if is_soft(line):
-        return LinkLine(parse_soft(line, where=where))
+    if shown == "soft":
+        links, rows = parse_soft(line, where=where), line.split()
+        return LinkLine(links, num_words=(rows[0].count(",") + 1, len(rows)))
     scores = parse_scores(line, where=where)
     probabilities = {link: 1.0 if score is None else score for link, score in scores.items()}
     return LinkLine(probabilities, frozenset(link for link, score in scores.items() if score is None))
