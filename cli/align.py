@@ -13,13 +13,14 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from nmt.config.schema import LinksFrom
-from nmt.corpus.links import LIKELY, LinkFormat, Method, format_of_ending
+from nmt.corpus.links import LinkFormat, Method, format_of_ending
 from nmt.corpus.words import UnitMode
 from nmt.errors import UsageError
 
 from .console import is_terminal, out, say
 from .lines import STDIN, counted, line_output, warn_of_unlinked
 from .options import (
+    UNITS,
     DeviceOption,
     FromOption,
     ModelOption,
@@ -29,10 +30,11 @@ from .options import (
     ThreadsOption,
     ToOption,
     UnitsOption,
+    least_sure,
 )
 from .pair_source import PairSource, SourcePair, open_pairs
 from .requests import InputFormat, format_of
-from .symmetrize import MethodOption
+from .symmetrize import METHOD
 from .tables import draw_legend, draw_table
 
 if TYPE_CHECKING:
@@ -82,8 +84,8 @@ def align(
             show_default="a table on a terminal; as FILE ends: .jsonl, .talp, .naacl, .soft; else pharaoh",
         ),
     ] = None,
-    sure: SureOption = LIKELY,
-    tokens: UnitsOption = "punct",
+    sure: SureOption = None,
+    tokens: UnitsOption = None,
     threshold: Annotated[
         float | None,
         typer.Option(
@@ -112,7 +114,7 @@ def align(
             "--reverse-model", metavar="DIR", help="A model from target to source, to combine the links with."
         ),
     ] = None,
-    method: MethodOption = "grow-diag",
+    method: Annotated[Method | None, METHOD] = None,
     strict: Annotated[
         bool, typer.Option("--strict", metavar="", help="Stop at the first line of JSON that is no pair.")
     ] = False,
@@ -130,7 +132,15 @@ def align(
         echo "Der Hund ||| The dog" | nmt align -m demo-model
     """
     chosen = output_format or _default_format(output)
-    pairs = open_pairs(source, target, input_format or format_of(source), strict=strict)
+    units, least = tokens or UNITS, least_sure(sure, chosen)
+    input_format = input_format or format_of(source)
+    if method and not reverse_model:
+        raise UsageError("--method combines the links of two models; give --reverse-model, or leave it out")
+    if strict and (target or input_format != "jsonl"):
+        raise UsageError("--strict is for JSON lines; a line of text that is no pair is always an error")
+    if threshold is not None and chosen == "soft":
+        raise UsageError("--format soft has all probabilities; leave out --threshold")
+    pairs = open_pairs(source, target, input_format, strict=strict)
     if chosen == "table" and output:
         raise UsageError("--format table is for the screen; with -o choose another, such as jsonl")
     if chosen == "soft" and reverse_model:
@@ -143,7 +153,7 @@ def align(
 
     model = load_model(model_dir, device=device, threads=threads)
     reverse = load_model(reverse_model, device=device, threads=threads) if reverse_model else None
-    settings = Settings(tokens, threshold, links_from, to, layer, method)
+    settings = Settings(units, threshold, links_from, to, layer, method or "grow-diag")
     unlinked: Counter[str] = Counter()
     number, start = 0, time.monotonic()
     with line_output(output, inputs=pairs.files) as write:
@@ -155,7 +165,7 @@ def align(
             if chosen == "table":
                 _print_table(linked, number)
                 continue
-            for line in _lines(linked, chosen, pair, tokens, number, sure):
+            for line in _lines(linked, chosen, pair, units, number, least):
                 write(line)
     if chosen == "table" and number and is_terminal():
         out.print(draw_legend(out))

@@ -66,18 +66,23 @@ def open_pairs(
     if target:
         return PairSource((SourcePair(one, other) for one, other in aligned_lines(paths)), paths, odd)
     lines = enumerate(lines_of(source), start=1)
-    return PairSource((_of_line(line, f"{odd.name}:{number}") for number, line in lines), paths, odd)
+    return PairSource((_of_line(line, odd.name, number) for number, line in lines), paths, odd)
 
 
-def _of_line(line: str, where: str) -> SourcePair:
+def _of_line(line: str, name: str, number: int) -> SourcePair:
     if not line.strip():
         return SourcePair("", "")
     words = line.split(" ")
     num_separators = words.count(SEPARATOR)
+    if number == 1 and not num_separators:
+        raise DataError(
+            f"{name}:1: has no ` {SEPARATOR} `; expected source {SEPARATOR} target on each line, or TGT, "
+            "a file with the translations of these lines"
+        )
     if num_separators != 1:
         raise DataError(
-            f"{where}: has ` {SEPARATOR} ` {num_separators} times, expected once: source {SEPARATOR} target; "
-            "text that has it itself goes into two files or JSON lines"
+            f"{name}:{number}: has ` {SEPARATOR} ` {num_separators} times, expected once: "
+            f"source {SEPARATOR} target; text that has it itself goes into two files or JSON lines"
         )
     middle = words.index(SEPARATOR)
     return SourcePair(" ".join(words[:middle]), " ".join(words[middle + 1 :]))

@@ -14,6 +14,7 @@ from nmt.files import atomic_file, write_bytes
 
 from .console import out, say
 from .lines import STDIN, check_output, counted
+from .options import GoldBaseOption
 from .pairs import PairFiles
 from .pairs_view import print_contexts, print_plain, print_tables
 
@@ -40,6 +41,7 @@ def show(
             help="Compare with gold links (.talp: 0-3 is sure, 0p3 possible) or with those of another LINKS.",
         ),
     ] = None,
+    gold_base: GoldBaseOption = "auto",
     tokens: Annotated[
         TokenMode,
         typer.Option("--tokens", help="What links count: words of raw text, or tokens between spaces."),
@@ -93,7 +95,7 @@ def show(
         bool | None,
         typer.Option(
             "--plain/--no-plain",
-            help="Plain lines; the default where stdout is no terminal.",
+            help="Plain lines; the default where stdout is no terminal, but with --grid.",
             rich_help_panel=PANEL_VIEW,
             show_default=False,
         ),
@@ -146,9 +148,18 @@ def show(
         nmt show test.de test.en test.links --pair 7 --svg pair7.svg
         nmt show test.de test.en test.links --diff other.links --plain
     """
-    files = PairFiles(source, target, links, other, tokens, min_probability)
+    files = PairFiles(source, target, links, other, tokens, min_probability, gold_base)
     inputs = [source, target, links, *([other] if other else [])]
-    _check_outputs([path for path in (page, svg, png) if path], inputs)
+    outputs = [path for path in (page, svg, png) if path]
+    if is_grid and is_plain:
+        raise UsageError("--grid draws and --plain does not; give one of them")
+    if outputs and (is_grid or is_plain is not None):
+        raise UsageError(
+            "--grid and --plain are for the terminal, not for --html, --svg and --png; leave them out"
+        )
+    _check_outputs(outputs, inputs)
+    if gold_base != "auto" and not files.is_gold:
+        raise UsageError("--gold-base is for gold links; give some with --diff, or leave it out")
     pairs: Iterable[Pair] = files.read()
     if number:
         pairs = [pair for pair in pairs if pair.number == number]
@@ -161,8 +172,8 @@ def show(
     found = pairs
     if worst:
         pairs = nlargest(worst, pairs, key=lambda pair: pair.suspicion)
-    is_plain = not out.is_terminal if is_plain is None else is_plain
-    if page or svg or png:
+    is_plain = not (out.is_terminal or is_grid) if is_plain is None else is_plain
+    if outputs:
         _write_files(pairs, files, page=page, svg=svg, png=png)
     elif word and not is_grid and not other:
         print_contexts(found, pairs, word, is_plain=is_plain)

@@ -216,6 +216,28 @@ def test_an_interruption_keeps_whole_lines_and_pairs_are_read_as_they_come(
     assert f"keeps {len(lines):,} whole lines" in process.stderr.read().decode()
 
 
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--sure", "0.3"], "--sure is for talp and NAACL"),
+        (["--method", "union"], "give --reverse-model"),
+        (["--strict"], "--strict is for JSON lines"),
+        (["--format", "soft", "--threshold", "0.1"], "leave out --threshold"),
+    ],
+)
+def test_an_option_without_effect_is_refused(run_nmt, texts, tmp_path, options, message) -> None:
+    refused = run_nmt("align", "-m", tmp_path / "no-model", *texts, *options)
+    assert (refused.exit_status, message in refused.stderr, refused.stderr.count("\n")) == (2, True, 1)
+
+
+def test_a_target_that_was_forgotten_is_asked_for(run_nmt, model_dir, texts) -> None:
+    refused = run_nmt("align", "-m", model_dir, texts[0])
+    assert (refused.exit_status, "expected source ||| target on each line, or TGT" in refused.stderr) == (
+        65,
+        True,
+    )
+
+
 def test_layer_is_the_users_choice(run_nmt, model_dir, texts) -> None:
     result = run_nmt("align", "-m", model_dir, *texts, "--format", "jsonl", "--layer", "1")
     assert json.loads(result.lines[0])["layer"] == 1

@@ -37,7 +37,7 @@ def test_each_pair_is_a_table_and_the_signs_are_explained_once(run_nmt, files) -
 
 
 def test_a_grid_is_drawn_on_request(run_nmt, files) -> None:
-    assert "calls   ·  ██ ▒▒ ·" in run_nmt("show", *files, "--grid", "--no-plain").lines
+    assert "calls   ·  ██ ▒▒ ·" in run_nmt("show", *files, "--grid").lines
 
 
 def test_the_worst_pairs_come_first_by_doubt_and_by_error_rate_where_there_is_gold(
@@ -120,7 +120,7 @@ def test_links_without_probabilities_are_shown_as_such_in_every_view(run_nmt, fi
     assert "═══  ═════════  ══\nEr₁  ruft₂ an₃  .₄" in table
     assert "══ link, p not known" in table
     assert "p ≥" not in table
-    assert "calls   ·  ■■ ■■ ·" in run_nmt("show", *files, "--grid", "--no-plain").stdout
+    assert "calls   ·  ■■ ■■ ·" in run_nmt("show", *files, "--grid").stdout
     assert "1\tlink\tHe\tEr\n" in run_nmt("show", *files).stdout
     assert run_nmt("show", *files, "--word", "calls").lines[0] == "count\tin-target\tcalls\tan\t1"
     words = run_nmt("show", *files, "--word", "calls", "--no-plain").stdout
@@ -205,6 +205,33 @@ def test_gold_links_past_the_last_word_are_left_out_with_a_warning(run_nmt, file
     result = run_nmt("show", *files, "--diff", tmp_path / "s.talp")
     assert result.exit_status == 0
     assert "on 1 lines a gold link points past the last word" in result.stderr
+
+
+def test_gold_that_counts_from_one_is_found_out_or_asked_for(run_nmt, files, tmp_path) -> None:
+    from_one = "1-1 2-2 3-2 4-3\n1-1 2-2 3-3 4-4 5-5\n1-1 2-2\n"
+    paths = tmp_path / "s.talp", tmp_path / "t.talp"
+    paths[1].write_text(from_one)
+    zero, one = (run_nmt("show", *files, "--diff", path) for path in paths)
+    assert (zero.exit_status, zero.stdout, one.stderr) == (0, one.stdout, "")
+    paths[1].write_text("1-1\n1-1\n\n")
+    asked = run_nmt("show", *files, "--diff", paths[1])
+    assert (asked.exit_status, "give --gold-base" in asked.stderr) == (65, True)
+    assert "1\tboth\tHe\tEr" in run_nmt("show", *files, "--diff", paths[1], "--gold-base", "1").stdout
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ["--grid", "--plain"],
+        ["--svg", "a.svg", "--grid"],
+        ["--html", "a.html", "--no-plain"],
+        ["--gold-base", "1"],
+        ["--diff", "LINKS", "--gold-base", "1"],
+    ],
+)
+def test_an_option_without_effect_is_refused(run_nmt, files, options) -> None:
+    refused = run_nmt("show", *files, *(files[2] if each == "LINKS" else each for each in options))
+    assert (refused.exit_status, refused.stdout, refused.stderr.count("\n")) == (2, "", 1)
 
 
 def test_gold_on_other_words_than_the_record_is_refused(run_nmt, tmp_path) -> None:

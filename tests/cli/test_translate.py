@@ -221,6 +221,9 @@ def test_json_lines_carry_links_and_character_offsets(translate: Run) -> None:
         (("-i", "missing.txt"), "missing.txt: no such file"),
         (("-i", "some.txt", "Hallo"), "give either TEXT or --input"),
         (("--length-penalty", "-1"), "--length-penalty"),
+        (("--from", "attention"), "--from says where links come from"),
+        (("--tokens", "space"), "--tokens is for links and --word-scores"),
+        (("--alternatives", "2", "--align"), "leave out --align"),
     ],
 )
 def test_what_contradicts_itself_is_refused(translate: Run, args: tuple[str, ...], message: str) -> None:
