@@ -72,7 +72,8 @@ def show(
         typer.Option(
             "--word",
             metavar="W",
-            help="What W is linked to, counted, and where it stands; with --grid or --diff in tables.",
+            help="What W, a word or 'several words', is linked to, counted, and where it stands; with --grid "
+            "or --diff in tables.",
             rich_help_panel=PANEL_CHOICE,
         ),
     ] = None,
@@ -166,9 +167,11 @@ def show(
         if not pairs:
             raise UsageError(f"--pair {number}: {source} has fewer lines")
     if word:
-        pairs = [pair for pair in pairs if pair.has(word)]
+        from nmt.alignment.drawing.concordance import occurrences
+
+        pairs = [pair for pair in pairs if any(occurrences(pair, word))]
         if not pairs:
-            say(f"no pair holds the word {word!r}")
+            say(f"no pair holds {word!r}")
     found = pairs
     if worst:
         pairs = nlargest(worst, pairs, key=lambda pair: pair.suspicion)

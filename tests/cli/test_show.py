@@ -150,6 +150,17 @@ def test_what_a_word_is_linked_to_is_counted_and_shown_in_context(run_nmt, files
     assert drawn.lines[-3:-1] == ["3".ljust(36) + "[No]!", " " * 36 + "∅ Nein!"]
 
 
+def test_several_words_that_stand_together_are_linked_as_one(run_nmt, files) -> None:
+    plain = run_nmt("show", *files, "--word", "ruft AN")
+    assert plain.lines == [
+        "count\tin-source\truft an\tcalls\t1\t0.97",
+        "",
+        "1\tin-source\tEr\truft an\t.\tcalls",
+    ]
+    assert "0.97" in run_nmt("show", *files, "--word", "ruft an", "--no-plain").stdout
+    assert run_nmt("show", *files, "--word", "an ruft").stdout == ""
+
+
 def test_only_pairs_with_the_word_are_shown_and_it_stands_out(run_nmt, files, tmp_path) -> None:
     result = run_nmt("show", *files, "--word", "haus", "--no-plain", "--diff", tmp_path / "s.talp")
     assert captions(result)[0] == "2, AER 0.00, 5 both, 0 only here, 0 only there  Das Haus ist alt."

@@ -42,10 +42,6 @@ class Pair:
         """The target words."""
         return [self.alignment.target[start:end] for start, end in self.alignment.tgt_words]
 
-    def has(self, word: str) -> bool:
-        """Whether the word stands on either side, in upper or lower case."""
-        return word.casefold() in map(str.casefold, self.source + self.target)
-
     def marks(self) -> dict[Link, Mark]:
         """How each link is drawn."""
         return link_marks(self.links, self.reference)

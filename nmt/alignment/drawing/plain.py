@@ -53,10 +53,10 @@ def plain_counts(partners: Iterable[Partner], word: str) -> Iterator[str]:
 
 
 def plain_context(found: Occurrence) -> str:
-    """A line for a place of a word: number, side, what is before it, the word, what is behind it, links."""
+    """A line for a place of a phrase: number, side, what is before it, itself, what is behind it, links."""
     one, is_source = found.pair.alignment, found.side == "source"
     line, spans = (one.source, one.src_words) if is_source else (one.target, one.tgt_words)
-    start, end = spans[found.index]
+    start, end = spans[found.words.start][0], spans[found.words.stop - 1][1]
     others = found.pair.target if is_source else found.pair.source
     links = " ".join(others[index] for index in sorted(found.links)) or NULL
     before, behind = line[:start].strip(), line[end:].strip()

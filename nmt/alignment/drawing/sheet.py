@@ -7,6 +7,7 @@ from itertools import accumulate, pairwise
 from rich.cells import chop_cells
 from rich.text import Text
 
+from nmt.alignment.drawing.concordance import places
 from nmt.alignment.drawing.marks import Mark, Reference, Verdict, link_marks, without_probabilities
 from nmt.alignment.drawing.printable import printable
 from nmt.alignment.merge import WordAlignment
@@ -147,19 +148,19 @@ def looks(*, colour: bool, ascii_only: bool) -> tuple[Signs, dict[str, str]]:
     return (ASCII if ascii_only else UNICODE), (COLOURED if colour else PLAIN)
 
 
-def _highlighted(alignment: WordAlignment, word: str) -> tuple[set[int], set[int]]:
-    """Source and target words that are this word, upper or lower case, or are linked to it."""
-    src = _equal(alignment.source, alignment.src_words, word)
-    tgt = _equal(alignment.target, alignment.tgt_words, word)
+def _highlighted(alignment: WordAlignment, phrase: str) -> tuple[set[int], set[int]]:
+    """Source and target words of this phrase, upper or lower case, or linked to it."""
+    src = _equal(alignment.source, alignment.src_words, phrase)
+    tgt = _equal(alignment.target, alignment.tgt_words, phrase)
     return (
         src | {i for i, j in alignment.links if j in tgt},
         tgt | {j for i, j in alignment.links if i in src},
     )
 
 
-def _equal(line: str, spans: Iterable[Span], word: str) -> set[int]:
-    wanted = word.casefold()
-    return {index for index, (start, end) in enumerate(spans) if line[start:end].casefold() == wanted}
+def _equal(line: str, spans: Iterable[Span], phrase: str) -> set[int]:
+    words = [line[start:end] for start, end in spans]
+    return {index for place in places(words, phrase) for index in place}
 
 
 def _words(
