@@ -168,7 +168,7 @@ def test_only_pairs_with_the_word_are_shown_and_it_stands_out(run_nmt, files, tm
     assert "[Haus]₂" in result.stdout
     nothing = run_nmt("show", *files, "--word", "Katze")
     assert (nothing.exit_status, nothing.stdout) == (0, "")
-    assert nothing.stderr == "no pair holds the word 'Katze'\n"
+    assert nothing.stderr == "no pair holds 'Katze'\n"
 
 
 def record(**changes) -> str:

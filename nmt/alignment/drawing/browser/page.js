@@ -210,10 +210,12 @@ function draw(articles) {
     split(article.pair);
     const body = make("div", { class: "body" });
     article.replaceChildren(headingOf(article.pair), body);
+    article.style.height = "";
     drawn.set(article, state.view === "grid" ? drawGrid(article.pair, body) : drawLines(article.pair, body));
   }
   for (const article of articles) {  // after all are laid out, so that each is measured once
     const one = drawn.get(article);
+    one.height = article.offsetHeight;
     one.svg ??= drawCurves(article.lastChild, one);
     finish(article, one);
   }
@@ -288,6 +290,7 @@ const seenSections = new IntersectionObserver(entries => {
 function leave(article) {
   seen.unobserve(article);
   article.isNear = false;
+  if (drawn.has(article)) article.style.height = `${drawn.get(article).height}px`;  // so that nothing moves
   drawn.delete(article);
   article.replaceChildren();
 }
@@ -316,11 +319,12 @@ else orders.doubt = (a, b) => b.doubt - a.doubt;
 
 function arrange() {
   const query = state.query.trim(), sections = [];
-  shown.forEach(leave);
   seenSections.disconnect();
   shown = query ? articles.filter(({ pair }) => textOf(pair).includes(query)) : [...articles];
   shown.sort((a, b) => orders[state.order](a.pair, b.pair));
   for (let k = 0; k < shown.length; k += SECTION) sections.push(sectionOf(shown.slice(k, k + SECTION)));
+  const still = new Set(shown);
+  for (const article of drawn.keys()) if (!still.has(article)) leave(article);
   main.replaceChildren(...sections, ...(shown.length ? [] : [make("p", { class: "nothing" }, "No pair has it.")]));
   renew();
 }
