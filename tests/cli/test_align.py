@@ -138,7 +138,7 @@ def test_a_pair_that_arrives_is_linked_before_the_next_is_written(start_nmt, mod
     for source, links in (("eins zwei", "0-0 1-1"), ("drei", "0-0")):
         process.stdin.write(form.format(source, source).encode())
         process.stdin.flush()
-        assert select.select([process.stdout], [], [], 60)[0], "no answer"
+        assert select.select([process.stdout], [], [], 120)[0], "no answer"
         assert process.stdout.readline().decode() == f"{links}\n"
     assert process.communicate(timeout=60)[0] == b""
     assert process.returncode == 0
