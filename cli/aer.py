@@ -2,18 +2,18 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from nmt.corpus.links import GoldLinks, Link, Links
-from nmt.corpus.words import words
+from nmt.corpus.words import TokenMode, words
 from nmt.errors import DataError, UsageError
 
 from .console import is_terminal, warn
 from .lines import name_of
 from .link_rows import LinkRows, Row
-from .options import JsonOption
+from .options import GoldBaseOption, JsonOption
 
 if TYPE_CHECKING:
     from nmt.alignment.formats import LinkLine
@@ -37,8 +37,9 @@ def aer(
         Path | None, typer.Option("--tgt", metavar="FILE", help="Target sentences, to name words.")
     ] = None,
     tokens: Annotated[
-        Literal["punct", "space"], typer.Option("--tokens", help="What a word is in --src and --tgt.")
-    ] = "punct",
+        TokenMode | None,
+        typer.Option("--tokens", help="What a word is in --src and --tgt.", show_default="punct"),
+    ] = None,
     other_path: Annotated[
         Path | None,
         typer.Option("--compare", metavar="OTHER", help="Other links: which are better, and how surely."),
@@ -47,9 +48,7 @@ def aer(
         bool,
         typer.Option("--reverse", metavar="", help="LINKS, not OTHER, has the target first: turn it around."),
     ] = False,
-    gold_base: Annotated[
-        Literal["auto", "0", "1"], typer.Option("--gold-base", help="Number of the first word in GOLD.")
-    ] = "auto",
+    gold_base: GoldBaseOption = "auto",
     ignores_possible: Annotated[
         bool,
         typer.Option("--ignore-possible", metavar="", help="Links that are only possible count as no gold."),
@@ -80,24 +79,26 @@ def aer(
 
     if (src is None) != (tgt is None):
         raise UsageError("--src and --tgt go together; give both or neither")
+    if tokens and src is None:
+        raise UsageError("--tokens cuts --src and --tgt into words; give both, or leave it out")
     texts = [path for path in (src, tgt) if path]
     rows_of_files = LinkRows([links_path, gold_path, *([other_path] if other_path else [])], texts)
     rows = list(rows_of_files)
     if not rows:
         raise DataError(f"{name_of(links_path)} has 0 lines; there is nothing to measure")
     lines = [row.links[0].turned() if is_reversed else row.links[0] for row in rows]
-    pairs = _pairs_of_texts(rows, tokens) if texts else _pairs_of_records(lines)
+    pairs = _pairs_of_texts(rows, tokens or "punct") if texts else _pairs_of_records(lines)
     if (errors or worst or by_length) and not pairs:
         option = "--errors" if errors else "--worst" if worst else "--by-length"
         raise UsageError(f"{option} needs words: give --src and --tgt, or LINKS as JSON lines")
-    predicted = [line.links for line in lines]
-    others = [row.links[2].links for row in rows] if other_path else []
+    predicted = _links_within(lines, pairs)
+    others = _links_within([row.links[2] for row in rows], pairs) if other_path else []
     if pairs:
         _check_inside(predicted, pairs, name=name_of(links_path))
         if other_path:
             _check_inside(others, pairs, name=name_of(other_path), can_turn=False)
-    is_shifted = rows_of_files.files[1].is_naacl
-    gold, base = _gold(rows, pairs, name=name_of(gold_path), base=gold_base, is_shifted=is_shifted)
+    is_naacl = rows_of_files.files[1].is_naacl
+    gold, base = _gold(rows, pairs, name=name_of(gold_path), base=gold_base, is_naacl=is_naacl)
     if ignores_possible:
         gold = [GoldLinks(one.sure, one.sure) for one in gold]
     counts = scoring.score_links(predicted, gold)
@@ -118,7 +119,13 @@ def aer(
     print_result(result, "json" if as_json else "table" if is_terminal() else "plain")
 
 
-def _pairs_of_texts(rows: Sequence[Row], tokens: Literal["punct", "space"]) -> list[WordPair]:
+def _links_within(lines: Sequence["LinkLine"], pairs: Sequence[WordPair] | None) -> list[Links]:
+    if pairs is None:
+        return [line.links for line in lines]
+    return [line.within(*map(len, pair)).links for line, pair in zip(lines, pairs, strict=True)]
+
+
+def _pairs_of_texts(rows: Sequence[Row], tokens: TokenMode) -> list[WordPair]:
     return [(words(row.texts[0], tokens), words(row.texts[1], tokens)) for row in rows]
 
 
@@ -139,19 +146,15 @@ def _pairs_of_records(lines: Sequence["LinkLine"]) -> list[WordPair] | None:
 
 
 def _gold(
-    rows: Sequence[Row], pairs: Sequence[WordPair] | None, *, name: str, base: str, is_shifted: bool
+    rows: Sequence[Row], pairs: Sequence[WordPair] | None, *, name: str, base: str, is_naacl: bool
 ) -> "tuple[list[GoldLinks], GoldBase]":
     """Gold links counted from 0, and the number that their first word has in the file."""
-    from nmt.alignment.gold import counted_from_zero, detect_gold_base, fits
+    from nmt.alignment.gold import fits, gold_from_zero
 
-    if is_shifted and base == "0":
-        raise UsageError(f"{name}: --gold-base 0, but rows of NAACL count from 1; leave it out")
-    links = [row.links[1].gold for row in rows]
     lengths = [(len(src_words), len(tgt_words)) for src_words, tgt_words in pairs] if pairs else None
-    found: GoldBase = 1
-    if not is_shifted:
-        found = detect_gold_base(links, lengths, name=name) if base == "auto" else 1 if base == "1" else 0
-        links = counted_from_zero(links, found, name=name)
+    links, found = gold_from_zero(
+        [row.links[1].gold for row in rows], lengths, name=name, base=base, is_naacl=is_naacl
+    )
     num_outside = sum(not fits([one], [length]) for one, length in zip(links, lengths or [], strict=False))
     if num_outside:
         warn(f"{name}: on {num_outside} lines a gold link points past the last word")

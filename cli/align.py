@@ -1,24 +1,26 @@
 """`nmt align`: the links of existing pairs."""
 
+import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
-from itertools import tee
+from itertools import chain, tee
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from nmt.config.schema import LinksFrom
-from nmt.corpus.links import LIKELY, LinkFormat, Method, format_of_ending
+from nmt.corpus.links import LinkFormat, Method, format_of_ending
 from nmt.corpus.words import UnitMode
 from nmt.errors import UsageError
 
 from .console import is_terminal, out, say
 from .lines import STDIN, counted, line_output, warn_of_unlinked
 from .options import (
+    UNITS,
     DeviceOption,
     FromOption,
     ModelOption,
@@ -28,10 +30,11 @@ from .options import (
     ThreadsOption,
     ToOption,
     UnitsOption,
+    least_sure,
 )
-from .pair_source import SourcePair, input_paths, read_pairs
+from .pair_source import PairSource, SourcePair, open_pairs
 from .requests import InputFormat, format_of
-from .symmetrize import MethodOption
+from .symmetrize import METHOD
 from .tables import draw_legend, draw_table
 
 if TYPE_CHECKING:
@@ -41,6 +44,8 @@ if TYPE_CHECKING:
     from nmt.checkpoint import TranslationModel
 
 Format = Literal["table", "pharaoh", "pharaoh-scores", "soft", "jsonl", "talp", "naacl"]
+Sides = tuple[str, str]
+"""Source and target line of a pair."""
 
 
 def align(
@@ -79,8 +84,8 @@ def align(
             show_default="a table on a terminal; as FILE ends: .jsonl, .talp, .naacl, .soft; else pharaoh",
         ),
     ] = None,
-    sure: SureOption = LIKELY,
-    tokens: UnitsOption = "punct",
+    sure: SureOption = None,
+    tokens: UnitsOption = None,
     threshold: Annotated[
         float | None,
         typer.Option(
@@ -109,7 +114,10 @@ def align(
             "--reverse-model", metavar="DIR", help="A model from target to source, to combine the links with."
         ),
     ] = None,
-    method: MethodOption = "grow-diag",
+    method: Annotated[Method | None, METHOD] = None,
+    strict: Annotated[
+        bool, typer.Option("--strict", metavar="", help="Stop at the first line of JSON that is no pair.")
+    ] = False,
     device: DeviceOption = "auto",
     threads: ThreadsOption = 0,
     quiet: QuietOption = False,
@@ -124,8 +132,15 @@ def align(
         echo "Der Hund ||| The dog" | nmt align -m demo-model
     """
     chosen = output_format or _default_format(output)
-    inputs = input_paths(source, target)
-    pairs = read_pairs(source, target, input_format or format_of(source))
+    units, least = tokens or UNITS, least_sure(sure, chosen)
+    input_format = input_format or format_of(source)
+    if method and not reverse_model:
+        raise UsageError("--method combines the links of two models; give --reverse-model, or leave it out")
+    if strict and (target or input_format != "jsonl"):
+        raise UsageError("--strict is for JSON lines; a line of text that is no pair is always an error")
+    if threshold is not None and chosen == "soft":
+        raise UsageError("--format soft has all probabilities; leave out --threshold")
+    pairs = open_pairs(source, target, input_format, strict=strict)
     if chosen == "table" and output:
         raise UsageError("--format table is for the screen; with -o choose another, such as jsonl")
     if chosen == "soft" and reverse_model:
@@ -138,24 +153,23 @@ def align(
 
     model = load_model(model_dir, device=device, threads=threads)
     reverse = load_model(reverse_model, device=device, threads=threads) if reverse_model else None
-    settings = Settings(tokens, threshold, links_from, to, layer, method)
+    settings = Settings(units, threshold, links_from, to, layer, method or "grow-diag")
     unlinked: Counter[str] = Counter()
-    has_tables, number, start = False, 0, time.monotonic()
-    pairs, others = tee(pairs)
-    sides = ((pair.source, pair.target) for pair in others)
-    with line_output(output, inputs=inputs) as write:
-        for number, linked in enumerate(_linked(model, reverse, sides, settings), start=1):
-            pair = next(pairs)
+    number, start = 0, time.monotonic()
+    with line_output(output, inputs=pairs.files) as write:
+        for number, (pair, linked) in enumerate(_linked(model, reverse, pairs, settings), start=1):
+            if pair.error:
+                pairs.odd.refuse(number - 1, pair.error)
             if reason := linked.alignment.unlinked:
                 unlinked[reason] += 1
             if chosen == "table":
                 _print_table(linked, number)
-                has_tables = True
                 continue
-            for line in _lines(linked, chosen, pair, tokens, number, sure):
+            for line in _lines(linked, chosen, pair, units, number, least):
                 write(line)
-    if has_tables and is_terminal():
+    if chosen == "table" and number and is_terminal():
         out.print(draw_legend(out))
+    pairs.odd.explain()
     warn_of_unlinked(unlinked, "pair")
     if not quiet:
         say(f"{counted(number, 'pair')} in {time.monotonic() - start:.1f} s")
@@ -191,10 +205,34 @@ def _default_format(output: Path | None) -> Format:
 def _linked(
     model: "TranslationModel",
     reverse: "TranslationModel | None",
-    pairs: Iterator[tuple[str, str]],
+    source: PairSource,
+    settings: Settings,
+) -> Iterator[tuple[SourcePair, Linked]]:
+    """Each pair with its links, which reach the reader of stdout as soon as those that arrived have them."""
+    from nmt.decoding.windows import arrived_windows, full_windows
+
+    cut = arrived_windows if source.is_waited_for else full_windows
+    windows, others = tee(_flushing(cut(source.pairs, model.config.decoding.window)))
+    sides = ([(pair.source, pair.target) for pair in window] for window in others)
+    yield from zip(
+        chain.from_iterable(windows), _linked_windows(model, reverse, sides, settings), strict=True
+    )
+
+
+def _flushing(windows: Iterator[list[SourcePair]]) -> Iterator[list[SourcePair]]:
+    """The windows; when the next one is asked for, what became of the one before has been written."""
+    for window in windows:
+        yield window
+        sys.stdout.flush()
+
+
+def _linked_windows(
+    model: "TranslationModel",
+    reverse: "TranslationModel | None",
+    windows: Iterator[list[Sides]],
     settings: Settings,
 ) -> Iterator[Linked]:
-    from nmt.alignment import CombinedOrigin, align_pairs
+    from nmt.alignment import CombinedOrigin, Windows, align_pairs
     from nmt.alignment.symmetrize import symmetrize_alignments
 
     def words(alignment: "Alignment") -> "WordAlignment":
@@ -205,12 +243,17 @@ def _linked(
     links_from = settings.links_from or ("attention" if settings.layer else stored.source)
     align = partial(align_pairs, links_from=links_from, units=settings.tokens, threshold=threshold)
     if reverse is None:
-        for alignment in align(model, pairs, layer=settings.layer, direction=model.direction(settings.to)):
+        direction = model.direction(settings.to)
+        for alignment in align(model, Windows(windows), layer=settings.layer, direction=direction):
             yield Linked(alignment, words(alignment), alignment.origin)
         return
-    forward_pairs, other_pairs = tee(pairs)
-    turned_pairs = ((target, source) for source, target in other_pairs)
-    both = zip(align(model, forward_pairs, layer=settings.layer), align(reverse, turned_pairs), strict=True)
+    windows, others = tee(windows)
+    turned_windows = ([(target, source) for source, target in window] for window in others)
+    both = zip(
+        align(model, Windows(windows), layer=settings.layer),
+        align(reverse, Windows(turned_windows)),
+        strict=True,
+    )
     for alignment, turned in both:
         combined = symmetrize_alignments(words(alignment), words(turned), settings.method)
         yield Linked(alignment, combined, CombinedOrigin(alignment.origin, turned.origin, settings.method))
@@ -224,6 +267,8 @@ def _lines(
     if chosen == "jsonl":
         if pair.is_gap:
             return [""]
+        if pair.error:
+            return [json_line(pair.fields | {"error": pair.error})]
         return [json_line(pair.fields | alignment_record(linked.words, linked.origin))]
     if chosen == "soft":
         return [format_soft(linked.alignment.matrix(tokens))]

@@ -102,8 +102,7 @@ def _translate(
     hypotheses: list[str] = []
     with Progress(console=err, transient=True, disable=quiet or not is_watched()) as progress:
         task = progress.add_task("translating", total=len(lines))
-        for window in full_windows(lines, translator.window):
-            requests = plain_requests(window, len(hypotheses))
+        for requests in full_windows(plain_requests(lines), translator.window):
             done = translator.translate(requests, lambda number: progress.advance(task, number))
             for translation in done:
                 hypotheses.append(translation.text)

@@ -14,6 +14,7 @@ from nmt.errors import ModelError, UsageError
 from nmt.files import decode_lines, open_for_reading
 
 from .console import is_terminal, out, write_line
+from .link_facts import link_facts
 from .options import JsonOption
 
 TOKENIZER_ENDINGS = (".model", ".spm")
@@ -26,16 +27,18 @@ Facts = dict[str, Any]
 
 def info(
     path: Annotated[
-        Path, typer.Argument(metavar="PATH", help="A model folder, or a file of it, or a text file.")
+        Path,
+        typer.Argument(metavar="PATH", help="A model folder, or a file of it, or a file of text or links."),
     ],
     as_json: JsonOption = False,
 ) -> None:
-    """Say what a model folder, a tokenizer (.model), a file of weights (.safetensors) or a text file is.
+    """Say what a model folder, a tokenizer (.model), weights (.safetensors), text or links in any format are.
 
     A model's files are compared with the hashes in its manifest; the exit status is 65 if one is damaged.
 
     Example:
         nmt info demo-model
+        nmt info links.jsonl
     """
     if not path.exists():
         raise UsageError(f"{path}: no such file or folder")
@@ -46,7 +49,7 @@ def info(
     elif path.suffix == ".safetensors":
         facts = weights_facts(path)
     else:
-        facts = text_facts(path)
+        facts = link_facts(path) or text_facts(path)
     _show(facts, as_json=as_json)
     if facts.get("damaged"):
         raise ModelError("; ".join(facts["damaged"]))

@@ -1,10 +1,7 @@
 """Where the lines to translate come from: arguments, a file, a pipe, or a person at a prompt."""
 
 import io
-import os
-import stat
-import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,7 +10,7 @@ from typing import BinaryIO
 from nmt.files import InvalidUtf8, decode_lines, open_for_reading
 
 from .console import is_interactive, is_terminal, warn
-from .lines import counted
+from .lines import STDIN, counted, is_waited_for, open_stdin
 from .requests import InputFormat, Request, json_requests, plain_requests
 
 MOST_NUMBERS = 10  # line numbers named in a warning
@@ -40,6 +37,33 @@ class Tally:
 
 
 @dataclass(frozen=True)
+class OddLines:
+    """Which lines of a source are not as they should be."""
+
+    name: str
+    """Of the source."""
+    work: str
+    """What is to be done with its lines, as a verb."""
+    replaced: Tally = field(default_factory=Tally)
+    """Lines that were not UTF-8."""
+    refused: Tally = field(default_factory=Tally)
+    """Lines with nothing to work on, though not blank."""
+
+    def refuse(self, number: int, error: str) -> None:
+        """Tell of the first line, by its number from 0, that there is nothing to work on, and count all."""
+        if not self.refused.num_lines:
+            warn(f"{self.name}:{number + 1}: {error}; there is nothing to {self.work}")
+        self.refused.add(number + 1)
+
+    def explain(self) -> None:
+        """Tell which lines they are, if there are any."""
+        if self.replaced.num_lines:
+            warn(f"{self.name}: invalid UTF-8 on {self.replaced}, replaced by U+FFFD")
+        if self.refused.num_lines:
+            warn(f"{self.name}: nothing to {self.work} on {self.refused}; --strict stops at the first")
+
+
+@dataclass(frozen=True)
 class LineSource:
     """What to translate, line by line, and the name to call it by."""
 
@@ -47,32 +71,16 @@ class LineSource:
     lines: Iterator[str]
     is_waited_for: bool
     """Somebody may be writing the lines one by one, each after the answer to the one before."""
+    odd: OddLines
     input_format: InputFormat = "text"
     strict: bool = False
     """An odd line is an error."""
-    replaced: Tally = field(default_factory=Tally)
-    """Lines that were not UTF-8."""
-    refused: Tally = field(default_factory=Tally)
-    """Lines without anything to translate, though not blank."""
 
-    def requests(self, lines: Iterable[str], first: int) -> list[Request]:
-        """What the next lines ask for, the first of which has this number, from 0."""
+    def requests(self) -> Iterator[Request]:
+        """What the lines ask for, as they arrive."""
         if self.input_format == "text":
-            return plain_requests(lines, first)
-        return json_requests(lines, first, name=self.name, strict=self.strict, on_mended=self.replaced.add)
-
-    def refuse(self, request: Request) -> None:
-        """Tell of the first line that there is nothing to translate on, and count all."""
-        if not self.refused.num_lines:
-            warn(f"{self.name}:{request.number + 1}: {request.error}; it is not translated")
-        self.refused.add(request.number + 1)
-
-    def explain(self) -> None:
-        """Tell which lines were not as they should be, if there were any."""
-        if self.replaced.num_lines:
-            warn(f"{self.name}: invalid UTF-8 on {self.replaced}, replaced by U+FFFD")
-        if self.refused.num_lines:
-            warn(f"{self.name}: nothing to translate on {self.refused}; --strict stops at the first")
+            return plain_requests(self.lines)
+        return json_requests(self.lines, name=self.name, strict=self.strict, on_mended=self.odd.replaced.add)
 
 
 @contextmanager
@@ -86,14 +94,14 @@ def open_source(
     if texts:
         name, stream = "arguments", _as_file(texts)
     else:
-        name, stream = (str(path), open_for_reading(path)) if path else ("stdin", _open_stdin())
-    replaced = Tally()
+        name, stream = (str(path), open_for_reading(path)) if path else ("stdin", open_stdin())
+    odd = OddLines(name, "translate")
     on_invalid: InvalidUtf8 = "error" if strict else "replace"
-    lines = decode_lines(stream, name, on_invalid=on_invalid, on_mended=replaced.add)
-    is_file = _is_regular_file(path, stream)
+    lines = decode_lines(stream, name, on_invalid=on_invalid, on_mended=odd.replaced.add)
+    waits = not texts and is_waited_for(path or STDIN)
     # Something that may still be waited for stays open: closing it would wait too.
-    with stream if path and is_file else nullcontext():
-        yield LineSource(name, lines, not is_file and not texts, input_format, strict, replaced)
+    with stream if path and not waits else nullcontext():
+        yield LineSource(name, lines, waits, odd, input_format, strict)
 
 
 def one_line(text: str) -> str:
@@ -109,20 +117,3 @@ def mended(text: str) -> str:
 def _as_file(texts: list[str]) -> BinaryIO:
     """Arguments as the lines of a file, byte for byte as they were typed."""
     return io.BytesIO(b"".join(one_line(text).encode(errors="surrogateescape") + b"\n" for text in texts))
-
-
-def _open_stdin() -> BinaryIO:
-    """Stdin with a buffer of its own: a thread waiting in that of sys.stdin would break the end of Python."""
-    try:
-        return open(sys.stdin.fileno(), "rb", closefd=False)
-    except io.UnsupportedOperation:
-        return sys.stdin.buffer
-
-
-def _is_regular_file(path: Path | None, stream: BinaryIO) -> bool:
-    if path:
-        return path.is_file()
-    try:
-        return stat.S_ISREG(os.fstat(stream.fileno()).st_mode)
-    except io.UnsupportedOperation:
-        return False

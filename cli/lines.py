@@ -1,5 +1,8 @@
 """Lines from files and stdin, and lines to stdout or a file, as the alignment commands need them."""
 
+import io
+import os
+import stat
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -21,7 +24,25 @@ MODEL_MARKS = ("manifest.json", "train")
 
 def lines_of(path: Path) -> Iterator[str]:
     """Lines of a text file, or of stdin for `-`, as they arrive."""
-    return decode_lines(sys.stdin.buffer, "stdin") if path == STDIN else read_lines(path)
+    return decode_lines(open_stdin(), "stdin") if path == STDIN else read_lines(path)
+
+
+def open_stdin() -> BinaryIO:
+    """Stdin with a buffer of its own: a thread waiting in that of sys.stdin would break the end of Python."""
+    try:
+        return open(sys.stdin.fileno(), "rb", closefd=False)
+    except io.UnsupportedOperation:
+        return sys.stdin.buffer
+
+
+def is_waited_for(path: Path) -> bool:
+    """Whether somebody may be writing the lines one by one: this is a pipe or a terminal."""
+    if path != STDIN:
+        return _is_pipe(path)
+    try:
+        return not stat.S_ISREG(os.fstat(sys.stdin.fileno()).st_mode)
+    except io.UnsupportedOperation:
+        return True
 
 
 def name_of(path: Path) -> str:

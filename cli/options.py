@@ -6,9 +6,13 @@ from typing import Annotated, Literal
 import typer
 
 from nmt.config.schema import LinksFrom
+from nmt.corpus.links import LIKELY, LinkFormat
 from nmt.corpus.words import UnitMode
+from nmt.errors import UsageError
 
 Device = Literal["auto", "cpu", "cuda", "mps"]
+UNITS: UnitMode = "punct"
+"""What is linked where nothing else is asked for."""
 
 ModelOption = Annotated[
     Path, typer.Option("--model", "-m", metavar="DIR", help="Model folder.", show_default=False)
@@ -46,9 +50,11 @@ BeamOption = Annotated[
     ),
 ]
 UnitsOption = Annotated[
-    UnitMode,
+    UnitMode | None,
     typer.Option(
-        "--tokens", help="What is linked: words of raw text, tokens between spaces, or the model's pieces."
+        "--tokens",
+        help="What is linked: words of raw text, tokens between spaces, or the model's pieces.",
+        show_default=UNITS,
     ),
 ]
 FromOption = Annotated[
@@ -61,16 +67,28 @@ FromOption = Annotated[
     ),
 ]
 SureOption = Annotated[
-    float,
+    float | None,
     typer.Option(
         "--sure",
         metavar="P",
         min=0.0,
         max=1.0,
         help="In talp and NAACL links of this probability or more are sure, others only possible.",
+        show_default=f"{LIKELY}",
     ),
 ]
 SetOption = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="KEY=VALUE", help="Set any option of the config, as section.key=value."),
 ]
+
+GoldBaseOption = Annotated[
+    Literal["auto", "0", "1"], typer.Option("--gold-base", help="Number of the first word in GOLD.")
+]
+
+
+def least_sure(sure: float | None, chosen: LinkFormat | Literal["table"] | None) -> float:
+    """The least probability of a sure link; UsageError if it is given, but the format does not tell."""
+    if sure is not None and chosen not in ("talp", "naacl"):
+        raise UsageError("--sure is for talp and NAACL, which have sure and possible links; leave it out")
+    return LIKELY if sure is None else sure

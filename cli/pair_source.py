@@ -1,14 +1,15 @@
 """Pairs to align: two files beside each other, lines of `source ||| target`, or JSON objects."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from nmt.errors import DataError, UsageError
 
-from .lines import STDIN, aligned_lines, lines_of, name_of
-from .requests import InputFormat, json_requests
+from .line_source import OddLines
+from .lines import STDIN, aligned_lines, is_waited_for, lines_of, name_of
+from .requests import InputFormat, Request, json_requests
 
 SEPARATOR = "|||"
 
@@ -22,42 +23,85 @@ class SourcePair:
     fields: dict[str, Any] = field(default_factory=dict)
     is_gap: bool = False
     """A blank line among JSON objects, which stays one."""
+    error: str = ""
+    """Why there is nothing to link on a line of JSON, if that is so."""
+
+    def __len__(self) -> int:
+        return len(self.source) + len(self.target)
 
 
-def read_pairs(source: Path, target: Path | None, input_format: InputFormat) -> Iterator[SourcePair]:
-    """The pairs of two files, or of one whose every line holds both sides, as they arrive."""
-    if target is not None:
-        if input_format == "jsonl":
-            raise UsageError("JSON lines hold both sides, in src and tgt; leave out TGT")
-        return (SourcePair(one, other) for one, other in aligned_lines([source, target]))
-    lines = enumerate(lines_of(source))
+@dataclass(frozen=True)
+class PairSource:
+    """The pairs to align, as they arrive."""
+
+    pairs: Iterator[SourcePair]
+    paths: list[Path]
+    """Where they are read."""
+    odd: OddLines
+
+    @property
+    def is_waited_for(self) -> bool:
+        """Somebody may be writing the pairs one by one, each after the links of the one before."""
+        return any(map(is_waited_for, self.paths))
+
+    @property
+    def files(self) -> list[Path]:
+        """The files that are read."""
+        return [path for path in self.paths if path != STDIN]
+
+
+def open_pairs(
+    source: Path, target: Path | None, input_format: InputFormat, *, strict: bool = False
+) -> PairSource:
+    """The pairs of two files, or of one whose every line holds both sides.
+
+    A line of JSON that holds no pair says why; it is a DataError with `strict`.
+    """
+    paths = [source, *([target] if target else [])]
+    odd = OddLines(name_of(source), "link")
     if input_format == "jsonl":
-        return (_of_object(line, number, name_of(source)) for number, line in lines)
-    return (_of_line(line, f"{name_of(source)}:{number + 1}") for number, line in lines)
+        if target:
+            raise UsageError("JSON lines hold both sides, in src and tgt; leave out TGT")
+        return PairSource(_of_objects(source, odd, strict=strict), paths, odd)
+    if target:
+        return PairSource((SourcePair(one, other) for one, other in aligned_lines(paths)), paths, odd)
+    lines = enumerate(lines_of(source), start=1)
+    return PairSource((_of_line(line, odd.name, number) for number, line in lines), paths, odd)
 
 
-def _of_line(line: str, where: str) -> SourcePair:
+def _of_line(line: str, name: str, number: int) -> SourcePair:
     if not line.strip():
         return SourcePair("", "")
     words = line.split(" ")
     num_separators = words.count(SEPARATOR)
+    if number == 1 and not num_separators:
+        raise DataError(
+            f"{name}:1: has no ` {SEPARATOR} `; expected source {SEPARATOR} target on each line, or TGT, "
+            "a file with the translations of these lines"
+        )
     if num_separators != 1:
         raise DataError(
-            f"{where}: has ` {SEPARATOR} ` {num_separators} times, expected once: source {SEPARATOR} target; "
-            "text that has it itself goes into two files or JSON lines"
+            f"{name}:{number}: has ` {SEPARATOR} ` {num_separators} times, expected once: "
+            f"source {SEPARATOR} target; text that has it itself goes into two files or JSON lines"
         )
     middle = words.index(SEPARATOR)
     return SourcePair(" ".join(words[:middle]), " ".join(words[middle + 1 :]))
 
 
-def _of_object(line: str, number: int, name: str) -> SourcePair:
-    [request] = json_requests([line], number, name=name, strict=True, on_mended=lambda _: None)
-    target = request.fields.get("tgt", "" if request.is_gap else None)
+def _of_objects(source: Path, odd: OddLines, *, strict: bool) -> Iterator[SourcePair]:
+    requests = json_requests(lines_of(source), name=odd.name, strict=strict, on_mended=odd.replaced.add)
+    for request in requests:
+        pair = _of_request(request)
+        if pair.error and strict:
+            raise DataError(f"{odd.name}:{request.number + 1}: {pair.error}")
+        yield pair
+
+
+def _of_request(request: Request) -> SourcePair:
+    pair = SourcePair("", "", request.fields, request.is_gap, request.error)
+    if pair.is_gap or pair.error:
+        return pair
+    target = request.fields.get("tgt")
     if not isinstance(target, str):
-        raise DataError(f"{name}:{number + 1}: has no text in tgt; expected one")
-    return SourcePair(request.text, target, request.fields, request.is_gap)
-
-
-def input_paths(source: Path, target: Path | None) -> list[Path]:
-    """The files that are read."""
-    return [path for path in (source, target) if path and path != STDIN]
+        return replace(pair, error="has no text in tgt; expected one")
+    return replace(pair, source=request.text, target=target)

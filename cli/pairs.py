@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from nmt.corpus.links import GoldLinks, Link
 from nmt.corpus.words import Span, TokenMode, word_spans
-from nmt.errors import DataError
+from nmt.errors import DataError, UsageError
 
 from .console import warn
 from .lines import STDIN, lines_of, name_of
@@ -34,6 +34,8 @@ class PairFiles:
     other: Path | None = None
     tokens: TokenMode = "punct"
     min_probability: float = 0.0
+    gold_base: str = "auto"
+    """The number of the first word in gold links."""
 
     def read(self) -> "Iterator[Pair]":
         """The pairs in order; of a gold link that points past the last word a warning is given at the end."""
@@ -44,20 +46,28 @@ class PairFiles:
             spans = _spans(row.texts[0], self.tokens), _spans(row.texts[1], self.tokens)
             where = f"{name_of(self.links)}:{number}"
             alignment = _alignment(row.texts, row.links[0], spans, where=where)
+            self._check_probabilities(row.links[0], where=where)
             reference = None
             if self.other and self.is_gold:
                 self._check_words(alignment, spans, where=where)
-                reference = _inside_gold(row.links[1].gold, alignment)
-                num_outside += reference.links != row.links[1].gold
+                gold = self._gold[number - 1]
+                reference = _inside_gold(gold, alignment)
+                num_outside += reference.links != gold
             elif self.other:
                 other = _alignment(row.texts, row.links[1], spans, where=f"{name_of(self.other)}:{number}")
                 self._check_words(alignment, (other.src_words, other.tgt_words), where=where)
-                reference = self._probable_reference(other)
-            yield Pair(number, self._probable(alignment), row.links[0].origin, reference)
+                reference = self._probable_reference(other, row.links[1].unknown)
+            yield Pair(
+                number,
+                self._probable(alignment),
+                row.links[0].origin,
+                reference,
+                row.links[0].unknown,
+            )
         if num_outside and self.other:
             warn(
                 f"{name_of(self.other)}: on {num_outside} lines a gold link points past the last word; "
-                "those are left out; the first word is 0"
+                "those are left out"
             )
 
     def names(self) -> "Names | None":
@@ -83,6 +93,23 @@ class PairFiles:
             return any(row.links[1].possible for row in self._rows)
         return any(line.possible for line in read_links(lines_of(self.other), name=str(self.other)))
 
+    @cached_property
+    def _gold(self) -> list[GoldLinks]:
+        """Gold links of all sentences, counted from 0."""
+        from nmt.alignment.gold import gold_from_zero
+
+        assert self.other, "or there is no gold"
+        return gold_from_zero(
+            [row.links[1].gold for row in self._rows],
+            [
+                (len(_spans(row.texts[0], self.tokens)), len(_spans(row.texts[1], self.tokens)))
+                for row in self._rows
+            ],
+            name=name_of(self.other),
+            base=self.gold_base,
+            is_naacl=self._files.files[1].is_naacl,
+        )[0]
+
     @property
     def _is_piped(self) -> bool:
         """Whether the other links can be read only once."""
@@ -94,8 +121,8 @@ class PairFiles:
 
     @cached_property
     def _rows(self) -> Iterable[Row]:
-        """The rows of the files; kept where the other links are a pipe, of which the last may show gold."""
-        return list(self._files) if self._is_piped else self._files
+        """The rows of the files; kept where the last may show what the other links are, or how they count."""
+        return list(self._files) if self._is_piped or self.is_gold else self._files
 
     def _check_words(self, alignment: "WordAlignment", spans: Spans, *, where: str) -> None:
         if self.other and (alignment.src_words, alignment.tgt_words) != spans:
@@ -108,11 +135,19 @@ class PairFiles:
         links = {link: p for link, p in alignment.links.items() if p >= self.min_probability}
         return replace(alignment, links=links)
 
-    def _probable_reference(self, other: "WordAlignment") -> "Reference":
-        from nmt.alignment.drawing.marks import Reference
+    def _probable_reference(self, other: "WordAlignment", unknown: frozenset[Link]) -> "Reference":
+        from nmt.alignment.drawing.marks import Reference, without_probabilities
 
         links = self._probable(other).links
-        return Reference(GoldLinks(frozenset(links), frozenset()), links)
+        gold = GoldLinks(frozenset(links), frozenset())
+        return Reference(gold, without_probabilities(links, unknown))
+
+    def _check_probabilities(self, line: "LinkLine", *, where: str) -> None:
+        if self.min_probability and line.links and line.unknown == line.links:
+            raise UsageError(
+                f"--min-prob {self.min_probability:g}: links of {where} have no probabilities; leave it out, "
+                "or give links with them, such as those of nmt align --format jsonl"
+            )
 
 
 def _spans(line: str, tokens: TokenMode) -> tuple[Span, ...]:
@@ -130,6 +165,7 @@ def _alignment(texts: tuple[str, ...], line: "LinkLine", spans: Spans, *, where:
     from nmt.alignment.merge import WordAlignment
 
     src_line, tgt_line = texts
+    line = line.within(*map(len, spans))
     alignment = line.alignment or WordAlignment(src_line, tgt_line, *spans, line.probabilities)
     if (alignment.source, alignment.target) != (src_line, tgt_line):
         raise DataError(

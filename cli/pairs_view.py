@@ -25,6 +25,7 @@ def print_tables(
 ) -> None:
     """Print a table for each pair; what the signs mean, and what the whole comes to, at the end."""
     layouts: set[Layout] = set()
+    is_known: set[bool] = set()
     total, num_pairs = None, 0
     for pair in pairs:
         fitting = fitting_layout(out, pair.alignment, layout)
@@ -36,11 +37,13 @@ def print_tables(
             caption=_caption(pair, shows_suspicion=shows_suspicion),
             reference=pair.reference,
             highlight=highlight,
+            unknown=pair.unknown,
         )
         out.print(table, "")
+        is_known |= pair.is_known
         total, num_pairs = _added(total, pair), num_pairs + 1
     if layouts:
-        out.print(draw_legend(out, layouts=layouts, names=names))
+        out.print(draw_legend(out, layouts=layouts, names=names, is_known=is_known))
     if total and names:
         out.print(_total(total, num_pairs, is_gold=names.is_gold), style="bold", markup=False)
 
@@ -81,10 +84,13 @@ def print_contexts(found: "Iterable[Pair]", shown: "Iterable[Pair]", word: str, 
 
 
 def _partner_table(partners: "list[Partner]", word: str) -> Table:
+    from nmt.alignment.drawing.plain import two_digits
+
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
     for name in (visible(out, word.casefold()), "linked to"):
         table.add_column(Text(name))
-    for name in ("times", "mean p"):
+    has_mean = any(each.probability is not None for each in partners)
+    for name in ("times", *(["mean p"] if has_mean else [])):
         table.add_column(name, justify="right")
     table.add_column("")
     most = max(each.count for each in partners)
@@ -92,10 +98,9 @@ def _partner_table(partners: "list[Partner]", word: str) -> Table:
     for each in partners:
         bar = Text("━" * max(1, round(20 * each.count / most)), "cyan" if each.word else "red")
         partner = Text(visible(out, each.word), "bold") if each.word else Text("no link", "red")
-        mean = f"{each.probability:.2f}" if each.word else ""
-        table.add_row(
-            "" if each.side == last else f"in the {each.side}", partner, f"{each.count:,}", mean, bar
-        )
+        side = "" if each.side == last else f"in the {each.side}"
+        mean = [two_digits(each.probability)] if has_mean else []
+        table.add_row(side, partner, f"{each.count:,}", *mean, bar)
         last = each.side
     return table
 

@@ -3,7 +3,7 @@
 import json
 import math
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -42,27 +42,29 @@ class Request:
     is_gap: bool = False
     """A blank line among JSON objects, which stays one."""
 
+    def __len__(self) -> int:
+        return len(self.text)
+
 
 def format_of(path: Path | None) -> InputFormat:
     """The format that the ending of a file's name tells, also before that of a compressed one."""
     return "jsonl" if path and ".jsonl" in path.suffixes[-2:] else "text"
 
 
-def plain_requests(lines: Iterable[str], first: int) -> list[Request]:
-    """Every line a text; the number of the first of them is given."""
-    return [Request(number, line) for number, line in enumerate(lines, start=first)]
+def plain_requests(lines: Iterable[str]) -> Iterator[Request]:
+    """Every line a text, as they arrive."""
+    return (Request(number, line) for number, line in enumerate(lines))
 
 
 def json_requests(
-    lines: Iterable[str], first: int, *, name: str, strict: bool, on_mended: Callable[[int], None]
-) -> list[Request]:
+    lines: Iterable[str], *, name: str, strict: bool, on_mended: Callable[[int], None]
+) -> Iterator[Request]:
     """Every line a JSON object with a text in one of `TEXT_FIELDS`, or blank.
 
     Of any other line the request says what is wrong with it. `on_mended` hears the number, from 1, of each
     that escapes half a character. With `strict` both are a DataError that names the line.
     """
-    requests = []
-    for number, line in enumerate(lines, start=first):
+    for number, line in enumerate(lines):
         whole = _with_whole_characters(line)
         if whole != line:
             if strict:
@@ -71,8 +73,7 @@ def json_requests(
         request = _parse(whole, number)
         if request.error and strict:
             raise DataError(f"{name}:{number + 1}: {request.error}")
-        requests.append(request)
-    return requests
+        yield request
 
 
 def _parse(line: str, number: int) -> Request:

@@ -14,6 +14,7 @@ from nmt.files import atomic_file, write_bytes
 
 from .console import out, say
 from .lines import STDIN, check_output, counted
+from .options import GoldBaseOption
 from .pairs import PairFiles
 from .pairs_view import print_contexts, print_plain, print_tables
 
@@ -40,6 +41,7 @@ def show(
             help="Compare with gold links (.talp: 0-3 is sure, 0p3 possible) or with those of another LINKS.",
         ),
     ] = None,
+    gold_base: GoldBaseOption = "auto",
     tokens: Annotated[
         TokenMode,
         typer.Option("--tokens", help="What links count: words of raw text, or tokens between spaces."),
@@ -51,7 +53,7 @@ def show(
             metavar="P",
             min=0.0,
             max=1.0,
-            help="Hide links less probable than P.",
+            help="Hide links less probable than P, of LINKS that tell probabilities.",
             rich_help_panel=PANEL_CHOICE,
         ),
     ] = 0.0,
@@ -70,7 +72,8 @@ def show(
         typer.Option(
             "--word",
             metavar="W",
-            help="What W is linked to, counted, and where it stands; with --grid or --diff in tables.",
+            help="What W, a word or 'several words', is linked to, counted, and where it stands; with --grid "
+            "or --diff in tables.",
             rich_help_panel=PANEL_CHOICE,
         ),
     ] = None,
@@ -93,7 +96,7 @@ def show(
         bool | None,
         typer.Option(
             "--plain/--no-plain",
-            help="Plain lines; the default where stdout is no terminal.",
+            help="Plain lines; the default where stdout is no terminal, but with --grid.",
             rich_help_panel=PANEL_VIEW,
             show_default=False,
         ),
@@ -135,9 +138,9 @@ def show(
     Plain lines are made for less, grep and awk: fields between tabs, first the number of the pair, then a
     kind. source and target are followed by the sentence, info by what is known of the pair; link, or where
     links are compared both, both-possible, only-here, only-there and only-there-possible, by target word,
-    source word and probability; unlinked by a word, with ∅ for the other side. With --word lines of count
-    come first: side, word, what it is linked to, how often, mean probability; then in-source and in-target:
-    what stands before the word, the word, what stands behind it, and its links.
+    source word and probability, if it is known; unlinked by a word, with ∅ for the other side. With --word
+    lines of count come first: side, word, what it is linked to, how often, mean probability; then in-source
+    and in-target: what stands before the word, the word, what stands behind it, and its links.
 
     Example:
         nmt show test.de test.en test.links --diff test.talp --worst 10
@@ -146,23 +149,34 @@ def show(
         nmt show test.de test.en test.links --pair 7 --svg pair7.svg
         nmt show test.de test.en test.links --diff other.links --plain
     """
-    files = PairFiles(source, target, links, other, tokens, min_probability)
+    files = PairFiles(source, target, links, other, tokens, min_probability, gold_base)
     inputs = [source, target, links, *([other] if other else [])]
-    _check_outputs([path for path in (page, svg, png) if path], inputs)
+    outputs = [path for path in (page, svg, png) if path]
+    if is_grid and is_plain:
+        raise UsageError("--grid draws and --plain does not; give one of them")
+    if outputs and (is_grid or is_plain is not None):
+        raise UsageError(
+            "--grid and --plain are for the terminal, not for --html, --svg and --png; leave them out"
+        )
+    _check_outputs(outputs, inputs)
+    if gold_base != "auto" and not files.is_gold:
+        raise UsageError("--gold-base is for gold links; give some with --diff, or leave it out")
     pairs: Iterable[Pair] = files.read()
     if number:
         pairs = [pair for pair in pairs if pair.number == number]
         if not pairs:
             raise UsageError(f"--pair {number}: {source} has fewer lines")
     if word:
-        pairs = [pair for pair in pairs if pair.has(word)]
+        from nmt.alignment.drawing.concordance import occurrences
+
+        pairs = [pair for pair in pairs if any(occurrences(pair, word))]
         if not pairs:
-            say(f"no pair holds the word {word!r}")
+            say(f"no pair holds {word!r}")
     found = pairs
     if worst:
         pairs = nlargest(worst, pairs, key=lambda pair: pair.suspicion)
-    is_plain = not out.is_terminal if is_plain is None else is_plain
-    if page or svg or png:
+    is_plain = not (out.is_terminal or is_grid) if is_plain is None else is_plain
+    if outputs:
         _write_files(pairs, files, page=page, svg=svg, png=png)
     elif word and not is_grid and not other:
         print_contexts(found, pairs, word, is_plain=is_plain)

@@ -5,31 +5,31 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from nmt.corpus.links import LIKELY, LinkFormat, Method, format_of_ending
+from nmt.corpus.links import LinkFormat, Method, format_of_ending
 from nmt.errors import UsageError
 
 from .lines import line_output
 from .link_rows import LinkRows
-from .options import OutputOption, SureOption
+from .options import OutputOption, SureOption, least_sure
 
 if TYPE_CHECKING:
     from nmt.alignment.formats import LinkLine
 
-MethodOption = Annotated[
-    Method,
-    typer.Option(
-        "--method",
-        help="Which links of both directions to keep. grow-diag adds to those of both their neighbours of "
-        "which either word is still free, as Moses and atools do, grow-diag-strict those of which both are; "
-        "grow looks at no corners; -final and -final-and then add the others with one or two free words.",
-    ),
-]
+METHOD = typer.Option(
+    "--method",
+    metavar="RULE",
+    help="Which links of both directions to keep: intersection, union, grow, grow-diag or grow-diag-strict; "
+    "the last three also with -final or -final-and. grow-diag adds to the intersection those neighbours of "
+    "which either word is still free, as Moses and atools do, grow-diag-strict those of which both are; "
+    "grow looks at no corners; -final and -final-and then add the others with one or two free words.",
+    show_default="grow-diag",
+)
 
 
 def symmetrize(
     forward: Annotated[Path, typer.Argument(metavar="FWD", help="Links of one direction; - is stdin.")],
     reverse: Annotated[Path, typer.Argument(metavar="REV", help="Links of the other, source first as well.")],
-    method: MethodOption = "grow-diag",
+    method: Annotated[Method, METHOD] = "grow-diag",
     is_reversed: Annotated[
         bool, typer.Option("--reverse", metavar="", help="REV has the target first: turn its links around.")
     ] = False,
@@ -42,7 +42,7 @@ def symmetrize(
             show_default="as FILE ends; else pharaoh, with scores where both have them",
         ),
     ] = None,
-    sure: SureOption = LIKELY,
+    sure: SureOption = None,
 ) -> None:
     """Combine the links of both directions, in any format; probabilities become their mean.
 
@@ -52,16 +52,17 @@ def symmetrize(
     Example:
         nmt symmetrize fwd.links rev.links --method grow-diag-final-and
     """
-    rows = LinkRows([forward, reverse])
     wanted: LinkFormat | None = chosen
     if wanted is None and output and format_of_ending(output) != "pharaoh":
         wanted = format_of_ending(output)
     if wanted == "soft":
         raise UsageError(f"{output}: .soft is for all probabilities of one model; expected .talp or the like")
+    least = least_sure(sure, wanted)
+    rows = LinkRows([forward, reverse])
     with line_output(output, inputs=[forward, reverse]) as write:
         for number, row in enumerate(rows, start=1):
             one, other = row.links
-            for line in _lines(one, other.turned() if is_reversed else other, method, wanted, number, sure):
+            for line in _lines(one, other.turned() if is_reversed else other, method, wanted, number, least):
                 write(line)
 
 

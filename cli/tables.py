@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from nmt.alignment.drawing.marks import Reference
     from nmt.alignment.drawing.table import Layout, Names
     from nmt.alignment.merge import WordAlignment
+    from nmt.corpus.links import Link
 
 
 def draw_table(
@@ -20,6 +21,7 @@ def draw_table(
     caption: str = "",
     reference: "Reference | None" = None,
     highlight: str = "",
+    unknown: "Collection[Link]" = (),
 ) -> Group:
     """An alignment as a table."""
     from nmt.alignment.drawing.table import alignment_table
@@ -33,6 +35,7 @@ def draw_table(
         caption=caption,
         reference=reference,
         highlight=highlight,
+        unknown=unknown,
     )
 
 
@@ -49,6 +52,7 @@ def draw_legend(
     *,
     layouts: "Collection[Layout]" = frozenset({"interlinear"}),
     names: "Names | None" = None,
+    is_known: "Collection[bool]" = frozenset({True}),
 ) -> Group:
     """What the signs of the tables mean."""
     from nmt.alignment.drawing.table import legend
@@ -59,6 +63,7 @@ def draw_legend(
         ascii_only=_is_ascii(console),
         layouts=layouts,
         names=names,
+        is_known=is_known,
     )
 
 

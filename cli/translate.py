@@ -20,6 +20,7 @@ from .console import err, is_terminal, is_watched, say
 from .line_source import LineSource, open_source
 from .lines import STDIN, check_output, counted, warn_of_unlinked
 from .options import (
+    UNITS,
     BeamOption,
     DeviceOption,
     FromOption,
@@ -120,7 +121,7 @@ def translate(
             show_default="jsonl of jsonl, nbest with --nbest, else text",
         ),
     ] = None,
-    tokens: UnitsOption = "punct",
+    tokens: UnitsOption = None,
     word_scores: WordScoresOption = False,
     score_path: ScoreOption = None,
     strict: Annotated[
@@ -160,6 +161,18 @@ def translate(
     _check_paths(texts, input_path, [path for path in (output_path, align_path) if path])
     if score_path and (align or align_path or nbest or layout == "nbest"):
         raise UsageError("--score tells what is thought of given lines; leave out --align and --nbest")
+    if alternatives and (align or align_path or nbest or score_path or word_scores):
+        raise UsageError(
+            "--alternatives shows no more than them; leave out --align, --nbest, --score and the like"
+        )
+    has_links = align or align_path is not None
+    if links_from and not has_links:
+        raise UsageError("--from says where links come from; give --align or --align-out, or leave it out")
+    if tokens and not has_links and not word_scores:
+        raise UsageError(
+            "--tokens is for links and --word-scores; give --align or --align-out, or leave it out"
+        )
+    units = tokens or UNITS
     path = None if input_path == STDIN else input_path
     with open_source(texts or [], path, input_format=input_format, strict=strict) as source:
         from nmt.alignment import origin_of_links
@@ -187,7 +200,7 @@ def translate(
         translator = Translator(
             [loaded, *others],
             config.decoding,
-            align=align or align_path is not None,
+            align=has_links,
             align_all=align and has_several and layout != "text",
             nbest=num_hypotheses,
             to=to,
@@ -201,10 +214,10 @@ def translate(
                 targets=score_path,
                 output_path=output_path,
                 as_json=layout == "jsonl",
-                words=tokens if word_scores else None,
+                words=units if word_scores else None,
                 quiet=quiet,
             )
-            source.explain()
+            source.odd.explain()
             return
         if alternatives:
             if source is None:
@@ -214,7 +227,7 @@ def translate(
         view = View(
             layout,
             align,
-            tokens,
+            units,
             config.alignment.threshold,
             origin_of_links(loaded, config.alignment.source if translator.align else "attention"),
             has_several=has_several,
@@ -257,20 +270,19 @@ def _run(lines: LineTranslator, view: View, source: LineSource, sinks: Sinks, *,
     start, unlinked = time.monotonic(), Counter[str]()
     shows_progress = is_watched() and not quiet and not (sinks.is_stdout and is_terminal())
     with _progress(shown=shows_progress) as on_progress:
-        for window in windows(source.lines, lines.window):
-            requests = source.requests(window, lines.num_lines)
+        for requests in windows(source.requests(), lines.window):
             translations = lines.translate(requests, on_progress)
             for request, translation in zip(requests, translations, strict=True):
                 sinks.write(translation, view, request)
                 if request.error:
-                    source.refuse(request)
+                    source.odd.refuse(request.number, request.error)
                 if translation.alignment and (reason := translation.alignment.unlinked):
                     unlinked[reason] += 1
             sinks.flush()
     sinks.explain()
     lines.explain()
     warn_of_unlinked(unlinked, "line")
-    source.explain()
+    source.odd.explain()
     if not quiet:
         say(_speed(lines.num_lines, time.monotonic() - start))
 

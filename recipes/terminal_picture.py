@@ -30,7 +30,7 @@ def main() -> None:
         highlight=False,
     )
     console.print(Text.from_ansi(printed))
-    console.save_svg(picture, title=shlex.join([Path(command[0]).name, *command[1:]]))
+    console.save_svg(picture, title=shlex.join(Path(word).name or word for word in command))
 
 
 if __name__ == "__main__":

@@ -97,13 +97,20 @@ class LinkLine:
 
     probabilities: dict[Link, float]
     """Of every link, 1 where the format has none."""
-    has_probabilities: bool = False
-    """Whether the format has them."""
+    unknown: frozenset[Link] = frozenset()
+    """Those of the links whose probability the line does not tell."""
     possible: frozenset[Link] = frozenset()
     """Those of the links that are not sure."""
     alignment: WordAlignment | None = None
     """The words, if the line is a JSON record."""
     origin: str = ""
+    num_words: tuple[int, int] | None = None
+    """Source and target words of soft rows, perhaps with the ends of the sentences."""
+
+    @property
+    def has_probabilities(self) -> bool:
+        """Whether that of every link is told."""
+        return not self.unknown
 
     @property
     def links(self) -> Links:
@@ -116,33 +123,56 @@ class LinkLine:
         links = frozenset(self.probabilities)
         return GoldLinks(links - self.possible, links)
 
+    def within(self, num_src: int, num_tgt: int) -> "LinkLine":
+        """Without links of the ends of both sentences, which have a row and a column in rows of Marian."""
+        if self.num_words is None or not {self.num_words[0] - num_src, self.num_words[1] - num_tgt} <= {0, 1}:
+            return self
+        links = {(i, j): p for (i, j), p in self.probabilities.items() if i < num_src and j < num_tgt}
+        return replace(self, probabilities=links)
+
     def turned(self) -> "LinkLine":
         """The same with source and target exchanged."""
         return replace(
             self,
             probabilities={(target, source): p for (source, target), p in self.probabilities.items()},
+            unknown=frozenset((target, source) for source, target in self.unknown),
             possible=frozenset((target, source) for source, target in self.possible),
             alignment=self.alignment and turned(self.alignment),
+            num_words=self.num_words and self.num_words[::-1],
         )
+
+
+def format_of_line(line: str) -> LinkFormat:
+    """The format that a line of links shows, which is no row of NAACL."""
+    if line.startswith("{"):
+        return "jsonl"
+    if "p" in line or "?" in line:
+        return "talp"
+    if is_soft(line):
+        return "soft"
+    return "pharaoh-scores" if ":" in line else "pharaoh"
 
 
 def parse_link_line(line: str, *, where: str) -> LinkLine:
     """Links of a line of Pharaoh, with or without scores, soft rows, talp or JSON; which, the line shows."""
-    if line.startswith("{"):
+    shown = format_of_line(line)
+    if shown == "jsonl":
         alignment = parse_record(line, where=where)
-        return LinkLine(alignment.links, True, alignment=alignment, origin=_origin(json.loads(line)))
-    if "p" in line or "?" in line:
+        return LinkLine(alignment.links, alignment=alignment, origin=_origin(json.loads(line)))
+    if shown == "talp":
         return gold_line(parse_talp(line, where=where))
-    if is_soft(line):
-        return LinkLine(parse_soft(line, where=where), True)
+    if shown == "soft":
+        links, rows = parse_soft(line, where=where), line.split()
+        return LinkLine(links, num_words=(rows[0].count(",") + 1, len(rows)))
     scores = parse_scores(line, where=where)
     probabilities = {link: 1.0 if score is None else score for link, score in scores.items()}
-    return LinkLine(probabilities, None not in scores.values())
+    return LinkLine(probabilities, frozenset(link for link, score in scores.items() if score is None))
 
 
 def gold_line(gold: GoldLinks) -> LinkLine:
     """Sure and possible links as links of a sentence."""
-    return LinkLine(dict.fromkeys(sorted(gold.possible), 1.0), possible=gold.possible - gold.sure)
+    links = dict.fromkeys(sorted(gold.possible), 1.0)
+    return LinkLine(links, gold.possible, gold.possible - gold.sure)
 
 
 def link_lines(

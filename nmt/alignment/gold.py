@@ -4,11 +4,28 @@ from collections.abc import Sequence
 from typing import Literal
 
 from nmt.corpus.links import GoldLinks
-from nmt.errors import DataError
+from nmt.errors import DataError, UsageError
 
 GoldBase = Literal[0, 1]
 Lengths = Sequence[tuple[int, int]]
 """Words of source and target of each sentence."""
+
+
+def gold_from_zero(
+    gold: Sequence[GoldLinks], lengths: Lengths | None, *, name: str, base: str, is_naacl: bool
+) -> tuple[list[GoldLinks], GoldBase]:
+    """Gold links counted from 0, and the number that their first word has in the file: `base`, or found out.
+
+    Rows of NAACL, which count from 1, have been read so.
+    """
+    if is_naacl and base == "0":
+        raise UsageError(f"{name}: --gold-base 0, but rows of NAACL count from 1; leave it out")
+    if is_naacl:
+        return list(gold), 1
+    found: GoldBase = (
+        detect_gold_base(gold, lengths, name=name) if base == "auto" else 1 if base == "1" else 0
+    )
+    return counted_from_zero(gold, found, name=name), found
 
 
 def detect_gold_base(gold: Sequence[GoldLinks], lengths: Lengths | None = None, *, name: str) -> GoldBase:
@@ -21,7 +38,8 @@ def detect_gold_base(gold: Sequence[GoldLinks], lengths: Lengths | None = None, 
         exchanged = [(target, source) for source, target in lengths]
         if fits(gold, exchanged, longest=1):
             raise DataError(
-                f"{name}: the links fit the words only once the sides are exchanged: exchange --src and --tgt"
+                f"{name}: the links fit the words only once the sides are exchanged: "
+                "exchange source and target"
             )
     has_zero = any(0 in link for one in gold for link in one.possible)
     has_length = lengths is not None and any(

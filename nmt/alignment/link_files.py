@@ -4,22 +4,27 @@ from collections.abc import Callable, Iterable, Iterator
 from itertools import chain
 
 from nmt.alignment.formats import LinkLine, gold_line, parse_link_line
-from nmt.corpus.links import GoldLinks, Link, is_naacl, parse_naacl
+from nmt.corpus.links import GoldLinks, Link, is_naacl, is_naacl_or_soft, parse_naacl
 from nmt.errors import DataError
 
 
 class LinkFile:
-    """The lines of a file of links, of which those up to the first that is not blank are read at once."""
+    """The lines of a file of links, of which those up to the first that shows the format are read at once."""
 
     def __init__(self, lines: Iterable[str], *, name: str) -> None:
         self.name = name
         stream, head = iter(lines), list[str]()
         for line in stream:
             head.append(line)
-            if line.strip():
+            if line.strip() and not is_naacl_or_soft(line):
                 break
-        is_soft = name.endswith(".soft")  # 1 1 1 is also a line of one source word and three target words
-        self.is_naacl = bool(head) and not is_soft and is_naacl(head[-1])
+        shown = [line for line in head if line.strip()][-1:]
+        if any(map(is_naacl_or_soft, shown)) and not name.endswith((".naacl", ".soft")):
+            raise DataError(
+                f"{name}: {shown[0].strip()!r}, as all lines before, can be a row of NAACL or a soft row; "
+                "expected S or P behind rows of NAACL, or a file whose name ends in .naacl or .soft"
+            )
+        self.is_naacl = any(map(is_naacl, shown)) and not name.endswith(".soft")
         """Whether a line is a link, so that the number of sentences is not that of the lines."""
         self._lines = chain(head, stream)
 

@@ -45,9 +45,16 @@ class EncodedPair:
         return PiecePair(self.src.ids, self.tgt.ids) if self.src.ids else None
 
 
+@dataclass(frozen=True)
+class Windows:
+    """Pairs that are in windows already, each of which is linked as soon as it is there."""
+
+    windows: Iterable[Sequence[tuple[str, str]]]
+
+
 def align_pairs(
     model: TranslationModel,
-    pairs: Iterable[tuple[str, str]],
+    pairs: Iterable[tuple[str, str]] | Windows,
     *,
     links_from: LinksFrom = "auto",
     layer: int | None = None,
@@ -68,8 +75,7 @@ def align_pairs(
     find = _finder(model, links_from, layer=layer, batch_tokens=batch_tokens, encoded=encoded)
     origin = origin_of_links(model, links_from, layer=layer)
     is_turned = direction is not None and direction != model.directions[0]
-    stream = iter(pairs)
-    while window := list(islice(stream, model.config.decoding.window)):
+    for window in _in_windows(pairs, model.config.decoding.window):
         in_pieces = [encode_pair(model, *(pair[::-1] if is_turned else pair)) for pair in window]
         alignments = [
             _by_parts(model, pair, find, origin)
@@ -82,12 +88,18 @@ def align_pairs(
         yield from with_words(alignments, units, threshold)
 
 
+def _in_windows(pairs: Iterable[tuple[str, str]] | Windows, size: int) -> Iterable[Sequence[tuple[str, str]]]:
+    if isinstance(pairs, Windows):
+        return pairs.windows
+    stream = iter(pairs)
+    return iter(lambda: list(islice(stream, size)), [])
+
+
 def align_layers(
     model: TranslationModel, pairs: Iterable[tuple[str, str]], layers: Sequence[int]
 ) -> Iterator[dict[int, Alignment]]:
     """Like `align_pairs` by attention, in several layers: an alignment for each of them."""
-    stream = iter(pairs)
-    while window := list(islice(stream, model.config.decoding.window)):
+    for window in _in_windows(pairs, model.config.decoding.window):
         encoded = [encode_pair(model, *pair) for pair in window]
         attention = in_batches(
             [pair.ids for pair in encoded],

@@ -83,10 +83,10 @@ def symmetrize_probabilities(
 def symmetrize_lines(forward: LinkLine, reverse: LinkLine, method: Method) -> LinkLine:
     """The same of two lines; a link is only possible if neither of them has it as a sure one."""
     links = symmetrize_probabilities(forward.probabilities, reverse.probabilities, method)
-    has_both = forward.has_probabilities and reverse.has_probabilities
+    unknown = frozenset(links) if forward.unknown or reverse.unknown else frozenset()
     possible = frozenset(links) - forward.gold.sure - reverse.gold.sure
     words = forward.alignment or reverse.alignment
-    return LinkLine(links, has_both, possible, words and replace(words, links=links))
+    return LinkLine(links, unknown, possible, words and replace(words, links=links))
 
 
 def symmetrize_alignments(forward: WordAlignment, reverse: WordAlignment, method: Method) -> WordAlignment:

@@ -164,8 +164,13 @@ class NaaclRow:
 
 
 def is_naacl(line: str) -> bool:
-    """Whether a line is a row such as `1 2 3 S`, which no other format has."""
+    """Whether a line is a row such as `1 2 3 S`."""
     return bool(_NAACL.fullmatch(line.strip()))
+
+
+def is_naacl_or_soft(line: str) -> bool:
+    """Whether a line is a row such as `1 1 1`, which soft rows of one source word can be, too."""
+    return is_naacl(line) and all(_SOFT.fullmatch(each) and float(each) <= 1 for each in line.split())
 
 
 def parse_naacl(line: str, *, where: str) -> NaaclRow:

@@ -54,6 +54,11 @@ def test_errors_are_named_by_word(run_nmt, files, tmp_path) -> None:
     assert result.lines[-2:] == ["error\tcount\tsource\ttarget", "wrong\t1\t.\t."]
 
 
+def test_tokens_of_no_text_are_refused(run_nmt, files) -> None:
+    result = run_nmt("aer", *files, "--tokens", "space")
+    assert (result.exit_status, "--tokens cuts --src and --tgt" in result.stderr) == (2, True)
+
+
 def test_errors_without_words_are_refused(run_nmt, files) -> None:
     result = run_nmt("aer", *files, "--errors", "3")
     assert result.exit_status == 2
@@ -159,6 +164,26 @@ def test_rows_of_naacl_are_gold_counted_from_one(run_nmt, files) -> None:
     assert "pairs:3|sure:3|possible:4|base:1|" in result.stdout
     assert result.lines[4] == "links\t5"
     assert run_nmt("aer", links, gold, "--gold-base", "0").exit_status == 2
+
+
+def test_rows_that_can_be_of_naacl_or_soft_are_told_by_others_or_asked_for(run_nmt, files) -> None:
+    links, gold = files
+    gold.write_text("0-0\n0-0\n")
+    for text, found in (("1 1 1\n2 1 1\n", 2), ("1 1 1\n0.9,0.1\n", 4)):
+        links.write_text(text)
+        assert json.loads(run_nmt("aer", *files, "--json").stdout)["links"] == found
+    links.write_text("1 1 1\n1 1 1\n")
+    asked = run_nmt("aer", *files)
+    assert (asked.exit_status, asked.stderr.count("\n")) == (65, 1)
+    assert "ends in .naacl or .soft" in asked.stderr
+
+
+def test_soft_rows_of_marian_have_the_ends_of_the_sentences(run_nmt, files, tmp_path) -> None:
+    files[0].write_text("0.9,0.1,0,0 0,0.9,0.1,0 0,0,0.9,0.1 0,0,0.9,0.1 0,0,0,1\n")
+    texts = ["--src", tmp_path / "src", "--tgt", tmp_path / "tgt"]
+    assert json.loads(run_nmt("aer", *files, *texts, "--json").stdout)["links"] == 4
+    shown = run_nmt("show", *texts[1::2], files[0])
+    assert (shown.exit_status, shown.stdout.count("\tlink\t")) == (0, 4)
 
 
 def test_gold_that_fits_exchanged_sides_is_named(run_nmt, files, tmp_path) -> None:

@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import select
 import shutil
 import signal
 import sys
@@ -84,10 +85,16 @@ def test_both_sides_may_stand_on_a_line(run_nmt, model_dir, tmp_path, path) -> N
 
 
 @pytest.mark.parametrize(("line", "number"), [("eins zwei", 0), ("eins ||| zwei ||| drei", 2)])
-def test_a_line_that_is_no_pair_is_named(run_nmt, model_dir, line, number) -> None:
-    result = run_nmt("align", "-m", model_dir, stdin=f"eins ||| zwei\n{line}\n")
-    assert result.exit_status == 65
-    assert f"stdin:2: has ` ||| ` {number} times, expected once" in result.stderr
+@pytest.mark.parametrize("is_piped", [True, False])
+def test_a_line_that_is_no_pair_is_named_behind_the_links_before_it(
+    run_nmt, model_dir, tmp_path, line, number, is_piped
+) -> None:
+    pairs = f"eins ||| eins\nzwei ||| zwei\n{line}\n"
+    (tmp_path / "pairs").write_text(pairs)
+    result = run_nmt("align", "-m", model_dir, "-" if is_piped else tmp_path / "pairs", stdin=pairs)
+    assert (result.exit_status, result.lines) == (65, ["0-0", "0-0"])
+    name = "stdin" if is_piped else tmp_path / "pairs"
+    assert f"{name}:3: has ` ||| ` {number} times, expected once" in result.stderr
 
 
 def test_json_objects_keep_their_fields(run_nmt, model_dir, tmp_path) -> None:
@@ -103,8 +110,37 @@ def test_json_objects_keep_their_fields(run_nmt, model_dir, tmp_path) -> None:
     assert list(json.loads(first))[:4] == ["doc", "src", "tgt", "links"]
     assert [link[:2] for link in json.loads(first)["links"]] == [[0, 1], [1, 2], [2, 0]]
     assert (gap, json.loads(last)["links"]) == ("", [])
-    refused = run_nmt("align", "-m", model_dir, "--input-format", "jsonl", stdin='{"src": "a"}\n')
-    assert (refused.exit_status, "stdin:1: has no text in tgt" in refused.stderr) == (65, True)
+
+
+def test_a_line_of_json_that_is_no_pair_becomes_an_object_that_says_so(run_nmt, model_dir, tmp_path) -> None:
+    good = '{"src": "eins", "tgt": "eins"}'
+    path = tmp_path / "pairs.jsonl"
+    path.write_text("\n".join([good, "eins", '{"src": "a", "id": 7}', '{"src": "a", "tgt": 1}', good]))
+    done = run_nmt("align", "-m", model_dir, path, "--format", "jsonl")
+    assert done.exit_status == 0
+    assert [link[:2] for at in (0, 4) for link in json.loads(done.lines[at])["links"]] == [[0, 0], [0, 0]]
+    assert "not JSON" in json.loads(done.lines[1])["error"]
+    no_text = "has no text in tgt; expected one"
+    assert json.loads(done.lines[2]) == {"src": "a", "id": 7, "error": no_text}
+    assert f"{path}:2: not JSON (Expecting value" in done.stderr
+    assert f"{path}: nothing to link on 3 lines (2, 3, 4); --strict stops at the first" in done.stderr
+    assert run_nmt("align", "-m", model_dir, path).lines == ["0-0", "", "", "", "0-0"]
+    refused = run_nmt("align", "-m", model_dir, path, "--strict")
+    assert (refused.exit_status, refused.lines) == (65, ["0-0"])
+    assert f"{path}:2: not JSON" in refused.stderr
+
+
+@pytest.mark.parametrize("is_json", [False, True])
+def test_a_pair_that_arrives_is_linked_before_the_next_is_written(start_nmt, model_dir, is_json) -> None:
+    form = '{{"src": "{}", "tgt": "{}"}}\n' if is_json else "{} ||| {}\n"
+    process = start_nmt("align", "-m", model_dir, *(["--input-format", "jsonl"] if is_json else []))
+    for source, links in (("eins zwei", "0-0 1-1"), ("drei", "0-0")):
+        process.stdin.write(form.format(source, source).encode())
+        process.stdin.flush()
+        assert select.select([process.stdout], [], [], 120)[0], "no answer"
+        assert process.stdout.readline().decode() == f"{links}\n"
+    assert process.communicate(timeout=60)[0] == b""
+    assert process.returncode == 0
 
 
 ODD = [
@@ -176,6 +212,28 @@ def test_an_interruption_keeps_whole_lines_and_pairs_are_read_as_they_come(
     lines = part.read_text().split("\n")
     assert (lines.pop(), set(lines)) == ("", {LINKS[0]})
     assert f"keeps {len(lines):,} whole lines" in process.stderr.read().decode()
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--sure", "0.3"], "--sure is for talp and NAACL"),
+        (["--method", "union"], "give --reverse-model"),
+        (["--strict"], "--strict is for JSON lines"),
+        (["--format", "soft", "--threshold", "0.1"], "leave out --threshold"),
+    ],
+)
+def test_an_option_without_effect_is_refused(run_nmt, texts, tmp_path, options, message) -> None:
+    refused = run_nmt("align", "-m", tmp_path / "no-model", *texts, *options)
+    assert (refused.exit_status, message in refused.stderr, refused.stderr.count("\n")) == (2, True, 1)
+
+
+def test_a_target_that_was_forgotten_is_asked_for(run_nmt, model_dir, texts) -> None:
+    refused = run_nmt("align", "-m", model_dir, texts[0])
+    assert (refused.exit_status, "expected source ||| target on each line, or TGT" in refused.stderr) == (
+        65,
+        True,
+    )
 
 
 def test_layer_is_the_users_choice(run_nmt, model_dir, texts) -> None:

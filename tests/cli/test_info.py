@@ -134,6 +134,36 @@ def test_a_text_file_is_counted(run_nmt, tmp_path: Path) -> None:
     assert facts["invalid_utf8_lines"] == {"count": 1, "first": [5]}
 
 
+LINKS = {
+    "pharaoh": (
+        "0-0 1-2\n\n2-1\n",
+        {"sentences": 3, "sentences_without_links": 1, "links": 3, "first_word": 0},
+    ),
+    "pharaoh-scores": ("1-1:0.9 2-2\n", {"links": 2, "first_word": None}),
+    "talp": ("1-1\n2p2 3-3\n", {"links": 3, "only_possible": 1, "first_word": None}),
+    "soft": ("0.9,0.1 0.2,0.8 0.4,0.4\n", {"links": 2, "first_word": 0}),
+    "naacl": (
+        "1 1 1 S\n3 0 1 P\n",
+        {"lines": 2, "sentences": 3, "links": 1, "first_word": 1, "links_of_no_word": 1},
+    ),
+    "jsonl": (
+        '{"src": "a", "tgt": "b", "src_tokens": [[0, 1]], "tgt_tokens": [[0, 1]], "links": [[0, 0, 0.9]], '
+        '"from": "head", "layer": 2}\n',
+        {"links": 1, "first_word": 0, "whose": ["from: head, layer: 2"]},
+    ),
+}
+
+
+@pytest.mark.parametrize("name", LINKS)
+def test_a_file_of_links_tells_its_format_and_how_many_there_are(run_nmt, tmp_path: Path, name: str) -> None:
+    text, expected = LINKS[name]
+    (tmp_path / "links").write_text(text)
+    facts = json.loads(run_nmt("info", tmp_path / "links", "--json").stdout)
+    assert (facts["kind"], facts["format"]) == ("links", name)
+    assert facts.items() >= expected.items()
+    assert f"format: {name}" in run_nmt("info", tmp_path / "links").lines
+
+
 def test_sizes_have_units_and_json_has_bytes(run_nmt, model_dir: Path, tmp_path: Path) -> None:
     assert "model.safetensors 1.0 kB" in run_nmt("info", model_dir).stdout
     (tmp_path / "text").write_bytes((b"a" * 299 + b"\n") * 25_000)

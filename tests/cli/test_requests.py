@@ -19,7 +19,7 @@ JSON = st.recursive(
 
 
 def read(*lines: str) -> list[Request]:
-    return json_requests(lines, 0, name="in.jsonl", strict=False, on_mended=lambda _: None)
+    return list(json_requests(lines, name="in.jsonl", strict=False, on_mended=lambda _: None))
 
 
 @given(st.dictionaries(st.text(), JSON, max_size=4), st.text())
@@ -46,7 +46,7 @@ def test_lines_are_numbered_and_a_blank_one_is_a_gap() -> None:
         (2, True),
         (3, False),
     ]
-    assert plain_requests(["a", ""], 7) == [Request(7, "a"), Request(8, "")]
+    assert list(plain_requests(["a", ""])) == [Request(0, "a"), Request(1, "")]
 
 
 @pytest.mark.parametrize(
@@ -73,9 +73,11 @@ def test_a_line_with_nothing_to_translate_says_why_or_is_refused(line: str, erro
     assert error in requests[1].error
     assert (requests[1].number, requests[1].text) == (1, "")
     assert [request.text for request in requests[::2]] == ["a", "a"]
+    strict = json_requests([good, line], name="in.jsonl", strict=True, on_mended=lambda _: None)
+    assert next(strict).text == "a"
     with pytest.raises(DataError) as refused:
-        json_requests([good, line], 4, name="in.jsonl", strict=True, on_mended=lambda _: None)
-    assert str(refused.value) == f"in.jsonl:6: {requests[1].error}"
+        next(strict)
+    assert str(refused.value) == f"in.jsonl:2: {requests[1].error}"
 
 
 def test_many_values_beside_one_another_are_no_mistake() -> None:
@@ -91,12 +93,12 @@ def test_half_a_character_is_mended_and_told_or_refused() -> None:
         r'{"src": "\\ud83d"}',
         r'{"src": "\ud83d\ud83d\ude00"}',
     ]
-    requests = json_requests(lines, 0, name="x", strict=False, on_mended=seen.append)
+    requests = list(json_requests(lines, name="x", strict=False, on_mended=seen.append))
     assert [request.text for request in requests] == ["😀", "a\ufffd", r"\ud83d", "\ufffd😀"]
     assert "x\ufffd" in requests[1].fields
     assert seen == [2, 4]
     with pytest.raises(DataError, match=r"x:2: .*half a character"):
-        json_requests(lines, 0, name="x", strict=True, on_mended=seen.append)
+        list(json_requests(lines, name="x", strict=True, on_mended=seen.append))
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import pytest
 
 SOURCE = "Er ruft an.\nDas Haus ist alt.\nNein!\n"
 TARGET = "He calls.\nThe house is old.\nNo!\n"
-LINKS = "0-0 1-1:0.97 2-1:0.4 3-2\n0-0 1-1 2-2 3-3 4-4\n1-1\n"
+LINKS = "0-0:1 1-1:0.97 2-1:0.4 3-2:1\n0-0:1 1-1:1 2-2:1 3-3:1 4-4:1\n1-1:1\n"
 GOLD = "0-0 1-1 2-1 3-2\n0-0 1-1 2-2 3-3 4-4\n0-0 1-1\n"
 
 
@@ -37,7 +37,7 @@ def test_each_pair_is_a_table_and_the_signs_are_explained_once(run_nmt, files) -
 
 
 def test_a_grid_is_drawn_on_request(run_nmt, files) -> None:
-    assert "calls   ·  ██ ▒▒ ·" in run_nmt("show", *files, "--grid", "--no-plain").lines
+    assert "calls   ·  ██ ▒▒ ·" in run_nmt("show", *files, "--grid").lines
 
 
 def test_the_worst_pairs_come_first_by_doubt_and_by_error_rate_where_there_is_gold(
@@ -114,6 +114,26 @@ def test_in_a_pipe_each_link_is_a_line_of_fields(run_nmt, files) -> None:
     assert run_nmt("show", *files, "--pair", "4").exit_status == 2
 
 
+def test_links_without_probabilities_are_shown_as_such_in_every_view(run_nmt, files, tmp_path) -> None:
+    files[2].write_text("0-0 1-1 2-1 3-2\n0-0\n\n")
+    table = run_nmt("show", *files, "--no-plain").stdout
+    assert "═══  ═════════  ══\nEr₁  ruft₂ an₃  .₄" in table
+    assert "══ link, p not known" in table
+    assert "p ≥" not in table
+    assert "calls   ·  ■■ ■■ ·" in run_nmt("show", *files, "--grid").stdout
+    assert "1\tlink\tHe\tEr\n" in run_nmt("show", *files).stdout
+    assert run_nmt("show", *files, "--word", "calls").lines[0] == "count\tin-target\tcalls\tan\t1"
+    words = run_nmt("show", *files, "--word", "calls", "--no-plain").stdout
+    assert ("mean p" in words, "1.00" in words) == (False, False)
+    run_nmt("show", *files, "--html", tmp_path / "page.html", "--svg", tmp_path / "pair.svg")
+    assert '"links":[[0,0,true,null]' in (tmp_path / "page.html").read_text()
+    assert 'stroke-opacity="0.77"' in (tmp_path / "pair.svg").read_text()
+    refused = run_nmt("show", *files, "--min-prob", "0.5")
+    assert (refused.exit_status, refused.stdout) == (2, "")
+    assert "s.links:1 have no probabilities" in refused.stderr
+    assert refused.stderr.count("\n") == 1
+
+
 def test_what_a_word_is_linked_to_is_counted_and_shown_in_context(run_nmt, files) -> None:
     plain = run_nmt("show", *files, "--word", ".")
     assert plain.lines == [
@@ -130,6 +150,17 @@ def test_what_a_word_is_linked_to_is_counted_and_shown_in_context(run_nmt, files
     assert drawn.lines[-3:-1] == ["3".ljust(36) + "[No]!", " " * 36 + "∅ Nein!"]
 
 
+def test_several_words_that_stand_together_are_linked_as_one(run_nmt, files) -> None:
+    plain = run_nmt("show", *files, "--word", "ruft AN")
+    assert plain.lines == [
+        "count\tin-source\truft an\tcalls\t1\t0.97",
+        "",
+        "1\tin-source\tEr\truft an\t.\tcalls",
+    ]
+    assert "0.97" in run_nmt("show", *files, "--word", "ruft an", "--no-plain").stdout
+    assert run_nmt("show", *files, "--word", "an ruft").stdout == ""
+
+
 def test_only_pairs_with_the_word_are_shown_and_it_stands_out(run_nmt, files, tmp_path) -> None:
     result = run_nmt("show", *files, "--word", "haus", "--no-plain", "--diff", tmp_path / "s.talp")
     assert captions(result)[0] == "2, AER 0.00, 5 both, 0 only here, 0 only there  Das Haus ist alt."
@@ -137,7 +168,7 @@ def test_only_pairs_with_the_word_are_shown_and_it_stands_out(run_nmt, files, tm
     assert "[Haus]₂" in result.stdout
     nothing = run_nmt("show", *files, "--word", "Katze")
     assert (nothing.exit_status, nothing.stdout) == (0, "")
-    assert nothing.stderr == "no pair holds the word 'Katze'\n"
+    assert nothing.stderr == "no pair holds 'Katze'\n"
 
 
 def record(**changes) -> str:
@@ -187,6 +218,33 @@ def test_gold_links_past_the_last_word_are_left_out_with_a_warning(run_nmt, file
     assert "on 1 lines a gold link points past the last word" in result.stderr
 
 
+def test_gold_that_counts_from_one_is_found_out_or_asked_for(run_nmt, files, tmp_path) -> None:
+    from_one = "1-1 2-2 3-2 4-3\n1-1 2-2 3-3 4-4 5-5\n1-1 2-2\n"
+    paths = tmp_path / "s.talp", tmp_path / "t.talp"
+    paths[1].write_text(from_one)
+    zero, one = (run_nmt("show", *files, "--diff", path) for path in paths)
+    assert (zero.exit_status, zero.stdout, one.stderr) == (0, one.stdout, "")
+    paths[1].write_text("1-1\n1-1\n\n")
+    asked = run_nmt("show", *files, "--diff", paths[1])
+    assert (asked.exit_status, "give --gold-base" in asked.stderr) == (65, True)
+    assert "1\tboth\tHe\tEr" in run_nmt("show", *files, "--diff", paths[1], "--gold-base", "1").stdout
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ["--grid", "--plain"],
+        ["--svg", "a.svg", "--grid"],
+        ["--html", "a.html", "--no-plain"],
+        ["--gold-base", "1"],
+        ["--diff", "LINKS", "--gold-base", "1"],
+    ],
+)
+def test_an_option_without_effect_is_refused(run_nmt, files, options) -> None:
+    refused = run_nmt("show", *files, *(files[2] if each == "LINKS" else each for each in options))
+    assert (refused.exit_status, refused.stdout, refused.stderr.count("\n")) == (2, "", 1)
+
+
 def test_gold_on_other_words_than_the_record_is_refused(run_nmt, tmp_path) -> None:
     for name, text in (
         ("s.de", "Er ruft an.\n"),
@@ -207,7 +265,7 @@ def test_the_table_is_as_wide_as_the_window_and_has_no_colour_if_not_wanted(nmt_
     target.write_text("word " * 40 + "\n")
     links.write_text(" ".join(f"{i}-{i}" for i in range(40)) + "\n")
     result = nmt_process("show", *files, env={"COLUMNS": "100", "NO_COLOR": "1", "FORCE_COLOR": "1"})
-    assert 60 < max(map(len, (line for line in result.lines if "━" in line)))
+    assert 60 < max(map(len, (line for line in result.lines if "═" in line)))
     assert "\x1b[3" not in result.stdout.replace("\x1b[3m", "")
 
 

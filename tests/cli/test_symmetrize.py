@@ -40,6 +40,11 @@ def test_reverse_turns_the_links_of_the_second_file(run_nmt, files) -> None:
     assert result.lines == ["3-3", "", ""]
 
 
+def test_what_is_sure_is_asked_only_where_it_can_be_told(run_nmt, files) -> None:
+    refused = run_nmt("symmetrize", *files, "--sure", "0.3")
+    assert (refused.exit_status, "--sure is for talp and NAACL" in refused.stderr) == (2, True)
+
+
 def test_output_goes_to_a_file(run_nmt, files, tmp_path) -> None:
     result = run_nmt("symmetrize", *files, "--method", "union", "-o", tmp_path / "both")
     assert (result.exit_status, result.stdout) == (0, "")

@@ -221,6 +221,9 @@ def test_json_lines_carry_links_and_character_offsets(translate: Run) -> None:
         (("-i", "missing.txt"), "missing.txt: no such file"),
         (("-i", "some.txt", "Hallo"), "give either TEXT or --input"),
         (("--length-penalty", "-1"), "--length-penalty"),
+        (("--from", "attention"), "--from says where links come from"),
+        (("--tokens", "space"), "--tokens is for links and --word-scores"),
+        (("--alternatives", "2", "--align"), "leave out --align"),
     ],
 )
 def test_what_contradicts_itself_is_refused(translate: Run, args: tuple[str, ...], message: str) -> None:
@@ -323,6 +326,7 @@ def test_a_line_of_json_without_a_text_becomes_an_object_that_says_so(translate:
     assert refused.exit_status == 65
     assert f"{path}:2: not JSON" in refused.stderr
     assert not (tmp_path / "out").exists()
+    assert translate("-i", path, "--strict").lines == done.lines[:1]
 
 
 def answer(stream: IO[bytes]) -> bytes:

@@ -68,12 +68,15 @@ def test_reading_ahead_is_bounded() -> None:
     assert len(read) <= 2 * 5 + 5 + 1
 
 
-def test_an_error_of_the_reader_comes_after_the_lines_before_it() -> None:
+@pytest.mark.parametrize("windows_of", [full_windows, arrived_windows])
+def test_an_error_of_the_reader_comes_after_the_lines_before_it(
+    windows_of: Callable[[Iterable[str], int], Iterator[list[str]]],
+) -> None:
     def lines() -> Iterator[str]:
         yield "good"
         raise ValueError("bad line")
 
-    windows = arrived_windows(lines(), 5)
+    windows = windows_of(lines(), 5)
     assert next(windows) == ["good"]
     with pytest.raises(ValueError, match="bad line"):
         next(windows)

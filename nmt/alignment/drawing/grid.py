@@ -93,12 +93,15 @@ def _square(sheet: Sheet, link: Link) -> Text:
     sign = sheet.signs.verdicts.get(mark.verdict)
     if sign and mark.verdict != "allowed":
         return Text(sign * 2, sheet.style(mark.verdict, "square" if mark.is_shown else ""))
-    shade = sheet.signs.shades[bisect(SHADE_LIMITS, mark.probability)]
+    if mark.probability is None:
+        return Text((sign or sheet.signs.square) * 2, sheet.style(mark.verdict))
+    heat = bisect(SHADE_LIMITS, mark.probability)
+    shade = sheet.signs.shades[heat]
     if sheet.styles is COLOURED:
-        return Text((sign or shade) * 2, _heat(mark))
+        return Text((sign or shade) * 2, _heat(mark, heat))
     return Text(shade + (sign or shade))
 
 
-def _heat(mark: Mark) -> str:
-    hue = (HEAT if mark.verdict == "link" else HEAT_BOTH)[bisect(SHADE_LIMITS, mark.probability)]
+def _heat(mark: Mark, heat: int) -> str:
+    hue = (HEAT if mark.verdict == "link" else HEAT_BOTH)[heat]
     return f"{'black' if mark.verdict == 'allowed' else hue} on {hue}"

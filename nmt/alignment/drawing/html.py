@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from functools import cache
 from html import escape
@@ -47,8 +47,8 @@ def page_lines(pairs: Iterable[Pair], facts: PageFacts) -> Iterator[str]:
 def pair_record(pair: Pair) -> dict[str, Any]:
     """A pair as the page reads it: gaps and words of both sides in turn, and links.
 
-    A link is source word, target word, our probability and theirs; null where one has it not. Gold links
-    have 1 for sure and 0 for possible.
+    A link is source word, target word, our probability and theirs; null where one has it not, true where it
+    is not known how probable it is. Gold links have 1 for sure and 0 for possible.
     """
     one = pair.alignment
     record: dict[str, Any] = {
@@ -56,7 +56,7 @@ def pair_record(pair: Pair) -> dict[str, Any]:
         "source": _gaps_and_words(one.source, one.src_words),
         "target": _gaps_and_words(one.target, one.tgt_words),
         "links": [
-            [*link, _rounded(one.links.get(link)), _theirs(pair, link)] for link in sorted(pair.marks())
+            [*link, _probability(pair.links, link), _theirs(pair, link)] for link in sorted(pair.marks())
         ],
     }
     if pair.reference is None:
@@ -66,16 +66,19 @@ def pair_record(pair: Pair) -> dict[str, Any]:
     return record
 
 
-def _theirs(pair: Pair, link: Link) -> float | None:
+def _theirs(pair: Pair, link: Link) -> float | bool | None:
     if pair.reference is None or link not in pair.reference.links.possible:
         return None
     if pair.reference.probabilities is None:
         return float(link in pair.reference.links.sure)
-    return _rounded(pair.reference.probabilities[link])
+    return _probability(pair.reference.probabilities, link)
 
 
-def _rounded(probability: float | None) -> float | None:
-    return None if probability is None else round(probability, 3)
+def _probability(links: Mapping[Link, float | None], link: Link) -> float | bool | None:
+    if link not in links:
+        return None
+    probability = links[link]
+    return True if probability is None else round(probability, 3)
 
 
 def _gaps_and_words(line: str, spans: Iterable[Span]) -> list[str]:

@@ -90,7 +90,7 @@ def _jumps(groups: Sequence[TargetGroup]) -> dict[Link, Jump]:
     A link is a source word and the first target word of a group.
     """
     links = [
-        ((i, group.first), mark.probability)
+        ((i, group.first), mark.weight)
         for group in groups
         for i, mark in group.links.items()
         if mark.verdict != "missing"

@@ -1,4 +1,4 @@
-"""Keyword in context: a word in the middle of its sentence, over what it is linked to in the other one."""
+"""Keyword in context: a phrase in the middle of its sentence, over what it is linked to in the other one."""
 
 from collections.abc import Collection, Sequence
 
@@ -19,15 +19,16 @@ def keyword_in_context(found: Occurrence, *, width: int, colour: bool, ascii_onl
     )
     sides = [(sheet.source, sheet.src_joined), (sheet.target, sheet.tgt_joined)]
     (words, joined), (others, others_joined) = sides if found.side == "source" else sides[::-1]
-    words[found.index] = _pointed_out(sheet, words[found.index])
+    for index in found.words:
+        words[index] = _pointed_out(sheet, words[index])
     for index, probability in found.links.items():
-        number = Text(f" {probability:.2f}", sheet.style("position"))
-        others[index] = _pointed_out(sheet, others[index]) + number
+        number = "" if probability is None else f" {probability:.2f}"
+        others[index] = _pointed_out(sheet, others[index]) + Text(number, sheet.style("position"))
     middle = min(found.links, default=0)
     if not found.links:
         others = [Text(sheet.signs.null, sheet.style("null")), *others]
         others_joined = {index + 1 for index in others_joined}
-    first = _line(sheet, words, joined, found.index, width)
+    first = _line(sheet, words, joined, found.words.start, width)
     second = _line(sheet, others, others_joined, middle, width)
     caption = Text(f"{found.pair.number}", sheet.style("caption"))
     return Group(Text.assemble(caption, first[len(caption) :]), second)

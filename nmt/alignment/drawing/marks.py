@@ -1,7 +1,7 @@
 """What is to be seen of a link: how probable it is, and whether those it is compared with have it too."""
 
 from bisect import bisect
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -12,6 +12,7 @@ Verdict = Literal["link", "both", "allowed", "extra", "missing", "possible"]
 (`possible`: to gold it is only possible)."""
 
 LIKELY, SURE = 0.5, 0.9
+NOT_KNOWN = 3
 
 
 @dataclass(frozen=True)
@@ -19,7 +20,7 @@ class Reference:
     """Links to compare with: gold ones, or those of another file with their probabilities."""
 
     links: GoldLinks
-    probabilities: Mapping[Link, float] | None = None
+    probabilities: Mapping[Link, float | None] | None = None
 
     @property
     def is_gold(self) -> bool:
@@ -31,13 +32,19 @@ class Reference:
 class Mark:
     """How one link is drawn."""
 
-    probability: float
+    probability: float | None
+    """None where it is not known."""
     verdict: Verdict
 
     @property
     def level(self) -> int:
-        """0: unlikely, 1: likely, 2: sure."""
-        return bisect((LIKELY, SURE), self.probability)
+        """0: unlikely, 1: likely, 2: sure, 3: not known."""
+        return NOT_KNOWN if self.probability is None else bisect((LIKELY, SURE), self.probability)
+
+    @property
+    def weight(self) -> float:
+        """How much it counts among others: all the same where probabilities are not known."""
+        return 1.0 if self.probability is None else self.probability
 
     @property
     def is_shown(self) -> bool:
@@ -50,7 +57,12 @@ class Mark:
         return (self.verdict, "weak") if self.level == 0 and self.verdict != "missing" else (self.verdict,)
 
 
-def link_marks(links: Mapping[Link, float], reference: Reference | None = None) -> dict[Link, Mark]:
+def without_probabilities(links: Mapping[Link, float], unknown: Collection[Link]) -> dict[Link, float | None]:
+    """The links with their probabilities, but none for those of which it is not known."""
+    return {link: None if link in unknown else probability for link, probability in links.items()}
+
+
+def link_marks(links: Mapping[Link, float | None], reference: Reference | None = None) -> dict[Link, Mark]:
     """The mark of every link that is in either; one that is only there has the probability it has there."""
     if reference is None:
         return {link: Mark(probability, "link") for link, probability in links.items()}

@@ -1,10 +1,10 @@
 """A pair to look at: its links, their origin, what they are compared with, and how doubtful they are."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from nmt.alignment.drawing.marks import Mark, Reference, Verdict, link_marks
+from nmt.alignment.drawing.marks import Mark, Reference, Verdict, link_marks, without_probabilities
 from nmt.alignment.merge import WordAlignment
 from nmt.alignment.scoring import LinkCounts, count_links
 from nmt.corpus.links import Link
@@ -18,6 +18,19 @@ class Pair:
     alignment: WordAlignment
     origin: str = ""
     reference: Reference | None = None
+    unknown: frozenset[Link] = frozenset()
+    """Links of which it is not known how probable they are."""
+
+    @property
+    def links(self) -> Mapping[Link, float | None]:
+        """The links, each with its probability if that is known."""
+        return without_probabilities(self.alignment.links, self.unknown)
+
+    @property
+    def is_known(self) -> set[bool]:
+        """Whether there are links whose probability is known, and such whose it is not."""
+        theirs = (self.reference and self.reference.probabilities) or {}
+        return {probability is not None for probability in (*self.links.values(), *theirs.values())}
 
     @property
     def source(self) -> list[str]:
@@ -29,13 +42,9 @@ class Pair:
         """The target words."""
         return [self.alignment.target[start:end] for start, end in self.alignment.tgt_words]
 
-    def has(self, word: str) -> bool:
-        """Whether the word stands on either side, in upper or lower case."""
-        return word.casefold() in map(str.casefold, self.source + self.target)
-
     def marks(self) -> dict[Link, Mark]:
         """How each link is drawn."""
-        return link_marks(self.alignment.links, self.reference)
+        return link_marks(self.links, self.reference)
 
     def tally(self) -> "Tally":
         """How many links there are of each verdict."""

@@ -20,6 +20,8 @@ SIZE, RISE, LEADING, MARGIN = 16.0, 58.0, 34.0, 10.0
 GAP, JOINED_GAP, WIDEST_GAP = 0.55, 0.1, 1.9
 """Between words, in parts of the font's size."""
 ROOM = 720.0
+TYPICAL = 0.8
+"""A link whose probability is not known is drawn like one of this."""
 INK, UNLINKED = "#1c2024", "#7a828b"
 COLOURS: dict[Verdict, str] = {
     "link": "#1c6dad",
@@ -126,13 +128,14 @@ def _is_right_to_left(letter: str) -> bool:
 
 
 def _curves(marks: dict[Link, Mark], places: list[dict[int, Place]]) -> Iterator[str]:
-    for (i, j), mark in sorted(marks.items(), key=lambda item: item[1].probability):
+    for (i, j), mark in sorted(marks.items(), key=lambda item: item[1].weight):
         top, bottom = places[0][i], places[1][j]
         is_down = top.y < bottom.y
         y1 = top.y + (0.38 * SIZE if is_down else -SIZE)
         y2 = bottom.y - (SIZE if is_down else -0.38 * SIZE)
         bend = (y2 - y1) * 0.45
-        p = mark.probability or (0.8 if mark.verdict == "missing" else 0.0)
+        is_known = mark.probability is not None and (mark.probability or mark.verdict != "missing")
+        p = mark.weight if is_known else TYPICAL
         dashes = f' stroke-dasharray="{DASHES[mark.verdict]}"' if mark.verdict in DASHES else ""
         opacity = (0.25 + 0.65 * p) * (1.0 if abs(y2 - y1) < RISE else 0.6)  # fainter from band to band
         yield (

@@ -22,7 +22,8 @@ def plain_lines(pair: Pair, *, caption: str = "") -> Iterator[str]:
     """The lines of a pair: its number, a kind, and then what that is made of.
 
     `source` and `target` are followed by the sentence, `info` by what is known of the pair. A link is a
-    target word, a source word and a probability; `unlinked` has the sign for nothing on one side.
+    target word, a source word and its probability, if it is known; `unlinked` has the sign for nothing on one
+    side.
     """
     source, target = pair.source, pair.target
     marks = sorted(pair.marks().items(), key=lambda item: (item[0][1], item[0][0]))
@@ -34,8 +35,8 @@ def plain_lines(pair: Pair, *, caption: str = "") -> Iterator[str]:
     for j, word in enumerate(target):
         own = [(i, mark) for (i, linked), mark in marks if linked == j]
         for i, mark in own:
-            has_number = mark.verdict not in ("missing", "possible") or mark.probability
-            number = f"{mark.probability:.2f}" if has_number else ""
+            is_only_gold = mark.verdict in ("missing", "possible") and not mark.probability
+            number = "" if is_only_gold else two_digits(mark.probability)
             yield _line(pair, KINDS[mark.verdict], word, source[i], number)
         if not any(mark.is_shown for _, mark in own):
             yield _line(pair, "unlinked", word, NULL)
@@ -47,19 +48,24 @@ def plain_lines(pair: Pair, *, caption: str = "") -> Iterator[str]:
 def plain_counts(partners: Iterable[Partner], word: str) -> Iterator[str]:
     """A line for each partner: `count`, side, the word, what it is linked to, how often, mean probability."""
     for each in partners:
-        mean = f"{each.probability:.2f}" if each.word else ""
+        mean = two_digits(each.probability)
         yield _fields("count", f"in-{each.side}", word.casefold(), each.word or NULL, f"{each.count}", mean)
 
 
 def plain_context(found: Occurrence) -> str:
-    """A line for a place of a word: number, side, what is before it, the word, what is behind it, links."""
+    """A line for a place of a phrase: number, side, what is before it, itself, what is behind it, links."""
     one, is_source = found.pair.alignment, found.side == "source"
     line, spans = (one.source, one.src_words) if is_source else (one.target, one.tgt_words)
-    start, end = spans[found.index]
+    start, end = spans[found.words.start][0], spans[found.words.stop - 1][1]
     others = found.pair.target if is_source else found.pair.source
     links = " ".join(others[index] for index in sorted(found.links)) or NULL
     before, behind = line[:start].strip(), line[end:].strip()
     return _line(found.pair, f"in-{found.side}", before, line[start:end], behind, links)
+
+
+def two_digits(probability: float | None) -> str:
+    """A probability as text; nothing where it is not known."""
+    return "" if probability is None else f"{probability:.2f}"
 
 
 def _line(pair: Pair, *fields: str) -> str:

@@ -1,13 +1,14 @@
 """What a terminal draws an alignment with: safe words, signs and styles, and lines put together of them."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import accumulate, pairwise
 
 from rich.cells import chop_cells
 from rich.text import Text
 
-from nmt.alignment.drawing.marks import Mark, Reference, Verdict, link_marks
+from nmt.alignment.drawing.concordance import places
+from nmt.alignment.drawing.marks import Mark, Reference, Verdict, link_marks, without_probabilities
 from nmt.alignment.drawing.printable import printable
 from nmt.alignment.merge import WordAlignment
 from nmt.corpus.links import Link
@@ -21,7 +22,10 @@ class Signs:
     """What a table is drawn with, besides the words."""
 
     rules: str
+    """One for each level of a mark."""
     shades: str
+    square: str
+    """Of a link whose probability is not known."""
     jumps: tuple[str, str]
     null: str
     skip: str
@@ -34,8 +38,9 @@ class Signs:
 
 
 UNICODE = Signs(
-    rules="╌─━",
+    rules="╌─━═",
     shades="░▒▓█",
+    square="■",
     jumps=("◂", "▸"),
     null="∅",
     skip="…",
@@ -47,8 +52,9 @@ UNICODE = Signs(
     verdicts={"allowed": "?", "extra": "+", "missing": "−", "possible": "?"},
 )
 ASCII = Signs(
-    rules=".-=",
+    rules=".-=~",
     shades=":=*#",
+    square="x",
     jumps=("<", ">"),
     null="()",
     skip="..",
@@ -112,9 +118,18 @@ class Sheet:
 
 
 def ready_sheet(
-    alignment: WordAlignment, *, colour: bool, ascii_only: bool, reference: Reference | None, highlight: str
+    alignment: WordAlignment,
+    *,
+    colour: bool,
+    ascii_only: bool,
+    reference: Reference | None,
+    highlight: str,
+    unknown: Collection[Link] = (),
 ) -> Sheet:
-    """The alignment as a sheet; `highlight` is a word to point out with its links."""
+    """The alignment as a sheet; `highlight` is a word to point out with its links.
+
+    `unknown` are links of which it is not known how probable they are.
+    """
     signs, styles = looks(colour=colour, ascii_only=ascii_only)
     src_shown, tgt_shown = _highlighted(alignment, highlight)
     return Sheet(
@@ -122,7 +137,7 @@ def ready_sheet(
         target=_words(alignment.target, alignment.tgt_words, tgt_shown, signs, styles),
         src_joined=_joined(alignment.src_words),
         tgt_joined=_joined(alignment.tgt_words),
-        marks=link_marks(alignment.links, reference),
+        marks=link_marks(without_probabilities(alignment.links, unknown), reference),
         signs=signs,
         styles=styles,
     )
@@ -133,19 +148,19 @@ def looks(*, colour: bool, ascii_only: bool) -> tuple[Signs, dict[str, str]]:
     return (ASCII if ascii_only else UNICODE), (COLOURED if colour else PLAIN)
 
 
-def _highlighted(alignment: WordAlignment, word: str) -> tuple[set[int], set[int]]:
-    """Source and target words that are this word, upper or lower case, or are linked to it."""
-    src = _equal(alignment.source, alignment.src_words, word)
-    tgt = _equal(alignment.target, alignment.tgt_words, word)
+def _highlighted(alignment: WordAlignment, phrase: str) -> tuple[set[int], set[int]]:
+    """Source and target words of this phrase, upper or lower case, or linked to it."""
+    src = _equal(alignment.source, alignment.src_words, phrase)
+    tgt = _equal(alignment.target, alignment.tgt_words, phrase)
     return (
         src | {i for i, j in alignment.links if j in tgt},
         tgt | {j for i, j in alignment.links if i in src},
     )
 
 
-def _equal(line: str, spans: Iterable[Span], word: str) -> set[int]:
-    wanted = word.casefold()
-    return {index for index, (start, end) in enumerate(spans) if line[start:end].casefold() == wanted}
+def _equal(line: str, spans: Iterable[Span], phrase: str) -> set[int]:
+    words = [line[start:end] for start, end in spans]
+    return {index for place in places(words, phrase) for index in place}
 
 
 def _words(

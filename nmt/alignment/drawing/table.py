@@ -10,12 +10,14 @@ from rich.text import Text
 
 from nmt.alignment.drawing.grid import HEAT, HEAT_BOTH, SHADE_LIMITS, fits, grid
 from nmt.alignment.drawing.interlinear import interlinear
-from nmt.alignment.drawing.marks import LIKELY, SURE, Reference
+from nmt.alignment.drawing.marks import LIKELY, NOT_KNOWN, SURE, Reference
 from nmt.alignment.drawing.printable import printable
 from nmt.alignment.drawing.sheet import Signs, bands, looks, place, ready_sheet
 from nmt.alignment.merge import WordAlignment
+from nmt.corpus.links import Link
 
 Layout = Literal["interlinear", "grid"]
+WITHOUT = "link, p not known"
 
 
 @dataclass(frozen=True)
@@ -37,16 +39,22 @@ def alignment_table(
     ascii_only: bool = False,
     reference: Reference | None = None,
     highlight: str = "",
+    unknown: Collection[Link] = (),
 ) -> Group:
     """The alignment in lines of at most `width` columns.
 
     `interlinear` sets under each target word the source words it is linked to; `grid` has a row for each
     target word and a column for each source word, and becomes interlinear where it is too wide. With a
     `reference` the table shows where the links differ from it; `highlight` is a word to point out with its
-    links.
+    links, and `unknown` are links of which it is not known how probable they are.
     """
     sheet = ready_sheet(
-        alignment, colour=colour, ascii_only=ascii_only, reference=reference, highlight=highlight
+        alignment,
+        colour=colour,
+        ascii_only=ascii_only,
+        reference=reference,
+        highlight=highlight,
+        unknown=unknown,
     )
     is_grid = layout == "grid" and fits(sheet, width)
     heading = Text(printable(caption, ascii_only=ascii_only), sheet.style("caption"))
@@ -72,16 +80,17 @@ def legend(
     layouts: Collection[Layout] = frozenset({"interlinear"}),
     ascii_only: bool = False,
     names: Names | None = None,
+    is_known: Collection[bool] = frozenset({True}),
 ) -> Group:
-    """What the signs of the tables mean, to be shown once for all of them."""
+    """What the signs of the tables mean, to be shown once for all of them.
+
+    `is_known` tells whether there are links whose probability is known, and such whose it is not.
+    """
     signs, styles = looks(colour=colour, ascii_only=ascii_only)
     items = [(signs.null, "null", "no link")]
     if "interlinear" in layouts:
-        at_least = ">=" if ascii_only else "≥"
+        items += _rules(signs, is_known, ">=" if ascii_only else "≥")
         items += [
-            (signs.rules[2] * 2, "link", f"p {at_least} {SURE}"),
-            (signs.rules[1] * 2, "link", f"p {at_least} {LIKELY}"),
-            (signs.rules[0] * 2, "link", f"p < {LIKELY}"),
             (signs.subscript + signs.digits[3], "position", "third source word"),
             (signs.jumps[0], "jump", "from further left"),
             (signs.jumps[1], "jump", "from further right"),
@@ -89,15 +98,32 @@ def legend(
     if "grid" in layouts:
         limits = ("0", *map(str, SHADE_LIMITS))
         heat = HEAT_BOTH if names else HEAT
-        items += [
-            (shade * 2, f"{hue} on {hue}" if colour else "", f"p from {limit}")
-            for shade, hue, limit in zip(signs.shades, heat, limits, strict=True)
-        ]
+        if True in is_known:
+            items += [
+                (shade * 2, f"{hue} on {hue}" if colour else "", f"p from {limit}")
+                for shade, hue, limit in zip(signs.shades, heat, limits, strict=True)
+            ]
+        if False in is_known:
+            items.append((signs.square * 2, "both" if names else "link", WITHOUT))
     items += _compared(signs, layouts, names) if names else []
     cells = [
         [Text.assemble((sign, styles.get(style, style)), (f" {text}", "dim"))] for sign, style, text in items
     ]
     return Group(*(place((column, cell[0]) for column, cell in band) for band in bands(cells, width)))
+
+
+def _rules(signs: Signs, is_known: Collection[bool], at_least: str) -> list[tuple[str, str, str]]:
+    meanings = {
+        2: f"p {at_least} {SURE}",
+        1: f"p {at_least} {LIKELY}",
+        0: f"p < {LIKELY}",
+        NOT_KNOWN: WITHOUT,
+    }
+    return [
+        (signs.rules[level] * 2, "link", meaning)
+        for level, meaning in meanings.items()
+        if (level != NOT_KNOWN) in is_known
+    ]
 
 
 def _compared(signs: Signs, layouts: Collection[Layout], names: Names) -> list[tuple[str, str, str]]:

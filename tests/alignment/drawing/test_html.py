@@ -126,6 +126,8 @@ def test_only_pairs_near_the_view_are_drawn_and_that_is_fast(page) -> None:
         "    ? done((performance.now() - start) / 1000) : requestAnimationFrame(look); look(); })"
     )
     assert seconds < SECONDS_TO_DRAW
+    assert page.wait("document.getElementById('1').childElementCount === 0")  # what left the view is let go
+    assert page.value("document.querySelectorAll('.curves').length") < 50
 
 
 @pytest.mark.parametrize("view", ["l", "g"])

@@ -38,6 +38,9 @@ def test_each_word_is_written_and_each_link_drawn_stronger_the_more_probable() -
     weak, strong = picture.iter(f"{SVG}path")
     assert float(weak.get("stroke-width")) < float(strong.get("stroke-width"))
     assert "\x1b" not in svg_picture(pair("\x1b[0m", "", {}))
+    assert {element.tag.removeprefix(SVG) for element in picture.iter()} == {
+        *("svg", "title", "rect", "g", "path", "text")
+    }  # nothing that only browsers know
 
 
 def test_compared_links_differ_in_colour_and_dashes_and_merely_possible_ones_are_left_out() -> None:

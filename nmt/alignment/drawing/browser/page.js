@@ -1,5 +1,6 @@
 "use strict";
-// Only the pairs in view are drawn. A key such as s3 or t0 names a word: its side and its number.
+// Only the pairs near the view are drawn, and what leaves it is let go, so that ten thousand of them are no burden.
+// A key such as s3 or t0 names a word: its side and its number.
 
 const $ = id => document.getElementById(id);
 const facts = JSON.parse($("facts").textContent);
@@ -12,10 +13,14 @@ const ruler = document.createElement("canvas").getContext("2d");
 
 for (const [place, pair] of pairs.entries()) {
   pair.place = place;
-  pair.text = fold(pair.source.join("") + "\n" + pair.target.join(""));
-  pair.source = wordsOf(pair.source);
-  pair.target = wordsOf(pair.target);
+  pair.parts = [pair.source, pair.target];
 }
+
+function split(pair) {
+  if (pair.source === pair.parts[0]) [pair.source, pair.target] = pair.parts.map(wordsOf);
+}
+
+function textOf(pair) { return pair.text ??= fold(pair.parts.map(parts => parts.join("")).join("\n")); }
 
 function wordsOf(parts) {
   const words = [];
@@ -47,8 +52,14 @@ function verdictOf([, , ours, theirs]) {
 const kindOf = verdict => ({ allowed: "both", possible: "missing" })[verdict] ?? verdict;
 
 function linksOf(pair) {
-  return pair.links.map(link => ({ i: link[0], j: link[1], p: link[2] ?? (facts.is_gold ? null : link[3]), verdict: verdictOf(link) }))
+  return pair.links.map(link => ({ i: link[0], j: link[1], p: numberOf(link), verdict: verdictOf(link) }))
     .filter(({ verdict }) => verdict && !state.hidden.has(kindOf(verdict)));
+}
+
+// The probability of a link; true stands for one that is not known.
+function numberOf([, , ours, theirs]) {
+  const p = ours ?? (facts.is_gold ? null : theirs);
+  return p === true ? null : p;
 }
 
 const NONE = { "": 0, link: 0, both: 0, allowed: 0, extra: 0, missing: 0, possible: 0 };
@@ -196,13 +207,15 @@ function drawGrid(pair, body) {
 
 function draw(articles) {
   for (const article of articles) {
-    const body = article.lastChild;
-    article.querySelector(".facts").textContent = captionOf([article.pair]);
-    body.replaceChildren();
+    split(article.pair);
+    const body = make("div", { class: "body" });
+    article.replaceChildren(headingOf(article.pair), body);
+    article.style.height = "";
     drawn.set(article, state.view === "grid" ? drawGrid(article.pair, body) : drawLines(article.pair, body));
   }
   for (const article of articles) {  // after all are laid out, so that each is measured once
     const one = drawn.get(article);
+    one.height = article.offsetHeight;
     one.svg ??= drawCurves(article.lastChild, one);
     finish(article, one);
   }
@@ -261,39 +274,67 @@ function lightFrom(event) {
 
 // Which pairs are there, in which order, and where one is.
 
-const main = $("main"), articles = pairs.map(articleOf);
+const main = $("main"), articles = pairs.map(articleOf), SECTION = 50;
+let shown = [];
 const seen = new IntersectionObserver(entries => {
   for (const { target, isIntersecting } of entries) target.isNear = isIntersecting;
   draw(entries.filter(entry => entry.isIntersecting && !drawn.has(entry.target)).map(entry => entry.target));
 }, { rootMargin: "600px" });
+const seenSections = new IntersectionObserver(entries => {
+  for (const { target, isIntersecting } of entries) for (const article of target.children) {
+    if (isIntersecting) seen.observe(article);
+    else if (article !== current && article !== pinned?.[0]) leave(article);
+  }
+}, { rootMargin: "1200px" });
+
+function leave(article) {
+  seen.unobserve(article);
+  article.isNear = false;
+  if (drawn.has(article)) article.style.height = `${drawn.get(article).height}px`;  // so that nothing moves
+  drawn.delete(article);
+  article.replaceChildren();
+}
 
 function articleOf(pair) {
-  const heading = make("h2", {}, make("a", { href: `#${pair.number}` }, `${pair.number}`), make("span", { class: "facts" }),
-    ...(pair.doubt === undefined ? [] : [`doubt ${pair.doubt.toFixed(2)}`]), make("span", {}, pair.origin ?? ""));
-  const article = make("article", { id: pair.number, tabindex: 0, "aria-label": `Pair ${pair.number}` }, heading, make("div", { class: "body" }));
+  const article = make("article", { id: pair.number, tabindex: 0, "aria-label": `Pair ${pair.number}` });
   article.pair = pair;
   return article;
 }
 
-const orders = { given: (a, b) => a.place - b.place, length: (a, b) => b.source.length + b.target.length - a.source.length - a.target.length };
+function headingOf(pair) {
+  return make("h2", {}, make("a", { href: `#${pair.number}` }, `${pair.number}`), make("span", { class: "facts" }, captionOf([pair])),
+    ...(pair.doubt === undefined ? [] : [`doubt ${pair.doubt.toFixed(2)}`]), make("span", {}, pair.origin ?? ""));
+}
+
+function sectionOf(some) {
+  const section = make("section", { style: `contain-intrinsic-height: auto ${11 * some.length}rem` }, ...some);
+  seenSections.observe(section);
+  return section;
+}
+
+const lengthOf = ({ parts: [source, target] }) => source.length + target.length;
+const orders = { given: (a, b) => a.place - b.place, length: (a, b) => lengthOf(b) - lengthOf(a) };
 if (facts.theirs) orders[facts.is_gold ? "AER" : "difference"] = (a, b) => errorOf(b.tally) - errorOf(a.tally);
 else orders.doubt = (a, b) => b.doubt - a.doubt;
 
 function arrange() {
-  const sorted = articles.filter(({ pair }) => pair.text.includes(state.query.trim())).sort((a, b) => orders[state.order](a.pair, b.pair));
-  main.replaceChildren(...sorted, ...(sorted.length ? [] : [make("p", { class: "nothing" }, "No pair has it.")]));
-  articles.forEach(article => seen.unobserve(article));
-  sorted.forEach(article => seen.observe(article));
+  const query = state.query.trim(), sections = [];
+  seenSections.disconnect();
+  shown = query ? articles.filter(({ pair }) => textOf(pair).includes(query)) : [...articles];
+  shown.sort((a, b) => orders[state.order](a.pair, b.pair));
+  for (let k = 0; k < shown.length; k += SECTION) sections.push(sectionOf(shown.slice(k, k + SECTION)));
+  const still = new Set(shown);
+  for (const article of drawn.keys()) if (!still.has(article)) leave(article);
+  main.replaceChildren(...sections, ...(shown.length ? [] : [make("p", { class: "nothing" }, "No pair has it.")]));
   renew();
 }
 
 function renew() {
-  const some = [...main.querySelectorAll("article")].map(article => article.pair);
+  const some = shown.map(article => article.pair);
   $("count").textContent = `${some.length === pairs.length ? "" : some.length + " of "}${pairs.length} pairs · ${captionOf(some)}`;
-  drawn.clear();
   pinned = null;
   light();
-  draw([...main.children].filter(article => article.isNear));
+  draw([...drawn.keys()]);
 }
 
 // #7 in the address leads to pair 7, #7:t2 to its third target word.
@@ -315,8 +356,7 @@ function go(article) {
 }
 
 function step(by) {
-  const list = [...main.querySelectorAll("article")];
-  const next = list[Math.max(0, Math.min(list.length - 1, current?.isConnected ? list.indexOf(current) + by : 0))];
+  const next = shown[Math.max(0, Math.min(shown.length - 1, current?.isConnected ? shown.indexOf(current) + by : 0))];
   if (!next) return;
   pinned = null;
   next.focus({ preventScroll: true });
@@ -399,6 +439,7 @@ if (facts.theirs) for (const [kind, name] of Object.entries(NAMES)) {
   $("verdicts").append(button);
 }
 else $("verdicts").hidden = true;
+$("min").parentElement.hidden = pairs.every(pair => pair.links.every(link => numberOf(link) === null));
 document.documentElement.style.setProperty("--top", `${document.querySelector("header").offsetHeight + 8}px`);
 countLinks();
 arrange();
