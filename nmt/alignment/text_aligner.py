@@ -2,6 +2,7 @@
 
 # S source pieces, T target pieces, V source words, W target words
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -153,5 +154,5 @@ def _on_pieces(pair: CutPair, forward: Tensor, backward: Tensor) -> tuple[Tensor
 
 def _shares(line: CutLine) -> tuple[Tensor, Tensor]:
     """The share of its word that each piece has, and the place of that word."""
-    word_of = torch.tensor(line.word_of)
-    return 1 / torch.bincount(word_of, minlength=1)[word_of], word_of
+    num_pieces = Counter(line.word_of)
+    return torch.tensor([1 / num_pieces[word] for word in line.word_of]), torch.tensor(line.word_of)

@@ -155,14 +155,15 @@ def make_labels(posteriors: Sequence[tuple[Tensor, Tensor]]) -> tuple[Tensor, Te
 
     Both sides are asked for the mean of what the two ways say; what is left of a piece is for NULL.
     """
-    longest_tgt, longest_src = (max(links.size(side) for links, _ in posteriors) for side in (0, 1))
-    forward = torch.zeros(len(posteriors), longest_tgt, longest_src + 1)
-    backward = torch.zeros(len(posteriors), longest_tgt + 1, longest_src)
-    for row, (from_src, from_tgt) in enumerate(posteriors):
+    sizes = torch.tensor([links.shape for links, _ in posteriors])  # (B, 2): T and S
+    longest_tgt, longest_src = sizes.amax(0).tolist()
+    mean = torch.zeros(len(posteriors), longest_tgt, longest_src)
+    for row, (from_src, from_tgt) in zip(mean, posteriors, strict=True):
         num_tgt, num_src = from_src.shape
-        mean = (from_src + from_tgt) / 2
-        forward[row, :num_tgt, :num_src] = mean / mean.sum(1, keepdim=True).clamp_min(1)
-        forward[row, :num_tgt, -1] = 1 - forward[row, :num_tgt, :-1].sum(1)
-        backward[row, :num_tgt, :num_src] = mean / mean.sum(0, keepdim=True).clamp_min(1)
-        backward[row, -1, :num_src] = 1 - backward[row, :-1, :num_src].sum(0)
-    return forward, backward
+        torch.add(from_src, from_tgt, out=row[:num_tgt, :num_src])
+    mean /= 2
+    forward = mean / mean.sum(2, keepdim=True).clamp_min(1)
+    backward = mean / mean.sum(1, keepdim=True).clamp_min(1)
+    is_tgt, is_src = (torch.arange(most) < sizes[:, [side]] for side, most in enumerate(mean.shape[1:]))
+    of_tgt, of_src = is_tgt.float() - forward.sum(2), is_src.float() - backward.sum(1)  # left for NULL
+    return torch.cat((forward, of_tgt[:, :, None]), 2), torch.cat((backward, of_src[:, None]), 1)
