@@ -1,6 +1,7 @@
 """Scores of translations that are there: those of the search that found them, and of pairs from elsewhere."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
@@ -9,6 +10,7 @@ import torch
 from nmt.checkpoint import TranslationModel, build_network
 from nmt.config import DecodingConfig
 from nmt.decoding import Hypothesis, Translator
+from nmt.model import Transformer, encoded
 from nmt.model.forced import MAX_PIECES
 from nmt.tokenizer import BOS_ID, EOS_ID
 
@@ -144,15 +146,15 @@ def test_a_batch_without_enough_memory_is_halved_and_a_pair_that_does_not_fit_ha
 ) -> None:
     scoring = translator(tiny_model)
     expected = list(scoring.score(PAIRS))
-    encode = tiny_model.network.encode
+    encode = encoded.encode
     longest = len(tiny_model.src_tokenizer.encode(PAIRS[2][0]))
 
-    def encode_few(src_tokens: torch.Tensor) -> object:
-        if len(src_tokens) > 1 or src_tokens.size(1) > longest:  # EOS counted
+    def encode_few(network: Transformer, sources: Sequence[list[int]]) -> tuple[torch.Tensor, torch.Tensor]:
+        if len(sources) > 1 or len(sources[0]) >= longest:
             raise RuntimeError("DefaultCPUAllocator: can't allocate memory")
-        return encode(src_tokens)
+        return encode(network, sources)
 
-    monkeypatch.setattr(tiny_model.network, "encode", encode_few)
+    monkeypatch.setattr(encoded, "encode", encode_few)
     found = list(scoring.score(PAIRS))
     assert [one.unscored for one in found] == [None, None, "out of memory", None]
     for one, other in zip(found, expected, strict=True):

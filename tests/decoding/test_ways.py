@@ -1,5 +1,6 @@
 """Ways to translate go together: every two of them, each with its promise kept, and links in all."""
 
+from dataclasses import replace
 from itertools import combinations
 from typing import Any
 
@@ -62,8 +63,10 @@ def test_two_ways_go_together(tiny_model: TranslationModel, names: tuple[str, st
         tiny_model, [(one.source, each.text) for one in found for each in one.hypotheses]
     )
     for one in found:
-        expected = [next(alignments).words() for _ in one.hypotheses]
-        assert [each.words() for each in one.alignments] == expected
+        for each, alignment in zip(one.hypotheses, one.alignments, strict=True):
+            assert alignment.target == each.text
+            expected = next(alignments).words()  # but for the last bits, which depend on the batch
+            assert alignment.words() == replace(expected, links=pytest.approx(expected.links, abs=1e-5))
         if not one.num_parts:
             continue
         several = ways.get("samples", 1 if ways.get("beam_size") == 1 else ways.get("nbest", 1))
