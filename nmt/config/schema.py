@@ -202,6 +202,13 @@ class TrainingConfig:
     reconstruction: float = 0.5
     """Weight of telling each piece from those of the other side that one decoder layer links it to, which
     makes that layer's attention an alignment (after Zenkel et al., 2019); 0 switches it off."""
+    consistency: Literal["none", "rdrop", "simcut"] = "none"
+    """Compute every batch twice, and let both predictions agree: `rdrop` with other dropout (Liang et al.,
+    2021), `simcut` also with tokens cut off in one of them (Gao et al., 2022). A step takes twice as long."""
+    consistency_weight: float = 3.0
+    """Weight α of the divergence between both predictions."""
+    cutoff: float = 0.05
+    """Share of the tokens whose embeddings `simcut` sets to zero, in source and decoder input."""
     ema_decay: float = 0.999
     """Decay of the exponential moving average of the weights, which is what is evaluated and kept; 0: off."""
     eval_steps: int = 0
@@ -247,14 +254,15 @@ class TrainingConfig:
         )
         _require(self.keep_checkpoints >= 2, "training.keep_checkpoints", self.keep_checkpoints, "at least 2")
         not_negative = ("threads", "max_epochs", "budget", "learning_rate", "warmup_steps", "weight_decay")
-        for name in (*not_negative, "clip_norm", "reconstruction", "eval_steps", "patience", "save_seconds"):
+        weights = ("reconstruction", "consistency_weight")
+        for name in (*not_negative, *weights, "clip_norm", "eval_steps", "patience", "save_seconds"):
             _require(
                 0 <= getattr(self, name) < math.inf, f"training.{name}", getattr(self, name), "0 or more"
             )
         _require(0 <= self.seed < 2**63, "training.seed", self.seed, "0 to 2**63 - 1")
         _require(self.wait_seconds > 0, "training.wait_seconds", self.wait_seconds, "above 0")
         _require(self.adam_epsilon > 0, "training.adam_epsilon", self.adam_epsilon, "above 0")
-        for name in ("adam_beta1", "adam_beta2", "label_smoothing", "ema_decay"):
+        for name in ("adam_beta1", "adam_beta2", "label_smoothing", "cutoff", "ema_decay"):
             _require(
                 0.0 <= getattr(self, name) < 1.0, f"training.{name}", getattr(self, name), "0 to below 1"
             )

@@ -51,6 +51,7 @@ class StepReport:
     tokens_per_second: float  # real target tokens, data loading included, evaluation not
     seconds: float  # since the start, earlier parts of a resumed run included
     seconds_left: float
+    consistency: float = 0.0  # divergence of both predictions, nats per target token, over the same steps
 
 
 @dataclass(frozen=True)
@@ -142,9 +143,10 @@ def as_line(report: Report) -> str:
                 f"up to {report.max_steps:,} steps"
             )
         case StepReport():
+            consistency = f"consistency {report.consistency:.3f}  " if report.consistency else ""
             return (
                 f"step {report.step:,}/{report.max_steps:,}  epoch {report.epoch}  loss {report.loss:.3f}  "
-                f"lr {report.learning_rate:.2e}  {report.tokens_per_second:,.0f} tokens/s  "
+                f"{consistency}lr {report.learning_rate:.2e}  {report.tokens_per_second:,.0f} tokens/s  "
                 f"{clock(report.seconds)}, {clock(report.seconds_left)} left"
             )
         case EvalReport():

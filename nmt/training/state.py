@@ -41,7 +41,8 @@ class Progress:
     train_seconds: float = 0.0  # spent in steps, making batches included
     other_seconds: float = 0.0  # spent in evaluating and saving
     first_loss: float = 0.0  # nats per target token of the untrained network
-    window_nll: float = 0.0  # since the last report of steps, as are the next two
+    window_nll: float = 0.0  # since the last report of steps, as are the next three
+    window_divergence: float = 0.0
     window_tokens: int = 0
     window_seconds: float = 0.0
     num_evaluations: int = 0

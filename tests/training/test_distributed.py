@@ -20,7 +20,12 @@ from nmt.errors import UsageError
 from nmt.training.distributed import Ranks, join
 
 WAIT = 120  # seconds until a test gives up
-RANDOM = ("model.dropout=0.2", "tokenizer.sampling_alpha=0.3", "training.report_steps=1")
+RANDOM = (
+    "model.dropout=0.2",
+    "tokenizer.sampling_alpha=0.3",
+    "training.consistency=simcut",
+    "training.report_steps=1",
+)
 
 
 @dataclass(frozen=True)
