@@ -184,6 +184,9 @@ def _training(config: Config, training: Mapping[str, Any]) -> str:
         "best_step": lambda step: (
             f"the weights are the moving average at step {step:,}, the best on those pairs"
         ),
+        "averaged": lambda members: (
+            f"the weights are the mean of those of {', '.join(Path(each['name']).name for each in members)}"
+        ),
         "epoch": lambda epochs: f"{epochs:,.4g} passes over the data",
         "seconds": duration,
         "tokens_per_second": lambda speed: f"{speed:,.0f} target tokens per second, padding not counted",
