@@ -17,7 +17,6 @@ from nmt.training.report import (
     EvalReport,
     LinkingReport,
     LinksReport,
-    NoteReport,
     Report,
     StartReport,
     StepReport,
@@ -73,7 +72,7 @@ class Picture:
                 self.linking = as_line(report)
             case EndReport() | LinksReport():
                 self.doing = self.linking = ""
-        if isinstance(report, DataReport | StartReport | NoteReport | LinksReport | EndReport):
+        if not isinstance(report, StepReport | EvalReport | LinkingReport):
             self.live.console.print(as_line(report), style="dim", markup=False, soft_wrap=True)
         self.live.refresh()
 

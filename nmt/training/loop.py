@@ -18,6 +18,7 @@ from nmt.config.schema import Config
 from nmt.errors import DivergedError, Interrupted, NmtError, StorageError
 from nmt.hardware import describe
 from nmt.training.best import Look, best_dir, look
+from nmt.training.choices import choices
 from nmt.training.data import SAMPLE_PAIRS, data_hash
 from nmt.training.distributed import Ranks, join
 from nmt.training.finish import end_of, ended_before, link_best, write_finished
@@ -29,7 +30,7 @@ from nmt.training.manifest import facts_of_run, signature
 from nmt.training.opening import Opened, open_run
 from nmt.training.plan import SHARE_AT_END, LinkPlan, plan_links, replan
 from nmt.training.replicas import SharedGradient, needs_shards
-from nmt.training.report import EndReport, EvalReport, LinkingReport, StartReport
+from nmt.training.report import ChoiceReport, EndReport, EvalReport, LinkingReport, StartReport
 from nmt.training.run import Run, checkpoint_bytes, flat
 from nmt.training.state import Origin, Progress, TrainState
 from nmt.training.step import take_step
@@ -117,6 +118,10 @@ class _Trainer:
             self._check_space(num_parameters)
         for problem in problems:
             journal.note(f"{problem}; using step {self.progress.step:,}")
+        if not self.progress.step:
+            is_vocab_open = not (self.run.requested["tokenizer.vocab_size"] or self.config.tokenizer.model)
+            for line in choices(self.config, self.data.report, is_vocab_open=is_vocab_open):
+                journal.report(ChoiceReport(line))
         journal.report(
             StartReport(
                 config=self.config,

@@ -40,6 +40,13 @@ class StartReport:
 
 
 @dataclass(frozen=True)
+class ChoiceReport:
+    """What was chosen for a new training, and why, in a line."""
+
+    text: str
+
+
+@dataclass(frozen=True)
 class StepReport:
     """Where training stands."""
 
@@ -126,7 +133,15 @@ class EndReport:
 
 
 Report = (
-    DataReport | StartReport | StepReport | EvalReport | NoteReport | LinkingReport | LinksReport | EndReport
+    DataReport
+    | ChoiceReport
+    | StartReport
+    | StepReport
+    | EvalReport
+    | NoteReport
+    | LinkingReport
+    | LinksReport
+    | EndReport
 )
 
 
@@ -135,6 +150,8 @@ def as_line(report: Report) -> str:
     match report:
         case DataReport():
             return _data_line(report)
+        case ChoiceReport():
+            return report.text
         case StartReport():
             how = f"goes on from step {report.step:,}" if report.step else "begins"
             return (
