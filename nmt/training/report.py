@@ -129,6 +129,7 @@ class EndReport:
     links_from: LinkSource
     link_seconds: float  # for all that links are made with
     link_pairs: int  # that it was learnt from
+    tuning: dict[str, float] = field(default_factory=dict)  # see `nmt.training.tuning`
     bleu_by_direction: dict[str, float] = field(default_factory=dict)  # if there are several, as in `de-en`
 
 
