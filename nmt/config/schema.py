@@ -179,8 +179,9 @@ class TrainingConfig:
     """Stop after this many passes over the data; 0 sets no limit."""
     budget: float = 0.0
     """Seconds to train for, evaluation included; the schedule is planned to end in them. 0: no limit."""
-    optimizer: Literal["adamw"] = "adamw"
-    """AdamW (Loshchilov & Hutter, 2019)."""
+    optimizer: Literal["adamw", "muon"] = "adamw"
+    """AdamW (Loshchilov & Hutter, 2019), or Muon for matrices inside the layers and AdamW for the rest (Jordan
+    et al., 2024), with the same learning rate for both (Liu et al., 2025); Muon can not be sharded."""
     learning_rate: float = 0.0
     """Peak learning rate; 0 chooses it by d_model."""
     schedule: Literal["inverse-sqrt", "cosine", "linear", "constant"] = "inverse-sqrt"
@@ -261,6 +262,11 @@ class TrainingConfig:
         for name in (*not_negative, *weights, "clip_norm", "eval_steps", "patience", "save_seconds"):
             _require(
                 0 <= getattr(self, name) < math.inf, f"training.{name}", getattr(self, name), "0 or more"
+            )
+        if self.optimizer == "muon" and self.sharding == "full":
+            raise ConfigError(
+                "training.optimizer muon works on whole matrices, which training.sharding full divides; "
+                "give training.sharding none, or training.optimizer adamw"
             )
         _require(0 <= self.seed < 2**63, "training.seed", self.seed, "0 to 2**63 - 1")
         _require(self.wait_seconds > 0, "training.wait_seconds", self.wait_seconds, "above 0")

@@ -157,7 +157,7 @@ def _shard(loss: PartLoss) -> None:
 
 def needs_shards(training: TrainingConfig, num_parameters: int, device: torch.device) -> bool:
     """Whether a network of so many parameters is to be sharded: if asked for, or too large for the device."""
-    if training.sharding != "auto" or device.type != "cuda":
+    if training.sharding != "auto" or device.type != "cuda" or training.optimizer == "muon":
         return training.sharding == "full"
     memory = torch.cuda.get_device_properties(device).total_memory
     return BYTES_PER_PARAMETER * num_parameters > SHARE_OF_MEMORY * memory

@@ -65,7 +65,7 @@ def tune_length_penalty(
 
 
 def choose(scores: Mapping[float, float], default: float) -> float:
-    """The penalty of the highest score, or the default if that gains too little; of several the nearest to it."""
+    """The penalty of the highest score, of equals the nearest to the default; that if it gains too little."""
     best = max(scores, key=lambda penalty: (scores[penalty], -abs(penalty - default)))
     return best if scores[best] > scores[default] + LEAST_GAIN else default
 

@@ -24,6 +24,7 @@ RANDOM = (
     "model.dropout=0.2",
     "tokenizer.sampling_alpha=0.3",
     "training.consistency=simcut",
+    "training.optimizer=muon",
     "training.report_steps=1",
 )
 
