@@ -123,6 +123,8 @@ class ModelConfig:
     """Nonlinearity of the feed-forward layers."""
     gated: bool = False
     """Gated feed-forward (Shazeer, 2020): activation(x W) * (x V), then out."""
+    qk_norm: bool = False
+    """RMSNorm of the queries and keys of each head (Henry et al., 2020; Dehghani et al., 2023)."""
     positions: Literal["sinusoidal", "learned", "rotary"] = "sinusoidal"
     """Fixed or learned embeddings added to the input, or rotations in self-attention (Su et al., 2021)."""
     max_positions: int = 1024
@@ -180,8 +182,8 @@ class TrainingConfig:
     budget: float = 0.0
     """Seconds to train for, evaluation included; the schedule is planned to end in them. 0: no limit."""
     optimizer: Literal["adamw", "muon"] = "adamw"
-    """AdamW (Loshchilov & Hutter, 2019), or Muon for matrices inside the layers and AdamW for the rest (Jordan
-    et al., 2024), with the same learning rate for both (Liu et al., 2025); Muon can not be sharded."""
+    """AdamW (Loshchilov & Hutter, 2019), or Muon for matrices inside the layers and AdamW for the rest
+    (Jordan et al., 2024), with one learning rate for both (Liu et al., 2025); Muon can not be sharded."""
     learning_rate: float = 0.0
     """Peak learning rate; 0 chooses it by d_model."""
     schedule: Literal["inverse-sqrt", "cosine", "linear", "constant"] = "inverse-sqrt"

@@ -166,7 +166,7 @@ def _model(config: Config, manifest: Mapping[str, Any]) -> str:
     rows = [
         ["layers", f"{model.encoder_layers} encoder, {model.decoder_layers} decoder"],
         ["width", f"{model.d_model}; {model.d_ff} inside the feed-forward layers"],
-        ["attention heads", f"{model.num_heads}"],
+        ["attention heads", f"{model.num_heads}{', queries and keys normed' if model.qk_norm else ''}"],
         ["feed-forward", f"{model.activation}{', gated' if model.gated else ''}"],
         ["norm", f"{model.norm}, {model.norm_position}"],
         ["positions", model.positions],

@@ -150,7 +150,10 @@ def _shard(loss: PartLoss) -> None:
     for layer in network.encoder:
         fully_shard(layer, mesh=mesh, mp_policy=policy)
     for layer in network.decoder:
-        fully_shard(cast(DecoderLayer, layer).cross_attention.key_value_proj, mesh=mesh, mp_policy=policy)
+        attention = cast(DecoderLayer, layer).cross_attention
+        for part in (attention.key_value_proj, attention.key_norm):
+            if list(part.parameters()):
+                fully_shard(part, mesh=mesh, mp_policy=policy)
         fully_shard(layer, mesh=mesh, mp_policy=policy)
     fully_shard(loss, mesh=mesh, mp_policy=policy)
 
