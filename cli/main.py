@@ -16,6 +16,7 @@ from nmt.errors import Interrupted, NmtError, RankError
 
 from .aer import aer
 from .align import align
+from .average import average
 from .bench import bench
 from .console import Level, messages, say
 from .demo import demo
@@ -95,6 +96,7 @@ for command in (
     aer,
     symmetrize,
     info,
+    average,
     bench,
     export,
 ):

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from operator import itemgetter
 
 from rich.console import Group, RenderableType
 from rich.live import Live
@@ -16,7 +17,6 @@ from nmt.training.report import (
     EvalReport,
     LinkingReport,
     LinksReport,
-    NoteReport,
     Report,
     StartReport,
     StepReport,
@@ -72,7 +72,7 @@ class Picture:
                 self.linking = as_line(report)
             case EndReport() | LinksReport():
                 self.doing = self.linking = ""
-        if isinstance(report, DataReport | StartReport | NoteReport | LinksReport | EndReport):
+        if not isinstance(report, StepReport | EvalReport | LinkingReport):
             self.live.console.print(as_line(report), style="dim", markup=False, soft_wrap=True)
         self.live.refresh()
 
@@ -104,12 +104,13 @@ class Picture:
         figures = {
             "epoch": f"{step.epoch}",
             "loss": f"{step.loss:.3f}",
+            "consistency": f"{step.consistency:.3f}" if step.consistency else "",
             "lr": f"{step.learning_rate:.2e}",
             "tokens/s": f"{step.tokens_per_second:,.0f}",
             "time": clock(step.seconds + since),
         }
         text = Text()
-        for name, value in figures.items():
+        for name, value in filter(itemgetter(1), figures.items()):
             text.append(f"{name} ", "dim").append(f"{value}   ", "bold")
         return text
 

@@ -22,7 +22,7 @@ MANY_PAIRS = 1_000_000  # from here on little regularisation is needed
 def preset(name: str, *, num_pairs: int) -> Options:
     """Options of a preset for a corpus of this many pairs; `auto` takes the size that suits it."""
     if name == "auto":
-        name = next((size for size, most in LARGEST_CORPUS.items() if num_pairs <= most), "big")
+        name = suiting_size(num_pairs)
     if name not in SIZES:
         raise ConfigError(f"--preset {name}: expected one of auto, {', '.join(SIZES)}")
     few = num_pairs < MANY_PAIRS
@@ -33,6 +33,11 @@ def preset(name: str, *, num_pairs: int) -> Options:
             "warmup_steps": 2000 if few else 4000,
         },
     }
+
+
+def suiting_size(num_pairs: int) -> str:
+    """The name of the size for a corpus of this many pairs."""
+    return next((size for size, most in LARGEST_CORPUS.items() if num_pairs <= most), "big")
 
 
 def typical_pairs(name: str) -> int:

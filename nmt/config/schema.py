@@ -123,6 +123,8 @@ class ModelConfig:
     """Nonlinearity of the feed-forward layers."""
     gated: bool = False
     """Gated feed-forward (Shazeer, 2020): activation(x W) * (x V), then out."""
+    qk_norm: bool = False
+    """RMSNorm of the queries and keys of each head (Henry et al., 2020; Dehghani et al., 2023)."""
     positions: Literal["sinusoidal", "learned", "rotary"] = "sinusoidal"
     """Fixed or learned embeddings added to the input, or rotations in self-attention (Su et al., 2021)."""
     max_positions: int = 1024
@@ -179,8 +181,9 @@ class TrainingConfig:
     """Stop after this many passes over the data; 0 sets no limit."""
     budget: float = 0.0
     """Seconds to train for, evaluation included; the schedule is planned to end in them. 0: no limit."""
-    optimizer: Literal["adamw"] = "adamw"
-    """AdamW (Loshchilov & Hutter, 2019)."""
+    optimizer: Literal["adamw", "muon"] = "adamw"
+    """AdamW (Loshchilov & Hutter, 2019), or Muon for matrices inside the layers and AdamW for the rest
+    (Jordan et al., 2024), with one learning rate for both (Liu et al., 2025); Muon can not be sharded."""
     learning_rate: float = 0.0
     """Peak learning rate; 0 chooses it by d_model."""
     schedule: Literal["inverse-sqrt", "cosine", "linear", "constant"] = "inverse-sqrt"
@@ -202,6 +205,13 @@ class TrainingConfig:
     reconstruction: float = 0.5
     """Weight of telling each piece from those of the other side that one decoder layer links it to, which
     makes that layer's attention an alignment (after Zenkel et al., 2019); 0 switches it off."""
+    consistency: Literal["none", "rdrop", "simcut"] = "none"
+    """Compute every batch twice, and let both predictions agree: `rdrop` with other dropout (Liang et al.,
+    2021), `simcut` also with tokens cut off in one of them (Gao et al., 2022). A step takes twice as long."""
+    consistency_weight: float = 3.0
+    """Weight α of the divergence between both predictions."""
+    cutoff: float = 0.05
+    """Share of the tokens whose embeddings `simcut` sets to zero, in source and decoder input."""
     ema_decay: float = 0.999
     """Decay of the exponential moving average of the weights, which is what is evaluated and kept; 0: off."""
     eval_steps: int = 0
@@ -214,6 +224,9 @@ class TrainingConfig:
     """Beam size when decoding the development set during training."""
     dev_sentences: int = 1000
     """At most this many development pairs are decoded during training."""
+    tune_length_penalty: bool = False
+    """At the end, choose `decoding.length_penalty` by BLEU of the development pairs that are decoded, if they
+    are 200 or more and it gains 0.05; takes about as long as five looks at them."""
     report_steps: int = 50
     """Steps between progress reports."""
     save_seconds: float = 600.0
@@ -247,14 +260,20 @@ class TrainingConfig:
         )
         _require(self.keep_checkpoints >= 2, "training.keep_checkpoints", self.keep_checkpoints, "at least 2")
         not_negative = ("threads", "max_epochs", "budget", "learning_rate", "warmup_steps", "weight_decay")
-        for name in (*not_negative, "clip_norm", "reconstruction", "eval_steps", "patience", "save_seconds"):
+        weights = ("reconstruction", "consistency_weight")
+        for name in (*not_negative, *weights, "clip_norm", "eval_steps", "patience", "save_seconds"):
             _require(
                 0 <= getattr(self, name) < math.inf, f"training.{name}", getattr(self, name), "0 or more"
+            )
+        if self.optimizer == "muon" and self.sharding == "full":
+            raise ConfigError(
+                "training.optimizer muon works on whole matrices, which training.sharding full divides; "
+                "give training.sharding none, or training.optimizer adamw"
             )
         _require(0 <= self.seed < 2**63, "training.seed", self.seed, "0 to 2**63 - 1")
         _require(self.wait_seconds > 0, "training.wait_seconds", self.wait_seconds, "above 0")
         _require(self.adam_epsilon > 0, "training.adam_epsilon", self.adam_epsilon, "above 0")
-        for name in ("adam_beta1", "adam_beta2", "label_smoothing", "ema_decay"):
+        for name in ("adam_beta1", "adam_beta2", "label_smoothing", "cutoff", "ema_decay"):
             _require(
                 0.0 <= getattr(self, name) < 1.0, f"training.{name}", getattr(self, name), "0 to below 1"
             )

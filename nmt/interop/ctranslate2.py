@@ -81,12 +81,17 @@ def export_ctranslate2(model: TranslationModel, out_dir: Path, *, quantization: 
 
 
 def transformer_spec(model: TranslationModel) -> Any:
-    """A `ctranslate2.specs.TransformerSpec` with copies of the weights; there is one for every ModelConfig.
+    """A `ctranslate2.specs.TransformerSpec` with copies of the weights.
 
-    Raises UsageError if the package is missing.
+    Raises UsageError if the package is missing, or if it has no such network.
     """
-    specs = _specs()
     network, config = model.network, model.config.model
+    if config.qk_norm:
+        raise UsageError(
+            f"{model.path or 'the model'}: was trained with model.qk_norm, which CTranslate2 has not in an "
+            "encoder-decoder; only models without it can be exported"
+        )
+    specs = _specs()
     options = _options(specs, config)
     encoder = specs.TransformerEncoderSpec(config.encoder_layers, config.num_heads, **options)
     decoder = specs.TransformerDecoderSpec(

@@ -114,55 +114,80 @@ class SelfAttention(nn.Module):
     """Every position looks at every real position of the same side, or at itself and those before it."""
 
     def __init__(
-        self, d_model: int, num_heads: int, *, bias: bool, dropout_rate: float, rotary: bool
+        self,
+        d_model: int,
+        num_heads: int,
+        *,
+        bias: bool,
+        dropout_rate: float,
+        rotary: bool,
+        qk_norm: bool = False,
     ) -> None:
         super().__init__()
         self.num_heads = num_heads
         self.dropout_rate = dropout_rate
         self.rotary = rotary
         self.in_proj = nn.Linear(d_model, 3 * d_model, bias=bias)  # queries, keys, values
+        self.query_norm, self.key_norm = (_head_norm(d_model // num_heads, qk_norm) for _ in range(2))
         self.out_proj = nn.Linear(d_model, d_model, bias=bias)
 
     def forward(self, x: Tensor, *, mask: Tensor | None = None, causal: bool = False) -> Tensor:
         """(B, T, D) to (B, T, D)."""
-        queries, keys, values = (
-            split_heads(part, self.num_heads) for part in self.in_proj(x).chunk(3, dim=-1)
-        )  # (B, H, T, K)
-        if self.rotary:
-            places = torch.arange(x.size(1), device=x.device)
-            queries, keys = rotate(queries, places), rotate(keys, places)
+        places = torch.arange(x.size(1), device=x.device)
+        queries, keys, values = self.heads(self.in_proj(x), places)
         rate = self.dropout_rate if self.training else 0.0
         attended, _ = attend(queries, keys, values, mask=mask, causal=causal, dropout_rate=rate)
         out: Tensor = self.out_proj(join_heads(attended))
         return out
 
+    def heads(self, projected: Tensor, places: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Queries, keys and values (B, H, T, K) of what `in_proj` gives (B, T, 3 D) at these places."""
+        queries, keys, values = (split_heads(part, self.num_heads) for part in projected.chunk(3, dim=-1))
+        queries, keys = self.query_norm(queries), self.key_norm(keys)
+        if self.rotary:
+            queries, keys = rotate(queries, places), rotate(keys, places)
+        return queries, keys, values
+
 
 class CrossAttention(nn.Module):
     """Every target position looks at the real positions of the source: where the alignment comes from."""
 
-    def __init__(self, d_model: int, num_heads: int, *, bias: bool, dropout_rate: float) -> None:
+    def __init__(
+        self, d_model: int, num_heads: int, *, bias: bool, dropout_rate: float, qk_norm: bool = False
+    ) -> None:
         super().__init__()
         self.num_heads = num_heads
         self.dropout_rate = dropout_rate
         self.query_proj = nn.Linear(d_model, d_model, bias=bias)
         self.key_value_proj = nn.Linear(d_model, 2 * d_model, bias=bias)
+        self.query_norm, self.key_norm = (_head_norm(d_model // num_heads, qk_norm) for _ in range(2))
         self.out_proj = nn.Linear(d_model, d_model, bias=bias)
 
     def keys_values(self, encoder_states: Tensor) -> tuple[Tensor, Tensor]:
         """Keys and values (B, H, S, K) of (B, S, D) encoder states: once per sentence."""
         keys, values = self.key_value_proj(encoder_states).chunk(2, dim=-1)
-        return split_heads(keys, self.num_heads), split_heads(values, self.num_heads)
+        return self.key_norm(split_heads(keys, self.num_heads)), split_heads(values, self.num_heads)
+
+    def queries(self, projected: Tensor) -> Tensor:
+        """Queries (B, H, T, K) of what `query_proj` gives (B, T, D)."""
+        queries: Tensor = self.query_norm(split_heads(projected, self.num_heads))
+        return queries
 
     def forward(
         self, x: Tensor, keys: Tensor, values: Tensor, *, mask: Tensor, return_weights: bool = False
     ) -> tuple[Tensor, Tensor | None]:
         """(B, T, D) over keys and values (B, H, S, K) to (B, T, D) and the weights (B, H, T, S) if asked."""
-        queries = split_heads(self.query_proj(x), self.num_heads)
+        queries = self.queries(self.query_proj(x))
         rate = self.dropout_rate if self.training else 0.0
         attended, weights = attend(
             queries, keys, values, mask=mask, dropout_rate=rate, return_weights=return_weights
         )
         return self.out_proj(join_heads(attended)), weights
+
+
+def _head_norm(width: int, is_wanted: bool) -> nn.Module:
+    """RMSNorm over the width of a head, with one gain for all heads."""
+    return nn.RMSNorm(width, eps=1e-6) if is_wanted else nn.Identity()
 
 
 def split_heads(x: Tensor, num_heads: int) -> Tensor:

@@ -19,9 +19,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from nmt.model.attention import CrossAttention, SelfAttention, join_heads, split_heads
+from nmt.model.attention import CrossAttention, SelfAttention, join_heads
 from nmt.model.layers import DecoderLayer, EncoderLayer
-from nmt.model.positions import rotate
 from nmt.model.transformer import Transformer
 from nmt.tokenizer import EOS_ID
 
@@ -184,7 +183,7 @@ class IncrementalDecoder:
     def _look_at_source(
         self, normed: Tensor, *, attention: CrossAttention, memory: _LayerMemory, rows: _Rows, watch: bool
     ) -> Tensor:
-        queries = split_heads(rows.pad(attention.query_proj(normed)), self._num_heads)
+        queries = attention.queries(rows.pad(attention.query_proj(normed)))
         assert self._src_bias is not None
         if watch:
             weights = _weights(queries.to(memory.src_keys.dtype), memory.src_keys, self._src_bias)
@@ -295,29 +294,20 @@ def _look_around(
     normed: Tensor, *, attention: SelfAttention, rows: _Rows, places: Tensor, bias: Tensor | None
 ) -> Tensor:
     """Self-attention of the encoder over rows (N, D)."""
-    queries, keys, values = _project(normed, attention=attention, rows=rows, places=places)
+    queries, keys, values = attention.heads(rows.pad(attention.in_proj(normed)), places)
     out: Tensor = attention.out_proj(rows.unpad(join_heads(_attend(queries, keys, values, bias))))
     return out
 
 
 def _look_back(normed: Tensor, *, attention: SelfAttention, memory: _LayerMemory, here: _Here) -> Tensor:
     """Self-attention of the decoder over rows (N, D), which are written to memory first."""
-    queries, keys, values = _project(normed, attention=attention, rows=here.rows, places=here.places)
+    queries, keys, values = attention.heads(here.rows.pad(attention.in_proj(normed)), here.places)
     for kept, new in ((memory.keys, keys), (memory.values, values)):
         flat = new.transpose(1, 2).flatten(0, 2).to(kept.dtype)  # (B * W * H, K)
         kept.view(-1, kept.size(3)).index_copy_(0, here.columns, flat)
     attended = _attend(queries, memory.keys, memory.values, here.bias)
     out: Tensor = attention.out_proj(here.rows.unpad(join_heads(attended)))
     return out
-
-
-def _project(normed: Tensor, *, attention: SelfAttention, rows: _Rows, places: Tensor) -> tuple[Tensor, ...]:
-    """Queries, keys and values (groups, H, largest, K) of rows (N, D)."""
-    projected = rows.pad(attention.in_proj(normed)).chunk(3, dim=-1)
-    queries, keys, values = (split_heads(part, attention.num_heads) for part in projected)
-    if attention.rotary:
-        queries, keys = rotate(queries, places), rotate(keys, places)
-    return queries, keys, values
 
 
 def _attend(queries: Tensor, keys: Tensor, values: Tensor, bias: Tensor | None) -> Tensor:

@@ -95,7 +95,11 @@ class DecoderLayer(nn.Module):
         self.attention = make_self_attention(config)
         self.attention_residual = Residual(config)
         self.cross_attention = CrossAttention(
-            config.d_model, config.num_heads, bias=config.bias, dropout_rate=config.attention_dropout
+            config.d_model,
+            config.num_heads,
+            bias=config.bias,
+            dropout_rate=config.attention_dropout,
+            qk_norm=config.qk_norm,
         )
         self.cross_residual = Residual(config)
         self.feed_forward = FeedForward(config)
@@ -140,4 +144,5 @@ def make_self_attention(config: ModelConfig) -> SelfAttention:
         bias=config.bias,
         dropout_rate=config.attention_dropout,
         rotary=config.positions == "rotary",
+        qk_norm=config.qk_norm,
     )

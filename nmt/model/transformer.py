@@ -98,11 +98,14 @@ class Transformer(nn.Module):
             for embedding in {self.src_embedding, self.tgt_embedding}:
                 embedding.weight[PAD_ID] = 0
 
-    def encode(self, src_tokens: Tensor) -> EncoderOut:
-        """States of (B, S) source tokens, which end with EOS and are padded with PAD_ID on the right."""
+    def encode(self, src_tokens: Tensor, *, seen: Tensor | None = None) -> EncoderOut:
+        """States of (B, S) source tokens, which end with EOS and are padded with PAD_ID on the right.
+
+        Where `seen` (B, S) is zero instead of one, all that is known of a token is its place.
+        """
         mask = src_tokens != PAD_ID  # (B, S)
         attention_mask = None if bool(mask.all()) else mask[:, None, None, :]
-        x = self._embed(src_tokens, self.src_embedding, self.src_positions)
+        x = self._embed(src_tokens, self.src_embedding, self.src_positions, seen)
         for layer in self.encoder:
             x = layer(x, attention_mask)
         return EncoderOut(self.encoder_norm(x), mask)
@@ -114,13 +117,14 @@ class Transformer(nn.Module):
         *,
         attention_layers: Collection[int] = (),
         last_layer: int | None = None,
+        seen: Tensor | None = None,
     ) -> DecoderOut:
         """States of (B, T) decoder input.
 
         `attention_layers` names the layers (from 0) whose cross-attention weights are wanted. `last_layer`
-        stops after that layer: the states are then of no use, the weights are.
+        stops after that layer: the states are then of no use, the weights are. `seen` is as in `encode`.
         """
-        x = self._embed(tgt_tokens, self.tgt_embedding, self.tgt_positions)
+        x = self._embed(tgt_tokens, self.tgt_embedding, self.tgt_positions, seen)
         attention: dict[int, Tensor] = {}
         for number, layer in enumerate(self.decoder[: None if last_layer is None else last_layer + 1]):
             source = self._source(number, encoder_out)
@@ -161,7 +165,11 @@ class Transformer(nn.Module):
         keys, values = self._decoder_layers()[number].cross_attention.keys_values(encoder_out.states)
         return keys, values, encoder_out.mask[:, None, None, :]
 
-    def _embed(self, tokens: Tensor, embedding: nn.Embedding, positions: Positions) -> Tensor:
+    def _embed(
+        self, tokens: Tensor, embedding: nn.Embedding, positions: Positions, seen: Tensor | None = None
+    ) -> Tensor:
         x = embedding(tokens) * math.sqrt(self.config.d_model)  # (B, T, D)
+        if seen is not None:
+            x = x * seen[..., None]
         x = positions(x, torch.arange(tokens.size(1), device=tokens.device))
         return dropout(x, self.config.dropout) if self.training else x

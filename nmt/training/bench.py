@@ -305,6 +305,7 @@ class Workload:
             src_vocab_size=self.vocab_size,
             tgt_vocab_size=self.vocab_size,
             reconstruction=self.config.training.reconstruction > 0,
+            num_passes=1 if self.config.training.consistency == "none" else 2,
         )
 
     @torch.inference_mode()

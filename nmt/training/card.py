@@ -166,7 +166,7 @@ def _model(config: Config, manifest: Mapping[str, Any]) -> str:
     rows = [
         ["layers", f"{model.encoder_layers} encoder, {model.decoder_layers} decoder"],
         ["width", f"{model.d_model}; {model.d_ff} inside the feed-forward layers"],
-        ["attention heads", f"{model.num_heads}"],
+        ["attention heads", f"{model.num_heads}{', queries and keys normed' if model.qk_norm else ''}"],
         ["feed-forward", f"{model.activation}{', gated' if model.gated else ''}"],
         ["norm", f"{model.norm}, {model.norm_position}"],
         ["positions", model.positions],
@@ -183,6 +183,9 @@ def _training(config: Config, training: Mapping[str, Any]) -> str:
         "step": lambda steps: f"{steps:,} steps of up to {config.training.batch_tokens:,} target tokens",
         "best_step": lambda step: (
             f"the weights are the moving average at step {step:,}, the best on those pairs"
+        ),
+        "averaged": lambda members: (
+            f"the weights are the mean of those of {', '.join(Path(each['name']).name for each in members)}"
         ),
         "epoch": lambda epochs: f"{epochs:,.4g} passes over the data",
         "seconds": duration,

@@ -54,11 +54,16 @@ class _CrossEntropy(torch.autograd.Function):
         return grad_states, grad_weight, None, None, None
 
 
+def rows_at_once(vocab_size: int, device: torch.device) -> int:
+    """Positions whose logits are held in float32 at once."""
+    return max(1, BLOCK.get(device.type, 1 << 22) // vocab_size)
+
+
 def _softmax_(logits: Tensor, targets: Tensor, *, share: float, replace: bool) -> Tensor:
     """Sum over positions of log Σ exp z; `replace` puts p - share · onehot(target) in place of z (N, V)."""
     dtype = torch.promote_types(logits.dtype, torch.float32)  # bf16 loses the tail of thousands of pieces
     log_normalizers = logits.new_zeros((), dtype=dtype)
-    rows = max(1, BLOCK.get(logits.device.type, 1 << 22) // logits.size(1))
+    rows = rows_at_once(logits.size(1), logits.device)
     for start in range(0, len(logits), rows):
         block, wanted = logits[start : start + rows], targets[start : start + rows, None]
         probs = block.softmax(-1, dtype=dtype)

@@ -1,7 +1,7 @@
 """The end of a run: the best weights become the finished model, with what links are made with."""
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Any
 
 from nmt.alignment.origin import LinkSource
@@ -23,6 +23,7 @@ from nmt.training.links import LinkModels, OnProgress, OnStage, learn_links
 from nmt.training.report import EndReport
 from nmt.training.run import CARD, Run
 from nmt.training.state import Progress
+from nmt.training.tuning import Tuning
 
 
 def link_best(
@@ -45,6 +46,7 @@ def link_best(
 def write_finished(
     model: TranslationModel,
     links: LinkModels,
+    tuning: Tuning | None,
     *,
     run: Run,
     progress: Progress,
@@ -55,6 +57,9 @@ def write_finished(
     """Write the finished model, its manifest last; returns what came out."""
     model = with_alignment_layer(model, model.config.alignment.layer or links.choice.layer)
     model = replace(model, align_head=links.head)
+    if tuning is not None:
+        decoding = replace(model.config.decoding, length_penalty=tuning.length_penalty)
+        model = replace(model, config=replace(model.config, decoding=decoding))
     end = EndReport(
         step=progress.step,
         epochs=epochs,
@@ -72,6 +77,7 @@ def write_finished(
         links_from=links_from(model.config, links),
         link_seconds=links.seconds,
         link_pairs=links.num_pairs,
+        tuning=asdict(tuning) if tuning else {},
     )
     model = replace(model, manifest=facts(model, end))
     write_text(run.model_dir / CARD, model_card(model.config, model.manifest))
@@ -112,4 +118,5 @@ def ended_before(manifest: dict[str, Any]) -> EndReport:
         links_from=manifest["alignment"]["from"],
         link_seconds=manifest["alignment"].get("seconds", 0.0),
         link_pairs=manifest["alignment"].get("pairs", 0),
+        tuning=manifest["dev"].get("tuning", {}),
     )

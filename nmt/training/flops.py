@@ -50,8 +50,9 @@ def flops_of_batches(
     src_vocab_size: int,
     tgt_vocab_size: int,
     reconstruction: bool,
+    num_passes: int = 1,
 ) -> TrainingFlops:
-    """Operations of training once on these batches."""
+    """Operations of training once on these batches; with consistency there are two passes over them."""
     each = (
         training_flops(
             (batch.src_tokens != PAD_ID).sum(1),
@@ -60,6 +61,7 @@ def flops_of_batches(
             src_vocab_size=src_vocab_size,
             tgt_vocab_size=tgt_vocab_size,
             reconstruction=reconstruction,
+            num_passes=num_passes,
         )
         for batch in batches
     )
@@ -74,12 +76,13 @@ def training_flops(
     src_vocab_size: int,
     tgt_vocab_size: int,
     reconstruction: bool,
+    num_passes: int = 1,
 ) -> TrainingFlops:
     """Operations of training once on pairs of these lengths (B,), EOS included.
 
     With S and T for the lengths of a pair, D for d_model, F for d_ff (½ more of it where the feed-forward
     layers are gated), V for the vocabulary and one piece in four told in the reconstruction, a pair takes
-    6 operations for each of
+    6 operations for each of, all but the last in every pass,
 
     - source: S · (encoder layers · (4 D² + 2 D F) + decoder layers · 2 D²)
     - target: T · decoder layers · (6 D² + 2 D F)
@@ -97,10 +100,8 @@ def training_flops(
     told = (tgt - 1) * tgt_vocab_size * d_model + (src - 1) * (src_vocab_size * d_model + d_model**2)
     from_attention = 2 * src * tgt * d_model
     products = (
-        source * src,
-        target * tgt,
-        attention,
-        tgt_vocab_size * d_model * tgt,
+        *(num_passes * part for part in (source * src, target * tgt, attention)),
+        num_passes * tgt_vocab_size * d_model * tgt,
         (told / TELL_EVERY + from_attention) if reconstruction else 0 * tgt,
     )
     return TrainingFlops(*(FLOPS_PER_PRODUCT * float(part.sum()) for part in products))

@@ -15,6 +15,7 @@ from nmt.errors import ResourceError
 from nmt.hardware import is_out_of_memory
 from nmt.model import Transformer
 from nmt.model.dropout import seeded
+from nmt.training.consistency import Consistency
 from nmt.training.loss import batch_loss
 from nmt.training.working import WorkingNetwork
 from nmt.workers import Workers
@@ -28,6 +29,7 @@ class Gradient:
     """What there is to tell about a gradient; itself it stands in the parameters."""
 
     nll: float  # of the batch, in nats
+    divergence: float  # of both predictions for it, in nats; see `nmt.training.consistency`
     num_parts: int  # that a worker or a rank computes one after the other, at most
     left_out: tuple[int, ...] = ()  # rows whose pairs do not fit into memory, not even alone
     num_workers: int = 1
@@ -83,20 +85,22 @@ def compute_gradient(
         )
     for parameter, gradient in zip(working.master.parameters(), total.gradients, strict=True):
         parameter.grad = gradient
-    return Gradient(total.nll, num_parts, tuple(total.missing), workers.num_workers)
+    return Gradient(total.nll, total.divergence, num_parts, tuple(total.missing), workers.num_workers)
 
 
 @dataclass
 class _Sum:
-    """Gradients, one for each parameter, and negative log-likelihood of some parts of a batch."""
+    """Gradients, one for each parameter, and what else there is to tell of some parts of a batch."""
 
     nll: float = 0.0
+    divergence: float = 0.0
     gradients: tuple[Tensor, ...] = ()
     missing: list[int] = field(default_factory=list)  # numbers of the parts that did not fit
 
     def add(self, other: "_Sum") -> None:
         """Add the sum of other parts, whose tensors may be used up."""
         self.nll += other.nll
+        self.divergence += other.divergence
         self.missing += other.missing
         if self.gradients and other.gradients:
             torch._foreach_add_(self.gradients, other.gradients)
@@ -144,6 +148,7 @@ def _part_gradient(network: Transformer, part: Batch, *, training: TrainingConfi
         part,
         label_smoothing=training.label_smoothing,
         reconstruction=training.reconstruction,
+        consistency=Consistency.of(training),
     )
     gradients = torch.autograd.grad(
         loss.objective / num_tokens,
@@ -151,7 +156,8 @@ def _part_gradient(network: Transformer, part: Batch, *, training: TrainingConfi
         materialize_grads=True,  # zeros for weights that only the reconstruction has a use for
     )
     exact = torch.promote_types(gradients[0].dtype, torch.float32)
-    return _Sum(float(loss.nll), tuple(gradient.to(exact) for gradient in gradients))
+    exact_gradients = tuple(gradient.to(exact) for gradient in gradients)
+    return _Sum(float(loss.nll), float(loss.divergence), exact_gradients)
 
 
 def make_workers(device: torch.device, training: TrainingConfig) -> Workers:

@@ -61,13 +61,15 @@ class Journal:
                     max_steps=progress.max_steps,
                     epoch=progress.epoch,
                     loss=progress.window_nll / progress.window_tokens,
+                    consistency=progress.window_divergence / progress.window_tokens,
                     learning_rate=learning_rate,
                     tokens_per_second=progress.window_tokens / progress.window_seconds,
                     seconds=progress.seconds,
                     seconds_left=pace * (progress.max_steps - progress.step),
                 )
             )
-        progress.window_nll, progress.window_tokens, progress.window_seconds = 0.0, 0, 0.0
+        progress.window_nll = progress.window_divergence = progress.window_seconds = 0.0
+        progress.window_tokens = 0
 
     def record(self, report: Report) -> None:
         """Write it into `train/`: numbers to metrics.jsonl, a line to log.txt."""

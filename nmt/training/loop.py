@@ -18,6 +18,7 @@ from nmt.config.schema import Config
 from nmt.errors import DivergedError, Interrupted, NmtError, StorageError
 from nmt.hardware import describe
 from nmt.training.best import Look, best_dir, look
+from nmt.training.choices import choices
 from nmt.training.data import SAMPLE_PAIRS, data_hash
 from nmt.training.distributed import Ranks, join
 from nmt.training.finish import end_of, ended_before, link_best, write_finished
@@ -29,11 +30,12 @@ from nmt.training.manifest import facts_of_run, signature
 from nmt.training.opening import Opened, open_run
 from nmt.training.plan import SHARE_AT_END, LinkPlan, plan_links, replan
 from nmt.training.replicas import SharedGradient, needs_shards
-from nmt.training.report import EndReport, EvalReport, LinkingReport, StartReport
+from nmt.training.report import ChoiceReport, EndReport, EvalReport, LinkingReport, StartReport
 from nmt.training.run import Run, checkpoint_bytes, flat
 from nmt.training.state import Origin, Progress, TrainState
 from nmt.training.step import take_step
 from nmt.training.tensorboard import with_events
+from nmt.training.tuning import LOOKS, Tuning, tune_length_penalty
 from nmt.training.working import WorkingNetwork
 
 
@@ -117,6 +119,10 @@ class _Trainer:
             self._check_space(num_parameters)
         for problem in problems:
             journal.note(f"{problem}; using step {self.progress.step:,}")
+        if not self.progress.step:
+            is_vocab_open = not (self.run.requested["tokenizer.vocab_size"] or self.config.tokenizer.model)
+            for line in choices(self.config, self.data.report, is_vocab_open=is_vocab_open):
+                journal.report(ChoiceReport(line))
         journal.report(
             StartReport(
                 config=self.config,
@@ -298,7 +304,7 @@ class _Trainer:
             name = {"bleu": "dev BLEU", "loss": "dev loss"}[training.metric]
             return f"no better {name} in {training.patience} evaluations"
         time_left = (1 - SHARE_AT_END) * training.budget - progress.seconds
-        if training.budget and progress.step and time_left < self._link_plan().seconds:
+        if training.budget and progress.step and time_left < self._seconds_at_end():
             return "the time was used up"
         return ""
 
@@ -309,8 +315,15 @@ class _Trainer:
         if not training.budget:
             progress.max_steps = most
         elif 0 < progress.step < progress.max_steps:
-            link_seconds = self._link_plan().seconds
-            progress.max_steps = replan(progress, training, most=most, link_seconds=link_seconds)
+            end_seconds = self._seconds_at_end()
+            progress.max_steps = replan(progress, training, most=most, end_seconds=end_seconds)
+
+    def _seconds_at_end(self) -> float:
+        """What learning links and tuning will take, if training ends now."""
+        progress, seconds = self.progress, self._link_plan().seconds
+        if self.training.tune_length_penalty:
+            seconds += LOOKS * progress.other_seconds / max(1, progress.num_evaluations)
+        return seconds
 
     def _link_plan(self) -> LinkPlan:
         """What learning links will take, if training ends now."""
@@ -330,10 +343,11 @@ class _Trainer:
         if self._is_stopped():
             self._leave()
         links = self._link() if self.ranks.is_first else None
+        tuning = self._tune() if links is not None and self.training.tune_length_penalty else None
         if self._is_stopped():
             self._leave()
         self.journal.book(self.progress, "other_seconds")
-        return end_of(self.ranks.from_first(lambda: asdict(self._write(links, reason))))
+        return end_of(self.ranks.from_first(lambda: asdict(self._write(links, tuning, reason))))
 
     def _link(self) -> LinkModels | None:
         """What links are made with; nothing if a signal came meanwhile."""
@@ -350,11 +364,21 @@ class _Trainer:
         except _EvaluationStopped:
             return None
 
-    def _write(self, links: LinkModels | None, reason: str) -> EndReport:
+    def _tune(self) -> Tuning | None:
+        """The length penalty that is best for the best weights; nothing if a signal came meanwhile."""
+        try:
+            tuning = tune_length_penalty(self.model, self.data, on_progress=self._heed_signal)
+        except _EvaluationStopped:
+            return None
+        self.journal.note(str(tuning or "the length penalty stays: too few development pairs, or no beam"))
+        return tuning
+
+    def _write(self, links: LinkModels | None, tuning: Tuning | None, reason: str) -> EndReport:
         assert links is not None, "the first rank has learnt them"
         end = write_finished(
             self.model,
             links,
+            tuning,
             run=self.run,
             progress=self.progress,
             stopped=reason,

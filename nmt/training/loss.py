@@ -1,4 +1,4 @@
-"""What is minimised: label-smoothed cross-entropy, and the reconstruction that shapes the alignment layer."""
+"""What is minimised: smoothed cross-entropy, of one pass or two, and what shapes the alignment layer."""
 
 from dataclasses import dataclass
 
@@ -7,7 +7,9 @@ from torch import Tensor
 
 from nmt.corpus.batching import Batch
 from nmt.model import EncoderOut, Transformer
+from nmt.model.transformer import DecoderOut
 from nmt.tokenizer import BOS_ID, EOS_ID, PAD_ID
+from nmt.training.consistency import Consistency, consistent_cross_entropy, seen
 from nmt.training.cross_entropy import cross_entropy
 
 # B pairs, S source and T target length, D d_model, V vocabulary, N and M real target and source positions
@@ -23,26 +25,55 @@ class BatchLoss:
     objective: Tensor  # scalar with gradient: what is minimised
     nll: Tensor  # scalar: negative log-likelihood in nats
     num_tokens: int
+    divergence: Tensor | float = 0.0  # scalar: of the predictions of two passes, in nats
 
 
 def batch_loss(
-    network: Transformer, batch: Batch, *, label_smoothing: float, reconstruction: float
+    network: Transformer,
+    batch: Batch,
+    *,
+    label_smoothing: float,
+    reconstruction: float,
+    consistency: Consistency | None = None,
 ) -> BatchLoss:
-    """Loss of one batch, summed over its tokens: `cross_entropy` and, weighed, `reconstruction_loss`."""
+    """Loss of one batch, summed over its tokens: `cross_entropy` and, weighed, `reconstruction_loss`.
+
+    With `consistency` it is `consistent_cross_entropy` of two passes, of which the first is reconstructed.
+    """
     layer = network.config.alignment_layer - 1
-    source = network.encode(batch.src_tokens)
-    target = network.decode(batch.tgt_in, source, attention_layers=[layer] if reconstruction else ())
+    source, target = _passes(network, batch, consistency, [layer] if reconstruction else [])
     real = batch.tgt_out != PAD_ID  # (B, T)
-    objective, nll = cross_entropy(
-        target.states[real],  # (N, D): no product is spent on padding
-        network.out_proj.weight,
-        batch.tgt_out[real],
-        label_smoothing=label_smoothing,
-    )
+    targets, weight = batch.tgt_out[real], network.out_proj.weight
+    divergence: Tensor | float = 0.0
+    if consistency is None:
+        states = target.states[real]  # (N, D): no product is spent on padding
+        objective, nll = cross_entropy(states, weight, targets, label_smoothing=label_smoothing)
+    else:
+        states = target.states[real.repeat(2, 1)]  # (2N, D)
+        objective, nll, divergence = consistent_cross_entropy(
+            states, weight, targets, label_smoothing=label_smoothing, consistency=consistency
+        )
     if reconstruction:
-        attention = target.attention[layer].mean(1)  # (B, T, S)
-        objective = objective + reconstruction * reconstruction_loss(network, batch, source, attention)
-    return BatchLoss(objective, nll, batch.num_tokens)
+        num_pairs = len(batch.src_tokens)
+        first = EncoderOut(source.states[:num_pairs], source.mask[:num_pairs])
+        attention = target.attention[layer][:num_pairs].mean(1)  # (B, T, S)
+        objective = objective + reconstruction * reconstruction_loss(network, batch, first, attention)
+    return BatchLoss(objective, nll, batch.num_tokens, divergence)
+
+
+def _passes(
+    network: Transformer, batch: Batch, consistency: Consistency | None, attention_layers: list[int]
+) -> tuple[EncoderOut, DecoderOut]:
+    """What the network makes of a batch, or, as a batch of twice the size, of both passes over it."""
+    if consistency is None:
+        source = network.encode(batch.src_tokens)
+        return source, network.decode(batch.tgt_in, source, attention_layers=attention_layers)
+    src_seen, tgt_seen = seen(batch, consistency, network.tgt_embedding.weight.dtype)
+    source = network.encode(batch.src_tokens.repeat(2, 1), seen=src_seen)
+    target = network.decode(
+        batch.tgt_in.repeat(2, 1), source, attention_layers=attention_layers, seen=tgt_seen
+    )
+    return source, target
 
 
 def reconstruction_loss(network: Transformer, batch: Batch, source: EncoderOut, attention: Tensor) -> Tensor:

@@ -62,6 +62,7 @@ def facts_of_run(
             "beam": model.config.training.dev_beam_size,
             "origin": report.dev_from,
             "overlap": report.overlap,
+            **({"tuning": end.tuning} if end and end.tuning else {}),
         },
         "signature": signature(model, data),
         "requested": requested,

@@ -1,17 +1,74 @@
-"""AdamW in two groups, the learning rate by step, and the moving average of the weights."""
+"""AdamW, or Muon beside it, the learning rate by step, and the moving average of the weights."""
 
 import math
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from nmt.config.schema import TrainingConfig
+from nmt.errors import ConfigError
 from nmt.model import Transformer
 
 
-def make_optimizer(network: Transformer, config: TrainingConfig) -> torch.optim.AdamW:
-    """AdamW (Loshchilov & Hutter, 2019); vectors (norms and biases) are not decayed."""
-    parameters = list(network.parameters())
+class MuonWithAdamW:
+    """Muon for the matrices inside the layers, AdamW for all else (Jordan et al., 2024), as one optimiser."""
+
+    def __init__(self, muon: torch.optim.Optimizer, adamw: torch.optim.AdamW) -> None:
+        self._parts = muon, adamw
+        self.param_groups = [*muon.param_groups, *adamw.param_groups]
+        self.matrices = {parameter for group in muon.param_groups for parameter in group["params"]}
+        self.state = muon.state = adamw.state  # by parameter, each of which is in one of them
+
+    def step(self) -> None:
+        """Update all parameters."""
+        for part in self._parts:
+            part.step()
+
+
+AnyOptimizer = torch.optim.AdamW | MuonWithAdamW
+
+
+def moment_names(optimizer: AnyOptimizer, parameter: Tensor) -> tuple[str, ...]:
+    """What an optimiser remembers of a parameter, by the names that torch has for it."""
+    if isinstance(optimizer, MuonWithAdamW) and parameter in optimizer.matrices:
+        return ("momentum_buffer",)
+    return ("step", "exp_avg", "exp_avg_sq")
+
+
+def make_optimizer(network: Transformer, config: TrainingConfig) -> AnyOptimizer:
+    """The optimiser of a network's parameters; vectors (norms and biases) are not decayed.
+
+    With Muon the update of a matrix is as large as AdamW would make it, so that learning rate and decay mean
+    the same (Liu et al., 2025). ConfigError if this torch has no Muon.
+    """
+    if config.optimizer == "adamw":
+        return _adamw(list(network.parameters()), config)
+    matrices = _hidden_matrices(network)
+    others: list[Tensor] = [
+        each for each in network.parameters() if not any(each is matrix for matrix in matrices)
+    ]
+    return MuonWithAdamW(_muon(matrices, config), _adamw(others, config))
+
+
+def _hidden_matrices(network: Transformer) -> list[Tensor]:
+    """Weights of linear layers, but for those of the output, which are an embedding of each piece."""
+    linear = (module for module in network.modules() if isinstance(module, nn.Linear))
+    return [module.weight for module in linear if module is not network.out_proj]
+
+
+def _muon(matrices: list[Tensor], config: TrainingConfig) -> torch.optim.Optimizer:
+    if not hasattr(torch.optim, "Muon"):
+        raise ConfigError(f"training.optimizer muon needs torch 2.9 or newer; this is {torch.__version__}")
+    return torch.optim.Muon(
+        matrices,
+        lr=config.learning_rate,
+        weight_decay=config.weight_decay,
+        adjust_lr_fn="match_rms_adamw",
+    )
+
+
+def _adamw(parameters: list[Tensor], config: TrainingConfig) -> torch.optim.AdamW:
+    """AdamW (Loshchilov & Hutter, 2019)."""
     groups = [
         {"params": [p for p in parameters if p.dim() > 1], "weight_decay": config.weight_decay},
         {"params": [p for p in parameters if p.dim() <= 1], "weight_decay": 0.0},

@@ -128,13 +128,13 @@ def plan_links(
     return LinkPlan(planned, planned * pair_seconds)
 
 
-def replan(progress: Progress, training: TrainingConfig, *, most: int, link_seconds: float = 0.0) -> int:
-    """Steps that fit into the budget at the pace so far, with evaluations and links; at `most` so many."""
+def replan(progress: Progress, training: TrainingConfig, *, most: int, end_seconds: float = 0.0) -> int:
+    """Steps that fit into the budget at the pace so far, with evaluations and the end; at `most` so many."""
     step_seconds = progress.train_seconds / progress.step
     look_seconds = step_seconds * training.eval_steps * (1 / SHARE_FOR_STEPS - 1)
     if progress.num_evaluations:
         look_seconds = progress.other_seconds / progress.num_evaluations
-    left = training.budget * (1 - SHARE_AT_END) - link_seconds - progress.seconds - look_seconds
+    left = training.budget * (1 - SHARE_AT_END) - end_seconds - progress.seconds - look_seconds
     more_steps = int(left / (step_seconds + look_seconds / training.eval_steps))
     return min(most, progress.step + max(0, more_steps))
 

@@ -16,6 +16,7 @@ from nmt.hardware import is_out_of_memory
 from nmt.model import Transformer
 from nmt.model.dropout import seeded
 from nmt.model.layers import DecoderLayer
+from nmt.training.consistency import Consistency
 from nmt.training.distributed import Ranks
 from nmt.training.gradient import Gradient
 from nmt.training.loss import batch_loss
@@ -37,14 +38,15 @@ class PartLoss(nn.Module):
         self.training_config = training
 
     def forward(self, part: Batch) -> tuple[Tensor, Tensor]:
-        """What is minimised, and the negative log-likelihood in nats; both sums over the part."""
+        """What is minimised, and (2,) the negative log-likelihood and the divergence; sums over the part."""
         loss = batch_loss(
             self.network,
             part,
             label_smoothing=self.training_config.label_smoothing,
             reconstruction=self.training_config.reconstruction,
+            consistency=Consistency.of(self.training_config),
         )
-        return loss.objective, loss.nll
+        return loss.objective, torch.stack([loss.nll, torch.as_tensor(loss.divergence).to(loss.nll)])
 
 
 class SharedGradient:
@@ -88,27 +90,26 @@ class SharedGradient:
         self.network.zero_grad()
         self.working.refresh()
         parts = batch.split(num_parts * self.ranks.world_size)
-        nll = 0.0
+        nll = divergence = 0.0
         for first in range(0, len(parts), self.ranks.world_size):
             is_last = first + self.ranks.world_size >= len(parts)
             number = first + self.ranks.rank
             # without a part left, a rank joins in with one that does not count
             share = 1.0 if number < len(parts) else 0.0
             with nullcontext() if is_last else self.unless_last():
-                nll += share * self._add(
-                    parts[number if share else 0], number, share / batch.num_tokens, step
-                )
+                told = self._add(parts[number if share else 0], number, share / batch.num_tokens, step)
+                nll, divergence = nll + share * told[0], divergence + share * told[1]
             self.working.hand_over()
         for parameter in self.network.parameters():
             if parameter.grad is None:  # no rank has used it
                 parameter.grad = torch.zeros_like(parameter)
-        return Gradient(self.ranks.sum(nll), num_parts)
+        return Gradient(self.ranks.sum(nll), self.ranks.sum(divergence), num_parts)
 
-    def _add(self, part: Batch, number: int, scale: float, step: int) -> float:
-        """Add the gradient of a part, times `scale`; returns its negative log-likelihood in nats."""
+    def _add(self, part: Batch, number: int, scale: float, step: int) -> list[float]:
+        """Add the gradient of a part, times `scale`; returns its negative log-likelihood and divergence."""
         try:
             with seeded(mix_seeds(self.training.seed, step, number), part.src_tokens.device):
-                objective, nll = self.module(part)
+                objective, told = self.module(part)
                 torch.autograd.backward(objective * scale * self.ranks.world_size)  # both take the mean
         except (RuntimeError, MemoryError) as error:
             if not is_out_of_memory(error):
@@ -117,7 +118,7 @@ class SharedGradient:
                 f"out of memory: a part of {part.num_tokens:,} target tokens does not fit; give the same "
                 f"command with --override training.micro_batch={self._half()}"
             ) from error
-        return float(nll)
+        return cast(list[float], told.tolist())
 
     def _half(self) -> int:
         """Half of what was computed at once."""
@@ -149,14 +150,17 @@ def _shard(loss: PartLoss) -> None:
     for layer in network.encoder:
         fully_shard(layer, mesh=mesh, mp_policy=policy)
     for layer in network.decoder:
-        fully_shard(cast(DecoderLayer, layer).cross_attention.key_value_proj, mesh=mesh, mp_policy=policy)
+        attention = cast(DecoderLayer, layer).cross_attention
+        for part in (attention.key_value_proj, attention.key_norm):
+            if list(part.parameters()):
+                fully_shard(part, mesh=mesh, mp_policy=policy)
         fully_shard(layer, mesh=mesh, mp_policy=policy)
     fully_shard(loss, mesh=mesh, mp_policy=policy)
 
 
 def needs_shards(training: TrainingConfig, num_parameters: int, device: torch.device) -> bool:
     """Whether a network of so many parameters is to be sharded: if asked for, or too large for the device."""
-    if training.sharding != "auto" or device.type != "cuda":
+    if training.sharding != "auto" or device.type != "cuda" or training.optimizer == "muon":
         return training.sharding == "full"
     memory = torch.cuda.get_device_properties(device).total_memory
     return BYTES_PER_PARAMETER * num_parameters > SHARE_OF_MEMORY * memory

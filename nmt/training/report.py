@@ -40,6 +40,13 @@ class StartReport:
 
 
 @dataclass(frozen=True)
+class ChoiceReport:
+    """What was chosen for a new training, and why, in a line."""
+
+    text: str
+
+
+@dataclass(frozen=True)
 class StepReport:
     """Where training stands."""
 
@@ -51,6 +58,7 @@ class StepReport:
     tokens_per_second: float  # real target tokens, data loading included, evaluation not
     seconds: float  # since the start, earlier parts of a resumed run included
     seconds_left: float
+    consistency: float = 0.0  # divergence of both predictions, nats per target token, over the same steps
 
 
 @dataclass(frozen=True)
@@ -121,11 +129,20 @@ class EndReport:
     links_from: LinkSource
     link_seconds: float  # for all that links are made with
     link_pairs: int  # that it was learnt from
+    tuning: dict[str, float] = field(default_factory=dict)  # see `nmt.training.tuning`
     bleu_by_direction: dict[str, float] = field(default_factory=dict)  # if there are several, as in `de-en`
 
 
 Report = (
-    DataReport | StartReport | StepReport | EvalReport | NoteReport | LinkingReport | LinksReport | EndReport
+    DataReport
+    | ChoiceReport
+    | StartReport
+    | StepReport
+    | EvalReport
+    | NoteReport
+    | LinkingReport
+    | LinksReport
+    | EndReport
 )
 
 
@@ -134,6 +151,8 @@ def as_line(report: Report) -> str:
     match report:
         case DataReport():
             return _data_line(report)
+        case ChoiceReport():
+            return report.text
         case StartReport():
             how = f"goes on from step {report.step:,}" if report.step else "begins"
             return (
@@ -142,9 +161,10 @@ def as_line(report: Report) -> str:
                 f"up to {report.max_steps:,} steps"
             )
         case StepReport():
+            consistency = f"consistency {report.consistency:.3f}  " if report.consistency else ""
             return (
                 f"step {report.step:,}/{report.max_steps:,}  epoch {report.epoch}  loss {report.loss:.3f}  "
-                f"lr {report.learning_rate:.2e}  {report.tokens_per_second:,.0f} tokens/s  "
+                f"{consistency}lr {report.learning_rate:.2e}  {report.tokens_per_second:,.0f} tokens/s  "
                 f"{clock(report.seconds)}, {clock(report.seconds_left)} left"
             )
         case EvalReport():

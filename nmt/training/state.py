@@ -23,7 +23,7 @@ from nmt.errors import DivergedError, ModelError
 from nmt.files import remove_dir, write_bytes, write_json
 from nmt.model import Transformer
 from nmt.training.distributed import Ranks, whole
-from nmt.training.optimizer import MovingAverage, make_optimizer
+from nmt.training.optimizer import MovingAverage, make_optimizer, moment_names
 
 PARTS = ("weights", "average", "moments")
 
@@ -41,7 +41,8 @@ class Progress:
     train_seconds: float = 0.0  # spent in steps, making batches included
     other_seconds: float = 0.0  # spent in evaluating and saving
     first_loss: float = 0.0  # nats per target token of the untrained network
-    window_nll: float = 0.0  # since the last report of steps, as are the next two
+    window_nll: float = 0.0  # since the last report of steps, as are the next three
+    window_divergence: float = 0.0
     window_tokens: int = 0
     window_seconds: float = 0.0
     num_evaluations: int = 0
@@ -192,7 +193,7 @@ class TrainState:
             self.ranks.spread(own, average.get(name))
         for name, parameter in self.network.named_parameters():
             self.ranks.spread(parameter.detach(), weights.get(name))
-            for key in _MOMENTS if has_moments else ():
+            for key in moment_names(self.optimizer, parameter) if has_moments else ():
                 moment = torch.zeros_like(parameter.detach())
                 if key == "step":  # which AdamW counts on the CPU unless it is fused on a GPU
                     device = parameter.device if parameter.is_cuda else "cpu"
@@ -218,7 +219,7 @@ class TrainState:
         }
 
     def _moments(self) -> dict[str, Tensor]:
-        """Both moments and the step count of every parameter, by its name; none before the first update."""
+        """What the optimiser remembers of every parameter, by its name; nothing before the first update."""
         state = self.optimizer.state
         return {
             f"{name}/{key}": value
@@ -247,6 +248,3 @@ class TrainState:
 def _progress(facts: Mapping[str, Any]) -> Progress:
     """What stands in `state.json`."""
     return Progress(**{**facts, "best_value": float(facts["best_value"])})
-
-
-_MOMENTS = ("step", "exp_avg", "exp_avg_sq")

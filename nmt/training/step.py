@@ -56,6 +56,7 @@ def take_step(
     progress.num_skipped = 0
     progress.first_loss = progress.first_loss or gradient.nll / batch.num_tokens
     progress.window_nll += gradient.nll
+    progress.window_divergence += gradient.divergence
     progress.window_tokens += batch.num_tokens
     rate = learning_rate(progress.step, training, max_steps=progress.max_steps)
     for group in state.optimizer.param_groups:

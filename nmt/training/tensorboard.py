@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 TAGS = {
     "step": {
         "loss": "train/loss",
+        "consistency": "train/consistency",
         "learning_rate": "train/learning_rate",
         "tokens_per_second": "train/tokens_per_second",
     },
@@ -87,7 +88,8 @@ class EventFile:
         from tensorboard.compat.proto.summary_pb2 import Summary
 
         values = [
-            Summary.Value(tag=tag, simple_value=record[key]) for key, tag in TAGS[record["report"]].items()
+            Summary.Value(tag=tag, simple_value=record.get(key, 0.0))
+            for key, tag in TAGS[record["report"]].items()
         ]
         return cast(
             "Event",

@@ -117,7 +117,13 @@ def test_every_variant_gives_each_piece_the_same_probability(
 def test_the_variants_are_of_every_option_of_a_model() -> None:
     options = {name for variant in VARIANTS.values() for name in variant}
     sizes = {"d_model", "d_ff", "num_heads", "dropout", "attention_dropout", "activation_dropout"}
-    assert options | sizes == set(ModelConfig.__dataclass_fields__)
+    assert options | sizes | {"qk_norm"} == set(ModelConfig.__dataclass_fields__)
+
+
+def test_what_it_has_no_network_for_is_refused(tiny_model: TranslationModel, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"model.qk_norm, which CTranslate2 has not"):
+        export_ctranslate2(with_options(tiny_model, qk_norm=True), tmp_path / "model")
+    assert not (tmp_path / "model").exists()
 
 
 def test_a_vocabulary_for_each_language(tiny_model: TranslationModel, tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ CHOICES: dict[str, tuple[Any, ...]] = {
     "gated": (False, True),
     "norm": ("layer", "rms"),
     "bias": (True, False),
+    "qk_norm": (False, True),
     "tied_embeddings": ("all", "target", "none"),
 }
 

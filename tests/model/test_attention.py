@@ -79,6 +79,33 @@ def test_self_attention_is_the_formula(kind: str, num_heads: int, bias: bool) ->
     torch.testing.assert_close(found.double(), linear(module.out_proj, expected), rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.parametrize("kind", ["self", "cross"])
+@torch.no_grad()
+def test_normed_queries_and_keys_have_the_length_that_their_gains_say(kind: str) -> None:
+    """Head by head divided by the root of their mean square; and the scores are then those of the formula."""
+    options = {"bias": True, "dropout_rate": 0.5, "qk_norm": True}
+    x, source = torch.randn(B, S, D), torch.randn(B, S, D)
+    if kind == "self":
+        module = drawn(SelfAttention(D, 3, rotary=False, **options))
+        found = module(x)
+        queries, keys, values = linear(module.in_proj, x).chunk(3, dim=-1)
+    else:
+        module = drawn(CrossAttention(D, 3, **options))
+        found, _ = module(x, *module.keys_values(source), mask=torch.ones(B, 1, 1, S, dtype=torch.bool))
+        queries, (keys, values) = (
+            linear(module.query_proj, x),
+            linear(module.key_value_proj, source).chunk(2, dim=-1),
+        )
+
+    def normed(parts: Tensor, gain: Tensor) -> Tensor:
+        heads = parts.unflatten(-1, (3, -1))
+        return (heads / (heads.pow(2).mean(-1, keepdim=True) + 1e-6).sqrt() * gain).flatten(-2)
+
+    queries, keys = normed(queries, module.query_norm.weight), normed(keys, module.key_norm.weight)
+    expected, _ = reference(queries, keys, values, num_heads=3, allowed=lambda *_: True)
+    torch.testing.assert_close(found.double(), linear(module.out_proj, expected), rtol=1e-5, atol=1e-5)
+
+
 @pytest.mark.parametrize("num_heads", [1, 3, 4])
 @torch.no_grad()
 def test_cross_attention_is_the_formula_and_so_are_its_weights(num_heads: int) -> None:

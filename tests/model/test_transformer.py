@@ -199,6 +199,7 @@ def test_the_presets_have_as_many_weights_as_worked_out_by_hand(
         ({"tied_embeddings": "none"}, 2 * 23 * 24),
         ({"positions": "learned", "max_positions": 10}, 2 * 10 * 24),
         ({"positions": "rotary"}, 0),
+        ({"qk_norm": True}, 5 * 2 * 24 // CONFIG.num_heads),  # 1 + 2 · 2 attentions
         ({"gated": True}, 3 * (24 * 40 + 40)),
         ({"norm_position": "post"}, -2 * 48),
         ({"norm": "rms"}, -10 * 24),  # 1 · 2 + 2 · 3 + 2 norms

@@ -20,7 +20,13 @@ from nmt.errors import UsageError
 from nmt.training.distributed import Ranks, join
 
 WAIT = 120  # seconds until a test gives up
-RANDOM = ("model.dropout=0.2", "tokenizer.sampling_alpha=0.3", "training.report_steps=1")
+RANDOM = (
+    "model.dropout=0.2",
+    "tokenizer.sampling_alpha=0.3",
+    "training.consistency=simcut",
+    "training.optimizer=muon",
+    "training.report_steps=1",
+)
 
 
 @dataclass(frozen=True)
@@ -122,7 +128,12 @@ def test_three_ranks_on_thirds_of_the_batches_are_one_on_the_whole(corpus, launc
 def test_ranks_in_shards_are_one_that_has_all_and_goes_on_with_what_they_saved(
     corpus, launch, tmp_path
 ) -> None:
-    smooth = ("model.dropout=0", "training.adam_epsilon=1e-3", "training.report_steps=1")
+    smooth = (
+        "model.dropout=0",
+        "model.qk_norm=true",
+        "training.adam_epsilon=1e-3",
+        "training.report_steps=1",
+    )
     whole = corpus.train(tmp_path / "whole", *smooth)
     config = corpus.config(*smooth, "training.sharding=full")
     ended = launch(config, tmp_path / "model", send=signal.SIGTERM, after="step 5/")

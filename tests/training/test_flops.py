@@ -8,6 +8,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from nmt.config import ModelConfig
 from nmt.corpus.batching import Batch
 from nmt.model import Transformer
+from nmt.training.consistency import Consistency
 from nmt.training.flops import TrainingFlops, flops_of_batches
 from nmt.training.loss import batch_loss
 
@@ -26,19 +27,28 @@ def make_batch(num_pairs: int, *, src_length: int, tgt_length: int) -> Batch:
     return Batch(rows(src_length), tgt, tgt, num_tokens=tgt.numel())
 
 
-def counted(config: ModelConfig, batch: Batch, *, reconstruction: float) -> float:
+def counted(
+    config: ModelConfig, batch: Batch, *, reconstruction: float, consistency: Consistency | None = None
+) -> float:
     """Operations of matrix products as torch sees them."""
     network = Transformer(config, src_vocab_size=VOCAB, tgt_vocab_size=VOCAB).train()
     with FlopCounterMode(display=False) as counter:
-        loss = batch_loss(network, batch, label_smoothing=0.1, reconstruction=reconstruction)
+        loss = batch_loss(
+            network, batch, label_smoothing=0.1, reconstruction=reconstruction, consistency=consistency
+        )
         parameters = list(network.parameters())
         torch.autograd.grad(loss.objective, parameters, materialize_grads=True)
     return counter.get_total_flops()
 
 
-def count(config: ModelConfig, *batches: Batch, reconstruction: bool) -> TrainingFlops:
+def count(config: ModelConfig, *batches: Batch, reconstruction: bool, num_passes: int = 1) -> TrainingFlops:
     return flops_of_batches(
-        batches, config, src_vocab_size=VOCAB, tgt_vocab_size=VOCAB, reconstruction=reconstruction
+        batches,
+        config,
+        src_vocab_size=VOCAB,
+        tgt_vocab_size=VOCAB,
+        reconstruction=reconstruction,
+        num_passes=num_passes,
     )
 
 
@@ -47,6 +57,8 @@ def test_it_is_what_torch_counts(options: dict) -> None:
     config = ModelConfig(**TINY, **DROPPED, **options)
     batch = make_batch(5, src_length=7, tgt_length=9)
     assert count(config, batch, reconstruction=False).total == counted(config, batch, reconstruction=0.0)
+    twice = counted(config, batch, reconstruction=0.0, consistency=Consistency("rdrop", 1.0))
+    assert count(config, batch, reconstruction=False, num_passes=2).total == twice
 
 
 def test_the_reconstruction_tells_about_one_piece_in_four() -> None:

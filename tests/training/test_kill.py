@@ -16,6 +16,7 @@ pytestmark = pytest.mark.slow
 
 EVERYTHING = (
     "model.dropout=0.2",
+    "training.consistency=rdrop",
     "tokenizer.sampling_alpha=0.3",
     "training.micro_batch=80",
     "training.max_steps=100",

@@ -43,6 +43,7 @@ from nmt.training.report import (
 
 SHAKY = (
     "model.dropout=0.2",
+    "training.consistency=simcut",
     "tokenizer.sampling_alpha=0.3",
     "training.micro_batch=80",
     "training.schedule=cosine",

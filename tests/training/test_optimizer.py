@@ -1,6 +1,7 @@
 """Learning rates, averages and decay, worked by hand."""
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -70,6 +71,30 @@ def test_without_decay_the_average_is_the_weights() -> None:
             parameter.mul_(2)
     average.update(1)
     assert all(torch.equal(average.state()[name], each) for name, each in network.named_parameters())
+
+
+def test_muon_moves_matrices_of_layers_in_all_directions_as_far_as_adamw_would() -> None:
+    """All singular values of an update are about equal, its elements about 0.2; all else is AdamW's."""
+    network, other = small_network(), small_network()
+    config = TrainingConfig(learning_rate=0.01, weight_decay=0.0)
+    optimizers = make_optimizer(network, replace(config, optimizer="muon")), make_optimizer(other, config)
+    before = {name: parameter.detach().clone() for name, parameter in network.named_parameters()}
+    for one, two in zip(network.parameters(), other.parameters(), strict=True):
+        one.grad = torch.randn_like(one)
+        two.grad = one.grad.clone()
+    for optimizer in optimizers:
+        optimizer.step()
+    by_muon = 0
+    for (name, found), two in zip(network.named_parameters(), other.parameters(), strict=True):
+        if name.endswith("proj.weight") or name == "tgt_to_src.weight":
+            by_muon += 1
+            update = (found.detach() - before[name]) / 0.01
+            assert 0.1 < float(update.pow(2).mean().sqrt()) < 0.3
+            values = torch.linalg.svdvals(update)
+            assert float(values.max()) < 3 * float(values.min())
+        else:
+            assert torch.equal(found, two)
+    assert by_muon == len(optimizers[0].matrices) == 12
 
 
 def test_matrices_decay_and_vectors_do_not() -> None:

@@ -50,5 +50,5 @@ def test_links_are_learnt_from_a_tenth_of_what_was_trained_on_but_not_from_very_
 def test_a_budget_has_room_for_links() -> None:
     progress = Progress(step=200, setup_seconds=10, train_seconds=100, other_seconds=20, num_evaluations=2)
     left = 1000 * 0.96 - 130 - 10 - 90
-    found = replan(progress, TRAINING, most=10_000, link_seconds=90)
+    found = replan(progress, TRAINING, most=10_000, end_seconds=90)
     assert found == 200 + int(left / (0.5 + 10 / 100))

@@ -11,16 +11,17 @@ from nmt.checkpoint import newest, read_manifest, write_manifest
 from nmt.config import ModelConfig, TrainingConfig
 from nmt.errors import DivergedError, ModelError
 from nmt.model import Transformer
+from nmt.training.optimizer import moment_names
 from nmt.training.state import Origin, Progress, TrainState
 
 ORIGIN = Origin(tokenizer_hash="ab12", config_hashes=("cd34", "ef56"), signature="nmt:0.1.0|seed:1")
 
 
-def fresh_state(seed: int, origin: Origin = ORIGIN) -> TrainState:
+def fresh_state(seed: int, origin: Origin = ORIGIN, **options: str) -> TrainState:
     torch.manual_seed(seed)
     config = ModelConfig(encoder_layers=1, decoder_layers=1, d_model=8, d_ff=16, num_heads=2)
     network = Transformer(config, src_vocab_size=9, tgt_vocab_size=9)
-    return TrainState(network, TrainingConfig(learning_rate=0.1), Progress(max_steps=99), origin)
+    return TrainState(network, TrainingConfig(learning_rate=0.1, **options), Progress(max_steps=99), origin)
 
 
 def update(state: TrainState) -> None:
@@ -40,13 +41,14 @@ def contents(state: TrainState) -> list[torch.Tensor]:
         *(
             state.optimizer.state[parameter][key]
             for parameter in state.network.parameters()
-            for key in ("step", "exp_avg", "exp_avg_sq")
+            for key in moment_names(state.optimizer, parameter)
         ),
     ]
 
 
-def test_what_was_saved_goes_on_to_the_bit(tmp_path: Path) -> None:
-    state, other = fresh_state(1), fresh_state(2)
+@pytest.mark.parametrize("optimizer", ["adamw", "muon"])
+def test_what_was_saved_goes_on_to_the_bit(tmp_path: Path, optimizer: str) -> None:
+    state, other = (fresh_state(seed, optimizer=optimizer) for seed in (1, 2))
     for _ in range(3):
         update(state)
     state.progress.best_value, state.progress.window_nll = -0.1, 1 / 3

@@ -1,0 +1,85 @@
+"""What a training was given by its preset and by what was measured, and why, in three lines."""
+
+from nmt.config.presets import (
+    LARGEST_CORPUS,
+    MANY_PAIRS,
+    SIZES,
+    learning_rate,
+    preset,
+    suiting_size,
+    vocab_size,
+)
+from nmt.config.schema import Config, ModelConfig, TrainingConfig
+from nmt.training.report import DataReport, clock
+
+ASKED = "as asked for"
+
+
+def choices(config: Config, data: DataReport, *, is_vocab_open: bool) -> tuple[str, str, str]:
+    """Size and vocabulary; regularisation; batches and schedule: each with its reason.
+
+    `config` has nothing open any more; what differs from the preset for so many pairs was asked for.
+    """
+    usual = preset("auto", num_pairs=data.num_pairs)
+    return (
+        f"size: {_size(config.model, data.num_pairs)}; {_vocabulary(data, is_vocab_open=is_vocab_open)}",
+        f"regularisation: {_regularisation(config, usual['model']['dropout'])}",
+        f"schedule: {_batches(config, usual['training']['batch_tokens'])}; {_course(config.training)}",
+    )
+
+
+def _size(model: ModelConfig, num_pairs: int) -> str:
+    name = next((size for size, sizes in SIZES.items() if vars(model).items() >= sizes.items()), "")
+    most = f"up to {LARGEST_CORPUS[name]:,} pairs" if name in LARGEST_CORPUS else "more pairs than any other"
+    layers = f"{model.encoder_layers}+{model.decoder_layers} layers of width {model.d_model}"
+    reason = (
+        f"for {num_pairs:,} pairs, as it is meant for {most}" if name == suiting_size(num_pairs) else ASKED
+    )
+    return f"{name + ', ' if name else ''}{layers}, {reason}"
+
+
+def _vocabulary(data: DataReport, *, is_vocab_open: bool) -> str:
+    suiting = vocab_size(data.num_kept)
+    reason = ASKED
+    if is_vocab_open:
+        reason = f"as suits {data.num_kept:,} pairs"
+        if data.tgt_vocab_size < suiting:
+            reason = f"all that the text has, where {suiting:,} would suit {data.num_kept:,} pairs"
+    return f"{data.tgt_vocab_size:,} pieces, {reason}"
+
+
+def _regularisation(config: Config, usual_dropout: float) -> str:
+    training, alpha = config.training, config.tokenizer.sampling_alpha
+    few = usual_dropout == preset("auto", num_pairs=MANY_PAIRS - 1)["model"]["dropout"]
+    reason = (
+        f"as {'fewer' if few else 'no fewer'} than {MANY_PAIRS:,} pairs need {'much' if few else 'little'}"
+    )
+    parts = [
+        f"dropout {config.model.dropout:g}, {reason if config.model.dropout == usual_dropout else ASKED}",
+        f"label smoothing {training.label_smoothing:g}",
+        f"subword sampling {alpha:g}" if alpha else "no subword sampling",
+        f"{training.consistency} {training.consistency_weight:g}"
+        if training.consistency != "none"
+        else "no consistency",
+    ]
+    return "; ".join(parts)
+
+
+def _batches(config: Config, usual_tokens: int) -> str:
+    training, d_model = config.training, config.model.d_model
+    usual_rate = training.learning_rate == learning_rate(d_model)
+    tokens = f"batches of {training.batch_tokens:,} target tokens"
+    if training.batch_tokens != usual_tokens:
+        tokens += f", {ASKED}"
+    return f"{tokens}; learning rate {training.learning_rate:g}, " + (
+        f"as suits width {d_model}" if usual_rate else ASKED
+    )
+
+
+def _course(training: TrainingConfig) -> str:
+    warmup = max(1, min(training.warmup_steps, training.max_steps // 10))
+    course = f"{warmup:,} steps of warm-up, then {training.schedule}"
+    if training.budget:
+        return f"{course}, to be done by step {training.max_steps:,}, where {clock(training.budget)} are over"
+    until = f", until {training.patience} evaluations bring nothing better" if training.patience else ""
+    return f"{course}{until}, at most {training.max_steps:,} steps"

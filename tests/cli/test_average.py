@@ -1,0 +1,90 @@
+"""The mean of checkpoints and of models, as the program makes it, against the mean taken here."""
+
+import json
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from nmt.checkpoint import (
+    TranslationModel,
+    build_align_head,
+    build_network,
+    load_model,
+    load_tensors,
+    publish_model,
+    save_model,
+    serialize,
+    weights,
+    write_manifest,
+)
+from nmt.files import write_bytes
+
+
+@pytest.fixture
+def run_dir(tiny_model: TranslationModel, tmp_path: Path) -> Path:
+    """A finished run with an align head and three checkpoints, with 1, 2 and 6 times the model's weights."""
+    config = tiny_model.config
+    sizes = tiny_model.src_tokenizer.vocab_size, tiny_model.tgt_tokenizer.vocab_size
+    head = build_align_head(config, layer=2, vocab_sizes=sizes)
+    save_model(replace(tiny_model, align_head=head, manifest={"signature": "s"}), tmp_path / "run")
+    for step, scale in ((9, 1), (10, 2), (100, 6)):
+        folder = tmp_path / "run" / "train" / f"step-{step}"
+        folder.mkdir(parents=True)
+        scaled = {name: scale * tensor for name, tensor in weights(tiny_model.network).items()}
+        write_bytes(folder / "weights.safetensors", serialize(scaled))
+        write_manifest(folder, ("weights.safetensors",), {"tokenizer_hash": tiny_model.tokenizer_hash})
+    return tmp_path / "run"
+
+
+@pytest.mark.parametrize(("options", "scale"), [((), 3.0), (("--last", "2"), 4.0)])
+def test_it_is_the_mean_of_the_last_checkpoints(
+    options, scale, run_dir: Path, tiny_model, run_nmt, tmp_path
+) -> None:
+    ended = run_nmt("average", run_dir, *options, "-o", tmp_path / "mean")
+    assert ended.exit_status == 0, ended.stderr
+    assert "step-10, step-100" in ended.stderr
+    assert f"nmt train --align-head-only --out {tmp_path / 'mean'}" in ended.stderr
+    found = load_tensors(tmp_path / "mean" / "model.safetensors")
+    expected = {name: scale * tensor for name, tensor in weights(tiny_model.network).items()}
+    torch.testing.assert_close(found, expected)
+    mean = load_model(tmp_path / "mean")
+    assert mean.align_head is None
+    assert mean.manifest["signature"] == f"s|mean:{len(mean.manifest['training']['averaged'])}"
+    assert "the mean of those of" in (tmp_path / "mean" / "README.md").read_text()
+
+
+def test_models_are_averaged_if_they_are_alike(tiny_model, tiny_model_dir, run_nmt, tmp_path) -> None:
+    torch.manual_seed(2)
+    network = build_network(tiny_model.config, tiny_model.src_tokenizer, tiny_model.tgt_tokenizer)
+    publish_model(replace(tiny_model, network=network), tmp_path / "other")
+    ended = run_nmt("average", tiny_model_dir, tmp_path / "other", "-o", tmp_path / "mean", "--json")
+    assert ended.exit_status == 0, ended.stderr
+    assert json.loads(ended.stdout)["of"] == [str(tiny_model_dir), str(tmp_path / "other")]
+    found = load_tensors(tmp_path / "mean" / "model.safetensors")
+    for name, tensor in weights(network).items():
+        torch.testing.assert_close(found[name], (tensor + weights(tiny_model.network)[name]) / 2)
+
+    config = replace(tiny_model.config, model=replace(tiny_model.config.model, norm="rms", dropout=0.3))
+    network = build_network(config, tiny_model.src_tokenizer, tiny_model.tgt_tokenizer)
+    publish_model(replace(tiny_model, config=config, network=network), tmp_path / "rms")
+    ended = run_nmt("average", tiny_model_dir, tmp_path / "rms", "-o", tmp_path / "none")
+    assert ended.exit_status == 65
+    assert "can not be averaged with" in ended.stderr
+    assert "model.norm: layer → rms; expected models of the same sizes" in ended.stderr
+    assert not (tmp_path / "none").exists()
+
+
+def test_it_refuses_what_it_can_not_average(run_dir: Path, tiny_model_dir, run_nmt, tmp_path) -> None:
+    for arguments, status, message in (
+        ((run_dir, "--last", "4"), 2, "has 3 checkpoints in train/, expected at least 4"),
+        ((tiny_model_dir,), 2, "has 0 checkpoints in train/, expected at least 2"),
+        ((run_dir, tiny_model_dir, "--last", "2"), 2, "--last is for the checkpoints of one run"),
+    ):
+        ended = run_nmt("average", *arguments, "-o", tmp_path / "mean")
+        assert (ended.exit_status, message in ended.stderr) == (status, True), ended.stderr
+    shutil.copytree(tiny_model_dir, tmp_path / "mean")
+    ended = run_nmt("average", run_dir, "-o", tmp_path / "mean")
+    assert (ended.exit_status, "is there already" in ended.stderr) == (73, True)

@@ -1,0 +1,53 @@
+"""What is told of choices: as chosen for the data, or as asked for."""
+
+from dataclasses import replace
+
+from nmt.config.presets import learning_rate, merge, preset
+from nmt.config.toml import from_dict
+from nmt.training.choices import choices
+from nmt.training.report import DataReport
+
+DATA = DataReport(29_000, 28_500, 500, 0, 0, {}, 0, "held out", 4000, 4000)
+
+
+def told(options: dict, data: DataReport = DATA, *, is_vocab_open: bool = True) -> tuple[str, str, str]:
+    config = from_dict(merge(preset("auto", num_pairs=data.num_pairs), options))
+    rate = config.training.learning_rate or learning_rate(config.model.d_model)
+    config = replace(config, training=replace(config.training, learning_rate=rate))
+    return choices(config, data, is_vocab_open=is_vocab_open)
+
+
+def test_auto_tells_what_it_chose_and_why() -> None:
+    assert told({}) == (
+        "size: tiny, 4+4 layers of width 128, for 29,000 pairs, as it is meant for up to 50,000 pairs; "
+        "4,000 pieces, as suits 28,500 pairs",
+        "regularisation: dropout 0.3, as fewer than 1,000,000 pairs need much; label smoothing 0.1; "
+        "no subword sampling; no consistency",
+        "schedule: batches of 4,096 target tokens; learning rate 0.005, as suits width 128; "
+        "2,000 steps of warm-up, then inverse-sqrt, until 10 evaluations bring nothing better, "
+        "at most 100,000 steps",
+    )
+
+
+def test_what_was_asked_for_is_told_as_such() -> None:
+    asked = {
+        "model": {"d_model": 96, "dropout": 0.2},
+        "training": {
+            "learning_rate": 0.001,
+            "batch_tokens": 2000,
+            "budget": 1200,
+            "max_steps": 3000,
+            "schedule": "cosine",
+            "consistency": "simcut",
+        },
+    }
+    assert told(asked, is_vocab_open=False) == (
+        "size: 4+4 layers of width 96, as asked for; 4,000 pieces, as asked for",
+        "regularisation: dropout 0.2, as asked for; label smoothing 0.1; no subword sampling; simcut 3",
+        "schedule: batches of 2,000 target tokens, as asked for; learning rate 0.001, as asked for; "
+        "300 steps of warm-up, then cosine, to be done by step 3,000, where 20:00 are over",
+    )
+    size, *_ = told({}, replace(DATA, num_pairs=60, num_kept=50, tgt_vocab_size=310))
+    assert size.endswith("; 310 pieces, all that the text has, where 2,000 would suit 50 pairs")
+    size, *_ = told({"model": {"d_model": 512, "d_ff": 2048, "num_heads": 8}}, DATA)
+    assert size.startswith("size: 4+4 layers of width 512, as asked for")
