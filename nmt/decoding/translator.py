@@ -10,7 +10,7 @@ from itertools import islice, pairwise
 from pathlib import Path
 from typing import Self
 
-from nmt.alignment import Alignment, align_pairs, origin_of_links
+from nmt.alignment import align_pairs, origin_of_links
 from nmt.checkpoint import TranslationModel, load_model
 from nmt.config import from_dict
 from nmt.config.schema import DecodingConfig
@@ -25,6 +25,7 @@ from nmt.decoding.requests import Request, RequestReader
 from nmt.decoding.rules import Rules, Sampling, Sentence
 from nmt.decoding.scoring import Scored, score_pairs
 from nmt.decoding.search import Found
+from nmt.decoding.translation import Alternative, LineTooLongError, RequestError, Translation
 from nmt.decoding.windows import full_windows
 from nmt.errors import ConfigError, DataError, UsageError
 from nmt.model.encoded import EncodedSources
@@ -37,64 +38,6 @@ EXTRA_LENGTH = 20
 """Pieces that a translation may have beyond its share of the source's length."""
 
 _LINE_END = re.compile("[\n\r\v\f\x1c-\x1e\x85\u2028\u2029]")
-
-
-@dataclass(frozen=True)
-class Translation:
-    """What became of a line."""
-
-    source: str
-    hypotheses: tuple[Hypothesis, ...]
-    """The best first, at least one; of a blank line a blank one."""
-    num_pieces: int = 0
-    """Length of the source in pieces."""
-    num_parts: int = 0
-    """Parts that were translated one by one: 0 of a blank line, several of one that was too long or did not
-    fit into memory."""
-    alignments: tuple[Alignment, ...] = ()
-    """Of the source and each hypothesis, or only the best, if they were asked for."""
-
-    @property
-    def text(self) -> str:
-        """The best hypothesis."""
-        return self.hypotheses[0].text
-
-    @property
-    def alignment(self) -> Alignment | None:
-        """Of the source and the best hypothesis, if it was asked for."""
-        return self.alignments[0] if self.alignments else None
-
-
-@dataclass(frozen=True)
-class Alternative:
-    """A piece that may come next, and the best translation that goes on with it."""
-
-    piece: str
-    """Spaces written as U+2581; `</s>`: the translation ends."""
-    word: str
-    """What the translation has from there to the next space; empty at its end."""
-    probability: float
-    """Of the piece, after all that comes before it."""
-    translation: Hypothesis
-
-
-class LineTooLongError(DataError):
-    """A line has more pieces than the model was trained for, and that is to be an error."""
-
-    def __init__(self, index: int, num_pieces: int, longest: int) -> None:
-        super().__init__(f"line {index + 1}: {num_pieces:,} pieces, expected at most {longest:,}")
-        self.index = index  # from 0, among the lines that were given
-        self.num_pieces = num_pieces
-        self.longest = longest
-
-
-class RequestError(DataError):
-    """What is asked of the translation of a line contradicts itself, or can not be had."""
-
-    def __init__(self, index: int, message: str) -> None:
-        super().__init__(f"line {index + 1}: {message}")
-        self.index = index  # from 0, among the lines that were given
-        self.reason = message
 
 
 @dataclass(frozen=True)

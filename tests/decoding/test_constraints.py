@@ -15,7 +15,7 @@ from nmt.decoding import Found, Room, Rules, Sentence, Translator, search
 from nmt.decoding.constraints import bank_choice
 from nmt.decoding.demands import Demands, Required
 from nmt.decoding.phrases import Forbidden, PieceTexts, as_phrase
-from nmt.decoding.translator import RequestError
+from nmt.decoding.translation import RequestError
 
 BOS, EOS = 0, 1
 TEXTS = ["", "", " a", "b", " ab", "."]
