@@ -54,6 +54,14 @@ def train(
     budget: Annotated[
         str | None, typer.Option(metavar="TIME", help="Plan to be done in 20m, 1h30m, or 90 seconds.")
     ] = None,
+    init_from: Annotated[
+        str | None,
+        typer.Option(
+            "--init-from",
+            metavar="MODEL",
+            help="Begin with the weights and the tokenizer of a finished model.",
+        ),
+    ] = None,
     set_options: SetOption = None,
     override: Annotated[
         list[str] | None,
@@ -99,6 +107,7 @@ def train(
 
     Example:
         nmt train --src train.de --tgt train.en --out my-model --budget 20m
+        nmt train --init-from my-model --src legal.de --tgt legal.en --out legal-model
     """
     from nmt.config.toml import override as with_overrides
     from nmt.training.distributed import is_first, work_alone
@@ -111,6 +120,7 @@ def train(
         "data.dev_tgt": dev_tgt,
         "data.invalid_utf8": invalid_utf8,
         "data.bidirectional": is_bidirectional or None,
+        "training.init_from": init_from,
         "training.budget": parse_duration(budget) if budget else None,
         "training.device": device,
         "training.threads": threads,

@@ -180,6 +180,7 @@ def _model(config: Config, manifest: Mapping[str, Any]) -> str:
 
 def _training(config: Config, training: Mapping[str, Any]) -> str:
     shown: dict[str, Callable[[Any], str]] = {
+        "initial": lambda model: f"began with the weights of `{model['name']}`, SHA-256 `{model['sha256']}`",
         "step": lambda steps: f"{steps:,} steps of up to {config.training.batch_tokens:,} target tokens",
         "best_step": lambda step: (
             f"the weights are the moving average at step {step:,}, the best on those pairs"
