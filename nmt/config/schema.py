@@ -20,6 +20,9 @@ class DataConfig:
     """Source-language files, one sentence a line; `.gz`, `.xz` and `.zst` are read as they are."""
     tgt: tuple[str, ...] = ()
     """Target-language files, line by line the translations of `src`."""
+    weights: tuple[float, ...] = ()
+    """How many times an epoch has the pairs of each file of `src`; 0.5: half of them, drawn anew for each epoch.
+    A pair that several files have is of the first. Empty: all once."""
     dev_src: str = ""
     """Source side of the development set; empty: held out from the training pairs."""
     dev_tgt: str = ""
@@ -50,6 +53,14 @@ class DataConfig:
             raise ConfigError(
                 f"data: {len(self.src)} source files and {len(self.tgt)} target files; "
                 "give one target file for each source file"
+            )
+        if self.weights and len(self.weights) != len(self.src):
+            raise ConfigError(
+                f"data.weights: {len(self.weights)} numbers for {len(self.src)} source files; give one each"
+            )
+        for weight in self.weights:
+            _require(
+                0 < weight <= 10_000, "data.weights", weight, "above 0, at most 10000, or leave the file out"
             )
         if bool(self.dev_src) != bool(self.dev_tgt):
             raise ConfigError("data: dev_src and dev_tgt go together; give both or neither")

@@ -141,8 +141,13 @@ def _learnt(alignment: Mapping[str, Any]) -> str:
 
 
 def _data(config: Config, data: Mapping[str, Any]) -> str:
-    files = zip(config.data.src, config.data.tgt, strict=True)
-    lines = [f"- trained on `{Path(src).name}` and `{Path(tgt).name}`" for src, tgt in files]
+    weights = config.data.weights or [1.0] * len(config.data.src)
+    files = zip(config.data.src, config.data.tgt, weights, strict=True)
+    lines = [
+        f"- trained on `{Path(src).name}` and `{Path(tgt).name}`"
+        f"{'' if weight == 1 else f', {weight:g} times in an epoch'}"
+        for src, tgt, weight in files
+    ]
     if "pairs" in data and "kept" in data:
         lines.append(f"- {data['kept']:,} of {data['pairs']:,} pairs kept")
     lines += [f"- dropped ({reason}): {count:,}" for reason, count in data.get("dropped", {}).items()]

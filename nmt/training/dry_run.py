@@ -79,7 +79,7 @@ def dry_run(
         device=describe(device),
         precision=training.precision,
         num_parameters=num_parameters,
-        tokens_per_epoch=int(data.corpus.tgt_lengths.sum()) + len(data.corpus),
+        tokens_per_epoch=data.num_epoch_tokens(training),
         steps_per_epoch=steps_per_epoch,
         max_steps=max_steps,
         tokens_per_second=tokens_per_step / step_seconds,

@@ -49,8 +49,8 @@ def inherited(model_dir: Path, asked: Options, *, preset_name: str, data: DataCo
             if found != value and not _is_free(f"{section}.{key}", found):
                 origin = "" if key in asked.get(section, {}) else f"--preset {preset_name}: "
                 raise ConfigError(
-                    f"{origin}{section}.{key}: {_shown(found)} was asked for, {model_dir} has {_shown(value)}; "
-                    "leave it out, or train without --init-from"
+                    f"{origin}{section}.{key}: {_shown(found)} was asked for, {model_dir} has "
+                    f"{_shown(value)}; leave it out, or train without --init-from"
                 )
     return own
 

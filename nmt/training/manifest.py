@@ -49,6 +49,8 @@ def facts_of_run(
         "data": {
             "pairs": report.num_pairs,
             "kept": report.num_kept,
+            **({"corpora": report.corpora} if len(report.corpora) > 1 else {}),
+            **({"in_epoch": report.num_in_epoch} if report.weights else {}),
             "dropped": report.dropped,
             "mended": report.num_mended,
             "held_out": data.held_out_lines,
