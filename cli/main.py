@@ -17,6 +17,7 @@ from nmt.errors import Interrupted, NmtError, RankError
 from .aer import aer
 from .align import align
 from .average import average
+from .backtranslate import backtranslate
 from .bench import bench
 from .console import Level, messages, say
 from .demo import demo
@@ -97,6 +98,7 @@ for command in (
     symmetrize,
     info,
     average,
+    backtranslate,
     bench,
     export,
 ):

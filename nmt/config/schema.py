@@ -21,8 +21,8 @@ class DataConfig:
     tgt: tuple[str, ...] = ()
     """Target-language files, line by line the translations of `src`."""
     weights: tuple[float, ...] = ()
-    """How many times an epoch has the pairs of each file of `src`; 0.5: half of them, drawn anew for each epoch.
-    A pair that several files have is of the first. Empty: all once."""
+    """How many times an epoch has the pairs of each file of `src`; 0.5: half of them, drawn anew for each
+    epoch. A pair that several files have is of the first. Empty: all once."""
     dev_src: str = ""
     """Source side of the development set; empty: held out from the training pairs."""
     dev_tgt: str = ""
