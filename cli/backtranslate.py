@@ -63,7 +63,6 @@ def backtranslate(
 
     Example:
         nmt backtranslate -m model-en-de news.en -o made --tag
-        nmt train --src real.de --tgt real.en --src made/pairs.de --tgt made/pairs.en --out model-de-en
     """
     from nmt.training.synthetic import PairFiles
 

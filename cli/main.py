@@ -21,6 +21,7 @@ from .backtranslate import backtranslate
 from .bench import bench
 from .console import Level, messages, say
 from .demo import demo
+from .distill import distill
 from .evaluate import evaluate
 from .export import export
 from .info import info
@@ -99,6 +100,7 @@ for command in (
     info,
     average,
     backtranslate,
+    distill,
     bench,
     export,
 ):

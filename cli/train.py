@@ -107,7 +107,7 @@ def train(
 
     Example:
         nmt train --src train.de --tgt train.en --out my-model --budget 20m
-        nmt train --init-from my-model --src legal.de --tgt legal.en --out legal-model
+        nmt train --init-from my-model --src b.de --tgt b.en --out another
     """
     from nmt.config.toml import override as with_overrides
     from nmt.training.distributed import is_first, work_alone
@@ -138,7 +138,7 @@ def train(
         _refuse([name for name, value in others.items() if value])
         if work_alone():
             found = run_relinking(with_overrides(nested(flags), set_options or []), out_dir, quiet=quiet)
-            _tell(found, out_dir, quiet=quiet, as_json=as_json)
+            tell(found, out_dir, quiet=quiet, as_json=as_json)
         return
     changed = override or []
     options = resolve(config, nested(flags), preset_name=preset, overrides=[*(set_options or []), *changed])
@@ -155,7 +155,7 @@ def train(
         return
     end = run_training(options, out_dir, quiet=quiet, restart=restart, allowed_changes=allowed)
     if is_first():
-        _tell(end, out_dir, quiet=quiet, as_json=as_json)
+        tell(end, out_dir, quiet=quiet, as_json=as_json)
 
 
 def _refuse(others: list[str]) -> None:
@@ -165,7 +165,7 @@ def _refuse(others: list[str]) -> None:
         )
 
 
-def _tell(found: "EndReport | LinksReport", out_dir: Path, *, quiet: bool, as_json: bool) -> None:
+def tell(found: "EndReport | LinksReport", out_dir: Path, *, quiet: bool, as_json: bool) -> None:
     """What came out, as JSON, or else what to do with it."""
     if as_json:
         write_line(json.dumps(asdict(found) | {"model": str(out_dir)}))
