@@ -17,7 +17,7 @@ from nmt.checkpoint import (
 from nmt.config.languages import UNKNOWN
 from nmt.config.presets import SIZES, Options, merge
 from nmt.config.schema import Config, DataConfig
-from nmt.errors import ConfigError, OutputError
+from nmt.errors import ConfigError, OutputError, UsageError
 from nmt.model import Transformer
 from nmt.training.manifest import INITIAL
 from nmt.training.preparation import Tokenizers
@@ -38,7 +38,7 @@ def inherited(model_dir: Path, asked: Options, *, preset_name: str, data: DataCo
 
     Raises ConfigError if something else is asked for, by a preset too, ModelError if there is no such model.
     """
-    read_manifest(model_dir)
+    _manifest(model_dir)
     config = stored_config(model_dir)
     tokenizer = asdict(config.tokenizer) | {"model": ""}
     own: Options = {"model": asdict(config.model), "tokenizer": tokenizer, "data": _own_data(config, data)}
@@ -53,6 +53,12 @@ def inherited(model_dir: Path, asked: Options, *, preset_name: str, data: DataCo
                     f"{_shown(value)}; leave it out, or train without --init-from"
                 )
     return own
+
+
+def _manifest(model_dir: Path) -> dict[str, Any]:
+    if not model_dir.is_dir():
+        raise UsageError(f"--init-from {model_dir}: no such folder; expected a model made by nmt train")
+    return read_manifest(model_dir)
 
 
 def _is_free(key: str, value: object) -> bool:
@@ -84,7 +90,7 @@ def requested(config: Config, model_dir: Path) -> dict[str, Any]:
         raise OutputError(
             f"{model_dir}: is the model of --init-from, too; give another folder for the new one"
         )
-    return {**flat(config), INITIAL: read_manifest(Path(init_from))["files"][WEIGHTS]["sha256"]}
+    return {**flat(config), INITIAL: _manifest(Path(init_from))["files"][WEIGHTS]["sha256"]}
 
 
 def initial_tokenizers(config: Config) -> Path | None:

@@ -19,15 +19,22 @@ from nmt.training.options import resolve
 @pytest.fixture(scope="module")
 def old(corpus, tmp_path_factory):
     """The model to begin with."""
-    return corpus.train(tmp_path_factory.mktemp("old") / "model", "training.max_steps=4")
+    return corpus.train(
+        tmp_path_factory.mktemp("old") / "model", "training.max_steps=4", "alignment.head=false"
+    )
 
 
 @pytest.fixture
 def further(make_corpus, pairs, old):
     """Other text, and what it takes to train the model further on it."""
     corpus = make_corpus(pairs(40, seed=5))
-    options = ("training.init_from=" + str(old.model_dir), "training.seed=2", "training.l2_init=0.1")
-    return corpus, (*options, "training.freeze=embeddings,encoder", "model.dropout=0.2")
+    begin = (
+        f"training.init_from={old.model_dir}",
+        "training.l2_init=0.1",
+        "training.freeze=embeddings,encoder",
+    )
+    few_steps = ("training.max_steps=6", "training.eval_steps=3", "alignment.head=false")
+    return corpus, (*begin, "model.dropout=0.2", *few_steps)
 
 
 def test_a_model_is_trained_further_and_resumed_to_the_bit(further, old, tmp_path) -> None:
@@ -47,12 +54,11 @@ def test_a_model_is_trained_further_and_resumed_to_the_bit(further, old, tmp_pat
     assert any(line.startswith("size: 1+1 layers of width 16, ") for line in log_of(whole))
     assert "began with the weights of `model`" in (whole.model_dir / "README.md").read_text()
 
-    questions = iter(range(7))
-    with pytest.raises(Interrupted, match="saved step 6"):
+    questions = iter(range(5))
+    with pytest.raises(Interrupted, match="saved step 4"):
         corpus.train(tmp_path / "half", *options, stop_signal=lambda: 2 * (next(questions, None) is None))
     resumed = corpus.train(tmp_path / "half", *options)
     assert (resumed.weights, resumed.curve) == (whole.weights, whole.curve)
-    assert corpus.train(tmp_path / "half", *options).reports[-1].stopped.startswith("finished before")
 
 
 def log_of(trained) -> list[str]:

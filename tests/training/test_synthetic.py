@@ -59,6 +59,9 @@ def test_both_files_go_together_and_what_is_skipped_is_counted(translator, text,
 def test_a_job_that_dies_at_any_instant_goes_on_and_loses_nothing(
     translator, text, tmp_path, monkeypatch
 ) -> None:
+    text.write_bytes(b"Ja!\nNein!\n")
+    monkeypatch.setattr("nmt.decoding.translator.EXTRA_LENGTH", 2)  # it is done hundreds of times
+    translator = Translator(translator.model, replace(translator.config, samples=1, window=1))
     whole = files_in(tmp_path / "whole", translator)
     made = make_pairs(translator, [text], whole)
     for number in range(1, 1000):
