@@ -194,7 +194,7 @@ class TrainingConfig:
     init_from: str = ""
     """Folder of a finished model whose weights, sizes and tokenizer training begins with; empty: none."""
     freeze: tuple[Literal["embeddings", "encoder", "decoder"], ...] = ()
-    """Parts of that model that keep their weights."""
+    """Parts of that model that keep their weights; `embeddings`: of pieces, in and out, and of places."""
     l2_init: float = 0.0
     """Weight λ of λ/2 · |w - w₀|² in the loss per token, which keeps weights near those of `init_from`
     (Barone et al., 2017); 0: free."""

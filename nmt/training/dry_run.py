@@ -70,7 +70,7 @@ def dry_run(
     link_plan = plan_links(
         training,
         num_pairs=data.report.num_kept,
-        epochs=max_steps / steps_per_epoch,
+        epochs=max_steps / steps_per_epoch * data.report.num_in_epoch / data.report.num_kept,
         train_seconds=max_steps * step_seconds,
         most=SAMPLE_PAIRS,
     )

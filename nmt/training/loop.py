@@ -328,10 +328,11 @@ class _Trainer:
 
     def _link_plan(self) -> LinkPlan:
         """What learning links will take, if training ends now."""
+        report = self.data.report
         return plan_links(
             self.training,
-            num_pairs=self.data.report.num_kept,
-            epochs=self._epochs(),
+            num_pairs=report.num_kept,
+            epochs=self._epochs() * report.num_in_epoch / report.num_kept,
             train_seconds=self.progress.train_seconds,
             most=SAMPLE_PAIRS,
         )
