@@ -215,7 +215,7 @@ def test_a_full_disk_ends_all_with_one_message_and_a_finished_model_without_any(
     corpus, launch, tmp_path
 ) -> None:
     config, model_dir = corpus.config(*RANDOM), tmp_path / "model"
-    ended = launch(config, model_dir, fault="op=write,n=40,errno=ENOSPC,sticky=1")
+    ended = launch(config, model_dir, fault="op=write,n=46,errno=ENOSPC,sticky=1")
     assert ended.statuses == [74, 74]
     assert "No space left on device; last good checkpoint: step-" in ended.last_lines[0]
     assert ended.said[1] == ""
