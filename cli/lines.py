@@ -129,12 +129,17 @@ def check_output(path: Path, *, inputs: Sequence[Path] = ()) -> None:
     """Raise OutputError if a file to write is an input too, or lies in a model folder or in none at all."""
     if any(path.exists() and other.exists() and path.samefile(other) for other in inputs):
         raise OutputError(f"{path}: is an input as well; give another file to write")
+    refuse_model_folder(path)
+    if not path.parent.is_dir():
+        raise OutputError(f"{path}: there is no folder {path.parent}")
+
+
+def refuse_model_folder(path: Path) -> None:
+    """Raise OutputError if a file or folder to write is in a model folder, or one itself."""
     place = path.resolve()
     for folder in (place, *place.parents):
         if (folder / "config.toml").exists() and any((folder / name).exists() for name in MODEL_MARKS):
-            raise OutputError(f"{path}: is in the model folder {folder}; give another file to write")
-    if not path.parent.is_dir():
-        raise OutputError(f"{path}: there is no folder {path.parent}")
+            raise OutputError(f"{path}: is in the model folder {folder}; give another place to write")
 
 
 def warn_of_unlinked(reasons: Counter[str], what: str) -> None:

@@ -17,9 +17,11 @@ from nmt.errors import Interrupted, NmtError, RankError
 from .aer import aer
 from .align import align
 from .average import average
+from .backtranslate import backtranslate
 from .bench import bench
 from .console import Level, messages, say
 from .demo import demo
+from .distill import distill
 from .evaluate import evaluate
 from .export import export
 from .info import info
@@ -97,6 +99,8 @@ for command in (
     symmetrize,
     info,
     average,
+    backtranslate,
+    distill,
     bench,
     export,
 ):

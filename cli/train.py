@@ -54,6 +54,14 @@ def train(
     budget: Annotated[
         str | None, typer.Option(metavar="TIME", help="Plan to be done in 20m, 1h30m, or 90 seconds.")
     ] = None,
+    init_from: Annotated[
+        str | None,
+        typer.Option(
+            "--init-from",
+            metavar="MODEL",
+            help="Begin with the weights and the tokenizer of a finished model.",
+        ),
+    ] = None,
     set_options: SetOption = None,
     override: Annotated[
         list[str] | None,
@@ -99,6 +107,7 @@ def train(
 
     Example:
         nmt train --src train.de --tgt train.en --out my-model --budget 20m
+        nmt train --init-from my-model --src b.de --tgt b.en --out another
     """
     from nmt.config.toml import override as with_overrides
     from nmt.training.distributed import is_first, work_alone
@@ -111,6 +120,7 @@ def train(
         "data.dev_tgt": dev_tgt,
         "data.invalid_utf8": invalid_utf8,
         "data.bidirectional": is_bidirectional or None,
+        "training.init_from": init_from,
         "training.budget": parse_duration(budget) if budget else None,
         "training.device": device,
         "training.threads": threads,
@@ -128,7 +138,7 @@ def train(
         _refuse([name for name, value in others.items() if value])
         if work_alone():
             found = run_relinking(with_overrides(nested(flags), set_options or []), out_dir, quiet=quiet)
-            _tell(found, out_dir, quiet=quiet, as_json=as_json)
+            tell(found, out_dir, quiet=quiet, as_json=as_json)
         return
     changed = override or []
     options = resolve(config, nested(flags), preset_name=preset, overrides=[*(set_options or []), *changed])
@@ -145,7 +155,7 @@ def train(
         return
     end = run_training(options, out_dir, quiet=quiet, restart=restart, allowed_changes=allowed)
     if is_first():
-        _tell(end, out_dir, quiet=quiet, as_json=as_json)
+        tell(end, out_dir, quiet=quiet, as_json=as_json)
 
 
 def _refuse(others: list[str]) -> None:
@@ -155,7 +165,7 @@ def _refuse(others: list[str]) -> None:
         )
 
 
-def _tell(found: "EndReport | LinksReport", out_dir: Path, *, quiet: bool, as_json: bool) -> None:
+def tell(found: "EndReport | LinksReport", out_dir: Path, *, quiet: bool, as_json: bool) -> None:
     """What came out, as JSON, or else what to do with it."""
     if as_json:
         write_line(json.dumps(asdict(found) | {"model": str(out_dir)}))

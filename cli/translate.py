@@ -1,11 +1,8 @@
 """`nmt translate`: lines of text in, their translations out, with word alignments if wanted."""
 
 import json
-import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
@@ -16,9 +13,9 @@ from nmt.config import OnLong
 from nmt.errors import OutputError, UsageError
 
 from .alternatives import show_alternatives
-from .console import err, is_terminal, is_watched, say
+from .console import is_terminal, is_watched, say
 from .line_source import LineSource, open_source
-from .lines import STDIN, check_output, counted, warn_of_unlinked
+from .lines import STDIN, check_output, warn_of_unlinked
 from .options import (
     UNITS,
     BeamOption,
@@ -47,7 +44,7 @@ from .search_options import (
     TemperatureOption,
     WordScoresOption,
 )
-from .translating import Asked, LineTranslator, with_decoding
+from .translating import Asked, LineTranslator, progress, speed, with_decoding
 from .translation_view import Format, Sinks, View
 
 MBR_SAMPLES = 32  # where --sample does not say how many
@@ -269,7 +266,7 @@ def _run(lines: LineTranslator, view: View, source: LineSource, sinks: Sinks, *,
     windows = arrived_windows if source.is_waited_for else full_windows
     start, unlinked = time.monotonic(), Counter[str]()
     shows_progress = is_watched() and not quiet and not (sinks.is_stdout and is_terminal())
-    with _progress(shown=shows_progress) as on_progress:
+    with progress(shown=shows_progress) as on_progress:
         for requests in windows(source.requests(), lines.window):
             translations = lines.translate(requests, on_progress)
             for request, translation in zip(requests, translations, strict=True):
@@ -284,7 +281,7 @@ def _run(lines: LineTranslator, view: View, source: LineSource, sinks: Sinks, *,
     warn_of_unlinked(unlinked, "line")
     source.odd.explain()
     if not quiet:
-        say(_speed(lines.num_lines, time.monotonic() - start))
+        say(speed(lines.num_lines, time.monotonic() - start))
 
 
 def _converse(lines: LineTranslator, view: View, sinks: Sinks) -> None:
@@ -301,25 +298,3 @@ def _converse(lines: LineTranslator, view: View, sinks: Sinks) -> None:
                 sinks.write(translation, view, request)
             sinks.explain()
             sinks.flush()
-
-
-@contextmanager
-def _progress(*, shown: bool) -> Iterator[Callable[[int], None] | None]:
-    """A line on stderr that counts sentences, if somebody looks at it."""
-    if not shown:
-        yield None
-        return
-    start, num_done, lock = time.monotonic(), 0, threading.Lock()
-
-    def add(num_sentences: int) -> None:
-        nonlocal num_done
-        with lock:
-            num_done += num_sentences
-        status.update(_speed(num_done, time.monotonic() - start, "sentence"))
-
-    with err.status("translating") as status:
-        yield add
-
-
-def _speed(number: int, seconds: float, unit: str = "line") -> str:
-    return f"{counted(number, unit)} in {seconds:.1f} s, {number / max(seconds, 1e-9):,.1f} {unit}s/s"

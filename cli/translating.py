@@ -1,13 +1,17 @@
 """Translates lines that have a name and numbers, and tells of those that had to be cut."""
 
-from collections.abc import Callable, Mapping, Sequence
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 from nmt.config import Config, from_dict, override, parse_override
 from nmt.errors import DataError, UsageError
 
-from .console import warn
+from .console import err, warn
+from .lines import counted
 from .requests import Request
 
 if TYPE_CHECKING:
@@ -92,3 +96,26 @@ class LineTranslator:
         reason = f"{found:,} pieces > max {self._longest}" if found > self._longest else "out of memory"
         done = f"split into {parts} parts" if parts > 1 else "cut off there"
         warn(f"{self.name}: line {self.num_lines}: {reason}, {done}")
+
+
+@contextmanager
+def progress(*, shown: bool) -> Iterator[Callable[[int], None] | None]:
+    """A line on stderr that counts sentences, if somebody looks at it."""
+    if not shown:
+        yield None
+        return
+    start, num_done, lock = time.monotonic(), 0, threading.Lock()
+
+    def add(num_sentences: int) -> None:
+        nonlocal num_done
+        with lock:
+            num_done += num_sentences
+        status.update(speed(num_done, time.monotonic() - start, "sentence"))
+
+    with err.status("translating") as status:
+        yield add
+
+
+def speed(number: int, seconds: float, unit: str = "line") -> str:
+    """A number of things that were done, and how many in a second."""
+    return f"{counted(number, unit)} in {seconds:.1f} s, {number / max(seconds, 1e-9):,.1f} {unit}s/s"

@@ -278,6 +278,18 @@ def append_bytes(path: Path, data: bytes) -> None:
         stream.write(data)
 
 
+def append_at(path: Path, size: int, data: bytes) -> None:
+    """Cut a file to its first `size` bytes and add others, all on disk then; DataError if it is shorter."""
+    with _create(path, mode="a") as stream:
+        found = stream.seek(0, os.SEEK_END)
+        if found < size:
+            raise DataError(f"{path}: has {found:,} bytes, expected at least {size:,}; begin anew")
+        stream.truncate(size)
+        stream.write(data)
+        stream.flush()
+        _operate("fsync", path, lambda: os.fsync(stream.fileno()))
+
+
 def make_dir(path: Path, *, mode: int = 0o777) -> None:
     """Make a folder and those above it, if they are not there; `mode` is of the folder itself."""
     _operate("create", path, lambda: path.mkdir(mode, parents=True, exist_ok=True))

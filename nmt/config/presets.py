@@ -50,9 +50,12 @@ def vocab_size(num_pairs: int) -> int:
     return next((pieces for most, pieces in VOCAB_SIZES if num_pairs <= most), LARGEST_VOCAB)
 
 
-def learning_rate(d_model: int) -> float:
-    """Peak learning rate for AdamW: 5e-3 at width 128, 6e-4 at 512, falling with width ** 1.5."""
-    return float(f"{5e-3 * (128 / d_model) ** 1.5:.2g}")
+def learning_rate(d_model: int, *, is_fresh: bool = True) -> float:
+    """Peak learning rate for AdamW: 5e-3 at width 128, 6e-4 at 512, falling with width ** 1.5.
+
+    A tenth of that for weights that have learnt before, so that they do not lose it all.
+    """
+    return float(f"{(5e-3 if is_fresh else 5e-4) * (128 / d_model) ** 1.5:.2g}")
 
 
 def merge(*layers: Options) -> Options:

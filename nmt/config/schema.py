@@ -20,6 +20,9 @@ class DataConfig:
     """Source-language files, one sentence a line; `.gz`, `.xz` and `.zst` are read as they are."""
     tgt: tuple[str, ...] = ()
     """Target-language files, line by line the translations of `src`."""
+    weights: tuple[float, ...] = ()
+    """How many times an epoch has the pairs of each file of `src`; 0.5: half of them, drawn anew for each
+    epoch. A pair that several files have is of the first. Empty: all once."""
     dev_src: str = ""
     """Source side of the development set; empty: held out from the training pairs."""
     dev_tgt: str = ""
@@ -51,11 +54,18 @@ class DataConfig:
                 f"data: {len(self.src)} source files and {len(self.tgt)} target files; "
                 "give one target file for each source file"
             )
+        if self.weights and len(self.weights) != len(self.src):
+            raise ConfigError(
+                f"data.weights: {len(self.weights)} numbers for {len(self.src)} source files; give one each"
+            )
+        for weight in self.weights:
+            _require(
+                0 < weight <= 10_000, "data.weights", weight, "above 0, at most 10000, or leave the file out"
+            )
         if bool(self.dev_src) != bool(self.dev_tgt):
             raise ConfigError("data: dev_src and dev_tgt go together; give both or neither")
         for path in (*self.src, *self.tgt, self.dev_src, self.dev_tgt):
-            if any("\ud800" <= character <= "\udfff" for character in path):
-                raise ConfigError(f"data: the name {path!a} is not UTF-8 text; rename the file")
+            _refuse_bytes(path, "data")
         for name in ("src_lang", "tgt_lang"):
             code = getattr(self, name)
             _require(not code or bool(CODE.fullmatch(code)), f"data.{name}", repr(code), "a code such as de")
@@ -181,6 +191,13 @@ class TrainingConfig:
     """Stop after this many passes over the data; 0 sets no limit."""
     budget: float = 0.0
     """Seconds to train for, evaluation included; the schedule is planned to end in them. 0: no limit."""
+    init_from: str = ""
+    """Folder of a finished model whose weights, sizes and tokenizer training begins with; empty: none."""
+    freeze: tuple[Literal["embeddings", "encoder", "decoder"], ...] = ()
+    """Parts of that model that keep their weights; `embeddings`: of pieces, in and out, and of places."""
+    l2_init: float = 0.0
+    """Weight λ of λ/2 · |w - w₀|² in the loss per token, which keeps weights near those of `init_from`
+    (Barone et al., 2017); 0: free."""
     optimizer: Literal["adamw", "muon"] = "adamw"
     """AdamW (Loshchilov & Hutter, 2019), or Muon for matrices inside the layers and AdamW for the rest
     (Jordan et al., 2024), with one learning rate for both (Liu et al., 2025); Muon can not be sharded."""
@@ -260,7 +277,7 @@ class TrainingConfig:
         )
         _require(self.keep_checkpoints >= 2, "training.keep_checkpoints", self.keep_checkpoints, "at least 2")
         not_negative = ("threads", "max_epochs", "budget", "learning_rate", "warmup_steps", "weight_decay")
-        weights = ("reconstruction", "consistency_weight")
+        weights = ("reconstruction", "consistency_weight", "l2_init")
         for name in (*not_negative, *weights, "clip_norm", "eval_steps", "patience", "save_seconds"):
             _require(
                 0 <= getattr(self, name) < math.inf, f"training.{name}", getattr(self, name), "0 or more"
@@ -270,6 +287,16 @@ class TrainingConfig:
                 "training.optimizer muon works on whole matrices, which training.sharding full divides; "
                 "give training.sharding none, or training.optimizer adamw"
             )
+        if not self.init_from and (self.freeze or self.l2_init):
+            name = "freeze" if self.freeze else "l2_init"
+            raise ConfigError(
+                f"training.{name}: is for the weights of a finished model; give --init-from MODEL"
+            )
+        if len(set(self.freeze)) == 3:
+            raise ConfigError(
+                "training.freeze: nothing would be left to train; name at most two of the parts"
+            )
+        _refuse_bytes(self.init_from, "training.init_from")
         _require(0 <= self.seed < 2**63, "training.seed", self.seed, "0 to 2**63 - 1")
         _require(self.wait_seconds > 0, "training.wait_seconds", self.wait_seconds, "above 0")
         _require(self.adam_epsilon > 0, "training.adam_epsilon", self.adam_epsilon, "above 0")
@@ -413,6 +440,11 @@ class Config:
 
 
 SECTIONS = tuple(part.name for part in fields(Config))
+
+
+def _refuse_bytes(path: str, key: str) -> None:
+    if any("\ud800" <= character <= "\udfff" for character in path):
+        raise ConfigError(f"{key}: the name {path!a} is not UTF-8 text; rename it")
 
 
 def _require(holds: bool, key: str, found: object, expected: str) -> None:

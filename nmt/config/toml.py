@@ -149,9 +149,9 @@ def _checked_value(value: Any, expected: Any, where: str) -> Any:
             raise ConfigError(f"{where}: found {_shown(value)}{_suggestion(str(value), get_args(expected))}")
         return value
     if get_origin(expected) is tuple:
-        if not isinstance(value, list | tuple) or not all(isinstance(item, str) for item in value):
-            raise ConfigError(f"{where}: found {_shown(value)}, expected a list of texts")
-        return tuple(value)
+        if not isinstance(value, list | tuple):
+            raise ConfigError(f"{where}: found {_shown(value)}, expected a list of {_things(expected)}")
+        return tuple(_checked_value(item, get_args(expected)[0], where) for item in value)
     if expected is float and type(value) is int and abs(value) <= sys.float_info.max:
         return float(value)
     if type(value) is not expected or (expected is float and not math.isfinite(value)):
@@ -159,12 +159,17 @@ def _checked_value(value: Any, expected: Any, where: str) -> Any:
     return value
 
 
+def _things(expected: Any) -> str:
+    """What a list of an option is a list of."""
+    return "numbers" if get_args(expected)[0] is float else "texts"
+
+
 def _parse(text: str, expected: Any) -> Any:
     """What a value typed on the command line means for an option of this type; the text itself if nothing."""
     if expected is str or get_origin(expected) is Literal:
         return text
     if get_origin(expected) is tuple and not text.startswith("["):
-        return [item for item in text.split(",") if item]
+        return [_parse(item, get_args(expected)[0]) for item in text.split(",") if item]
     try:
         parsed = tomllib.loads(f"value = {text}")
     except (ValueError, RecursionError):

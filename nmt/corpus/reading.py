@@ -26,6 +26,8 @@ class ParallelText:
     on_invalid: InvalidUtf8 = "error"
     num_invalid: int = 0
     """Lines of both sides that are not UTF-8."""
+    file_pairs: tuple[int, ...] = ()
+    """How many of the pairs are of each pair of files, if that was counted."""
 
     def __len__(self) -> int:
         return self.num_pairs
@@ -64,16 +66,18 @@ def read_pairs(
             f"{len(src_paths)} source files and {len(tgt_paths)} target files; "
             "give one target file for each source file"
         )
-    num_pairs = num_invalid = 0
+    num_invalid, file_pairs = 0, list[int]()
     for src_path, tgt_path in zip(src_paths, tgt_paths, strict=True):
         src = count_lines(src_path, on_invalid=on_invalid, on_line=on_src)
         tgt = count_lines(tgt_path, on_invalid=on_invalid, on_line=on_tgt)
         check_counts([(str(src_path), src.num_lines), (str(tgt_path), tgt.num_lines)])
-        num_pairs += src.num_lines
+        file_pairs.append(src.num_lines)
         num_invalid += src.num_invalid + tgt.num_invalid
-    if num_pairs == 0:
+    if not any(file_pairs):
         raise DataError(f"{', '.join(map(str, (*src_paths, *tgt_paths)))}: no lines; expected parallel text")
-    return ParallelText(tuple(src_paths), tuple(tgt_paths), num_pairs, on_invalid, num_invalid)
+    return ParallelText(
+        tuple(src_paths), tuple(tgt_paths), sum(file_pairs), on_invalid, num_invalid, tuple(file_pairs)
+    )
 
 
 class LineCounts(NamedTuple):

@@ -47,6 +47,7 @@ class Sampler:
     def __init__(self, cutter: Cutter) -> None:
         self._cutter = cutter
         self._lines = [_Lines(cutter.folder, side) for side in SIDES]
+        self._num_rows = len(self._lines[0]) * max(1, len(cutter.tags))
         self._tokenizers = [Tokenizer.from_bytes(cutter.src_tokenizer)]
         is_joint = cutter.src_tokenizer == cutter.tgt_tokenizer
         self._tokenizers.append(
@@ -54,8 +55,14 @@ class Sampler:
         )
 
     def cut(self, numbers: Sequence[int], *, seed: int, epoch: int) -> Rows:
-        """The pieces of the pairs with these numbers in the stored corpus, both sides."""
-        return [self._cut_pair(number, random.Random(f"{seed} {epoch} {number}")) for number in numbers]
+        """The pieces of the pairs with these numbers in the stored corpus, both sides.
+
+        A pair that comes again in an epoch has another number, see `rows_of_epoch`, and is cut otherwise.
+        """
+        return [
+            self._cut_pair(number % self._num_rows, random.Random(f"{seed} {epoch} {number}"))
+            for number in numbers
+        ]
 
     def _cut_pair(self, number: int, generator: random.Random) -> tuple[list[int], list[int]]:
         tags = self._cutter.tags
@@ -125,6 +132,9 @@ class _Lines:
     def __init__(self, folder: Path, side: str) -> None:
         self._text = _mapped(folder / f"{side}.lines")
         self._offsets = memoryview(_mapped(folder / f"{side}.line_offsets")).cast("q")
+
+    def __len__(self) -> int:
+        return len(self._offsets) - 1
 
     def __getitem__(self, number: int) -> str:
         return self._text[self._offsets[number] : self._offsets[number + 1]].decode()

@@ -141,8 +141,13 @@ def _learnt(alignment: Mapping[str, Any]) -> str:
 
 
 def _data(config: Config, data: Mapping[str, Any]) -> str:
-    files = zip(config.data.src, config.data.tgt, strict=True)
-    lines = [f"- trained on `{Path(src).name}` and `{Path(tgt).name}`" for src, tgt in files]
+    weights = config.data.weights or [1.0] * len(config.data.src)
+    files = zip(config.data.src, config.data.tgt, weights, strict=True)
+    lines = [
+        f"- trained on `{Path(src).name}` and `{Path(tgt).name}`"
+        f"{'' if weight == 1 else f', {weight:g} times in an epoch'}"
+        for src, tgt, weight in files
+    ]
     if "pairs" in data and "kept" in data:
         lines.append(f"- {data['kept']:,} of {data['pairs']:,} pairs kept")
     lines += [f"- dropped ({reason}): {count:,}" for reason, count in data.get("dropped", {}).items()]
@@ -180,6 +185,7 @@ def _model(config: Config, manifest: Mapping[str, Any]) -> str:
 
 def _training(config: Config, training: Mapping[str, Any]) -> str:
     shown: dict[str, Callable[[Any], str]] = {
+        "initial": lambda model: f"began with the weights of `{model['name']}`, SHA-256 `{model['sha256']}`",
         "step": lambda steps: f"{steps:,} steps of up to {config.training.batch_tokens:,} target tokens",
         "best_step": lambda step: (
             f"the weights are the moving average at step {step:,}, the best on those pairs"

@@ -21,21 +21,30 @@ def choices(config: Config, data: DataReport, *, is_vocab_open: bool) -> tuple[s
     `config` has nothing open any more; what differs from the preset for so many pairs was asked for.
     """
     usual = preset("auto", num_pairs=data.num_pairs)
+    size = f"{_size(config.model, data.num_pairs)}; {_vocabulary(data, is_vocab_open=is_vocab_open)}"
+    if config.training.init_from:
+        size = (
+            f"{_layers(config.model)}, {data.tgt_vocab_size:,} pieces, as the model has that it begins with"
+        )
     return (
-        f"size: {_size(config.model, data.num_pairs)}; {_vocabulary(data, is_vocab_open=is_vocab_open)}",
+        f"size: {size}",
         f"regularisation: {_regularisation(config, usual['model']['dropout'])}",
         f"schedule: {_batches(config, usual['training']['batch_tokens'])}; {_course(config.training)}",
     )
 
 
-def _size(model: ModelConfig, num_pairs: int) -> str:
+def _layers(model: ModelConfig) -> str:
     name = next((size for size, sizes in SIZES.items() if vars(model).items() >= sizes.items()), "")
-    most = f"up to {LARGEST_CORPUS[name]:,} pairs" if name in LARGEST_CORPUS else "more pairs than any other"
     layers = f"{model.encoder_layers}+{model.decoder_layers} layers of width {model.d_model}"
-    reason = (
-        f"for {num_pairs:,} pairs, as it is meant for {most}" if name == suiting_size(num_pairs) else ASKED
-    )
-    return f"{name + ', ' if name else ''}{layers}, {reason}"
+    return f"{name}, {layers}" if name else layers
+
+
+def _size(model: ModelConfig, num_pairs: int) -> str:
+    name = suiting_size(num_pairs)
+    most = f"up to {LARGEST_CORPUS[name]:,} pairs" if name in LARGEST_CORPUS else "more pairs than any other"
+    is_suiting = vars(model).items() >= SIZES[name].items()
+    reason = f"for {num_pairs:,} pairs, as it is meant for {most}" if is_suiting else ASKED
+    return f"{_layers(model)}, {reason}"
 
 
 def _vocabulary(data: DataReport, *, is_vocab_open: bool) -> str:
@@ -67,12 +76,14 @@ def _regularisation(config: Config, usual_dropout: float) -> str:
 
 def _batches(config: Config, usual_tokens: int) -> str:
     training, d_model = config.training, config.model.d_model
-    usual_rate = training.learning_rate == learning_rate(d_model)
+    is_fresh = not training.init_from
+    usual_rate = training.learning_rate == learning_rate(d_model, is_fresh=is_fresh)
+    suiting = "as suits width" if is_fresh else "a tenth of what suits fresh weights of width"
     tokens = f"batches of {training.batch_tokens:,} target tokens"
     if training.batch_tokens != usual_tokens:
         tokens += f", {ASKED}"
     return f"{tokens}; learning rate {training.learning_rate:g}, " + (
-        f"as suits width {d_model}" if usual_rate else ASKED
+        f"{suiting} {d_model}" if usual_rate else ASKED
     )
 
 

@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -18,6 +19,7 @@ from nmt.corpus.encoded import EncodedCorpus
 from nmt.corpus.reading import Pair, ParallelText, read_pairs
 from nmt.corpus.sampling import Cutter, SamplingWorkers
 from nmt.corpus.store import StoredCorpus, open_store
+from nmt.corpus.weighting import rows_of_epoch
 from nmt.errors import NmtError
 from nmt.files import remove_dir, sha256_file
 from nmt.tokenizer import Tokenizer
@@ -47,6 +49,8 @@ class TrainingData:
     hash: str
     tags: tuple[int, ...] = ()
     """What sources begin with, see `directed`, if every pair is there in both directions."""
+    ends: tuple[int, ...] = ()
+    """Where the rows of each pair of files end in the corpus."""
     _plans: dict[tuple[int, int, int], list[Tensor]] = field(default_factory=dict)  # the last one
 
     @property
@@ -71,7 +75,7 @@ class TrainingData:
         order = self._order(training, epoch)[start:]
         batches = self._sampled(order, training.seed, epoch) if self.sampling else self._plain(order)
         for indices, batch in zip(order, batches, strict=True):
-            yield 1 + self.numbers[indices], batch.to(device)
+            yield 1 + self.numbers[self._rows(indices)], batch.to(device)
 
     def plain_batches(self, training: TrainingConfig, device: torch.device) -> Iterator[Batch]:
         """Batches of an epoch without sampling, to measure with."""
@@ -84,13 +88,18 @@ class TrainingData:
         The longest take most memory for attention; that of others fits badly into what they leave behind.
         """
         order = self._order(training, epoch=1)
-        order = sorted(order, key=lambda indices: -int(self.corpus.tgt_lengths[indices].max()))
+        order = sorted(order, key=lambda indices: -int(self.corpus.tgt_lengths[self._rows(indices)].max()))
         stride = max(1, (len(order) - 1) // (MEMORY_BATCHES - 1))
-        return [self._collate(self.corpus, indices) for indices in order[::stride]]
+        return list(self._plain(order[::stride]))
 
     def num_batches(self, training: TrainingConfig) -> int:
         """Batches of an epoch, about; in another order they may be some more or fewer."""
         return len(self._order(training, epoch=1))
+
+    def num_epoch_tokens(self, training: TrainingConfig) -> int:
+        """Target tokens of an epoch, EOS included, about."""
+        rows = self._rows(torch.cat(self._order(training, epoch=1)))
+        return int(self.corpus.tgt_lengths[rows].sum()) + len(rows)
 
     def dev_batches(self, device: torch.device, batch_tokens: int) -> Iterator[Batch]:
         """The development set once, without what is too long to train on."""
@@ -112,7 +121,11 @@ class TrainingData:
             self.sampling.close()
 
     def _plain(self, order: list[Tensor]) -> Iterator[Batch]:
-        return (self._collate(self.corpus, indices) for indices in order)
+        return (self._collate(self.corpus, self._rows(indices)) for indices in order)
+
+    def _rows(self, indices: Tensor) -> Tensor:
+        """Rows of the corpus with these numbers in an epoch; see `rows_of_epoch`."""
+        return indices % len(self.corpus)
 
     def _collate(self, corpus: EncodedCorpus, indices: Tensor) -> Batch:
         return collate(corpus, indices, num_tags=1 if self.tags else 0)
@@ -128,14 +141,18 @@ class TrainingData:
         key = (training.batch_tokens, training.seed, epoch)
         if key not in self._plans:
             self._plans.clear()
-            self._plans[key] = plan_batches(
-                self.corpus.src_lengths,
-                self.corpus.tgt_lengths,
-                batch_tokens=training.batch_tokens,
-                seed=training.seed,
-                epoch=epoch,
-            )
+            self._plans[key] = self._plan(training.batch_tokens, training.seed, epoch)
         return self._plans[key]
+
+    def _plan(self, batch_tokens: int, seed: int, epoch: int) -> list[Tensor]:
+        corpus, weights = self.corpus, self.report.weights
+        plan = partial(plan_batches, batch_tokens=batch_tokens, seed=seed, epoch=epoch)
+        if not weights:
+            return plan(corpus.src_lengths, corpus.tgt_lengths)
+        rows_of_pair = max(1, len(self.tags))
+        indices = rows_of_epoch(self.ends, weights, rows_of_pair=rows_of_pair, seed=seed, epoch=epoch)
+        rows = self._rows(indices)
+        return [indices[batch] for batch in plan(corpus.src_lengths[rows], corpus.tgt_lengths[rows])]
 
 
 def prepare(
@@ -183,7 +200,10 @@ def _open_or_make(
 ) -> TrainingData:
     stored = _open_or_make_store(config, folder, given, hash)
     tokenizers = given or Tokenizers.load(folder, is_joint=config.tokenizer.joint)
-    report = DataReport(**stored.facts["report"])
+    ends = torch.searchsorted(stored.numbers, torch.tensor(stored.facts["file_pairs"]).cumsum(0))
+    corpora = ends.diff(prepend=ends.new_zeros(1)) // max(1, len(tokenizers.tags(config.data)))
+    facts = stored.facts["report"] | {"corpora": tuple(corpora.tolist()), "weights": config.data.weights}
+    report = DataReport(**facts)
     alpha = config.tokenizer.sampling_alpha
     tags, longest = tokenizers.tags(config.data), config.data.max_length
     cutter = Cutter(folder, tokenizers.src.data, tokenizers.tgt.data, alpha, longest, tags)
@@ -204,6 +224,7 @@ def _open_or_make(
         held_out_lines=stored.facts["held_out_lines"],
         hash=hash,
         tags=tags,
+        ends=tuple(ends.tolist()),
     )
 
 
@@ -232,7 +253,9 @@ def _open(config: Config, folder: Path, given: Tokenizers | None, hash: str) -> 
         del wanted["tokenizer"]  # how they were made is of no interest then
         wanted["tokenizers"] = given.hashes
     stored = open_store(folder, wanted)
-    return stored if stored and (stored.has_lines or not config.tokenizer.sampling_alpha) else None
+    if stored is None or "file_pairs" not in stored.facts:  # which older versions did not note
+        return None
+    return stored if stored.has_lines or not config.tokenizer.sampling_alpha else None
 
 
 def _made_of(config: Config, hash: str) -> dict[str, Any]:
@@ -240,6 +263,7 @@ def _made_of(config: Config, hash: str) -> dict[str, Any]:
     data, tokenizer = asdict(config.data), asdict(config.tokenizer)
     for name in ("src", "tgt", "dev_src", "dev_tgt"):
         del data[name]  # their content is in the hash
+    del data["weights"]  # of no interest until there are batches
     languages = config.data.languages if config.data.bidirectional else ("", "")
     data["src_lang"], data["tgt_lang"] = languages
     for name in ("model", "sampling_alpha"):

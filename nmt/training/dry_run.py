@@ -7,16 +7,17 @@ from pathlib import Path
 
 import torch
 
-from nmt.checkpoint import build_network, serialize, weights
+from nmt.checkpoint import serialize, weights
 from nmt.config.schema import Config, TrainingConfig
 from nmt.errors import OutputError
 from nmt.hardware import describe, peak_memory, use_device
 from nmt.model import Transformer
 from nmt.training.data import SAMPLE_PAIRS, TrainingData, data_hash, prepare
+from nmt.training.initial import initial_network, initial_tokenizers, requested
 from nmt.training.lock import is_locked
 from nmt.training.plan import Frozen, Rehearsal, freeze, is_open, measure_step, plan_links, some_batches
 from nmt.training.report import DataReport
-from nmt.training.run import Run, checkpoint_bytes, flat
+from nmt.training.run import Run, checkpoint_bytes
 from nmt.training.tensorboard import EventFile
 
 
@@ -47,13 +48,12 @@ def dry_run(
     Raises what `train` raises for bad text, bad options, and a folder in which it would not train.
     """
     started = time.perf_counter()
-    run = Run(model_dir, flat(config), data_hash(config))
+    run = Run(model_dir, requested(config, model_dir), data_hash(config))
     before = _run_to_resume(run, config, restart=restart, allowed_changes=allowed_changes)
     options = before or config
     device = use_device(options.training.device, threads=options.training.threads)
-    data = prepare(options, tokenizer_dir=run.train_dir if before else None)
-    torch.manual_seed(options.training.seed)
-    network = build_network(options, data.src_tokenizer, data.tgt_tokenizer).to(device)
+    data = prepare(options, tokenizer_dir=run.train_dir if before else initial_tokenizers(options))
+    network = initial_network(options, data.tokenizers, device)
     frozen = Frozen(options)
     if before is None or is_open(options.training):
         frozen = freeze(options, network, data, elapsed=time.perf_counter() - started)
@@ -70,7 +70,7 @@ def dry_run(
     link_plan = plan_links(
         training,
         num_pairs=data.report.num_kept,
-        epochs=max_steps / steps_per_epoch,
+        epochs=max_steps / steps_per_epoch * data.report.num_in_epoch / data.report.num_kept,
         train_seconds=max_steps * step_seconds,
         most=SAMPLE_PAIRS,
     )
@@ -79,7 +79,7 @@ def dry_run(
         device=describe(device),
         precision=training.precision,
         num_parameters=num_parameters,
-        tokens_per_epoch=int(data.corpus.tgt_lengths.sum()) + len(data.corpus),
+        tokens_per_epoch=data.num_epoch_tokens(training),
         steps_per_epoch=steps_per_epoch,
         max_steps=max_steps,
         tokens_per_second=tokens_per_step / step_seconds,

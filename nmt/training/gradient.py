@@ -17,6 +17,7 @@ from nmt.model import Transformer
 from nmt.model.dropout import seeded
 from nmt.training.consistency import Consistency
 from nmt.training.loss import batch_loss
+from nmt.training.optimizer import trained
 from nmt.training.working import WorkingNetwork
 from nmt.workers import Workers
 
@@ -83,14 +84,14 @@ def compute_gradient(
             f"out of memory: not even one pair of {batch.src_tokens.size(1):,} source and "
             f"{batch.tgt_out.size(1):,} target pieces fits; try a smaller model, or a smaller data.max_length"
         )
-    for parameter, gradient in zip(working.master.parameters(), total.gradients, strict=True):
+    for parameter, gradient in zip(trained(working.master), total.gradients, strict=True):
         parameter.grad = gradient
     return Gradient(total.nll, total.divergence, num_parts, tuple(total.missing), workers.num_workers)
 
 
 @dataclass
 class _Sum:
-    """Gradients, one for each parameter, and what else there is to tell of some parts of a batch."""
+    """Gradients, one for each trained parameter, and what else there is to tell of some parts of a batch."""
 
     nll: float = 0.0
     divergence: float = 0.0
@@ -152,7 +153,7 @@ def _part_gradient(network: Transformer, part: Batch, *, training: TrainingConfi
     )
     gradients = torch.autograd.grad(
         loss.objective / num_tokens,
-        list(network.parameters()),
+        trained(network),
         materialize_grads=True,  # zeros for weights that only the reconstruction has a use for
     )
     exact = torch.promote_types(gradients[0].dtype, torch.float32)

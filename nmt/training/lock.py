@@ -1,4 +1,4 @@
-"""One trainer at a time in a model folder."""
+"""One process at a time in a folder that it fills."""
 
 import os
 import socket
@@ -59,8 +59,9 @@ def _hold(file: TextIO, train_dir: Path) -> bool:
         file.seek(0)
         holder = file.read().strip()
         file.close()
+        place = train_dir.parent if train_dir.name == "train" else train_dir
         raise OutputError(
-            f"{train_dir.parent}: locked by {holder}, which trains there; wait for it, or give another folder"
+            f"{place}: locked by {holder}, which works there; wait for it, or give another folder"
         ) from None
     except OSError as error:
         file.close()

@@ -23,6 +23,7 @@ from nmt.training.data import SAMPLE_PAIRS, data_hash
 from nmt.training.distributed import Ranks, join
 from nmt.training.finish import end_of, ended_before, link_best, write_finished
 from nmt.training.gradient import ComputeGradient, compute_gradient, make_workers, parts_each
+from nmt.training.initial import requested
 from nmt.training.journal import Journal, OnReport
 from nmt.training.links import LinkModels
 from nmt.training.lock import locked
@@ -31,7 +32,7 @@ from nmt.training.opening import Opened, open_run
 from nmt.training.plan import SHARE_AT_END, LinkPlan, plan_links, replan
 from nmt.training.replicas import SharedGradient, needs_shards
 from nmt.training.report import ChoiceReport, EndReport, EvalReport, LinkingReport, StartReport
-from nmt.training.run import Run, checkpoint_bytes, flat
+from nmt.training.run import Run, checkpoint_bytes
 from nmt.training.state import Origin, Progress, TrainState
 from nmt.training.step import take_step
 from nmt.training.tensorboard import with_events
@@ -57,7 +58,7 @@ def train(
     """
     started = time.perf_counter()
     with join(config.training, stop_signal=stop_signal) as ranks, ExitStack() as until_then:
-        run = Run(model_dir, flat(config), data_hash(config) if ranks.is_first else "")
+        run = Run(model_dir, requested(config, model_dir), data_hash(config) if ranks.is_first else "")
         journal = Journal(run.train_dir, on_report, ranks=ranks, started=started)
         manifest = ranks.from_first(lambda: _finished(run, restart=restart))
         if manifest is not None:
@@ -327,10 +328,11 @@ class _Trainer:
 
     def _link_plan(self) -> LinkPlan:
         """What learning links will take, if training ends now."""
+        report = self.data.report
         return plan_links(
             self.training,
-            num_pairs=self.data.report.num_kept,
-            epochs=self._epochs(),
+            num_pairs=report.num_kept,
+            epochs=self._epochs() * report.num_in_epoch / report.num_kept,
             train_seconds=self.progress.train_seconds,
             most=SAMPLE_PAIRS,
         )

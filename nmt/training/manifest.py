@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -15,6 +16,8 @@ from nmt.hardware import describe, peak_memory
 from nmt.training.data import TrainingData
 from nmt.training.report import EndReport
 from nmt.training.state import Progress
+
+INITIAL = "training.init_from"  # among what was requested: the hash of the weights to begin with
 
 
 def facts_of_run(
@@ -38,6 +41,7 @@ def facts_of_run(
         "device": describe(model.device),
         "precision": model.config.training.precision,
         "stopped": end.stopped if end else None,
+        **_start(model.config, requested),
     }
     report = data.report
     facts: dict[str, Any] = {
@@ -45,6 +49,8 @@ def facts_of_run(
         "data": {
             "pairs": report.num_pairs,
             "kept": report.num_kept,
+            **({"corpora": report.corpora} if len(report.corpora) > 1 else {}),
+            **({"in_epoch": report.num_in_epoch} if report.weights else {}),
             "dropped": report.dropped,
             "mended": report.num_mended,
             "held_out": data.held_out_lines,
@@ -77,6 +83,13 @@ def facts_of_run(
             is_chosen=not requested["alignment.layer"],
         )
     return facts
+
+
+def _start(config: Config, requested: Mapping[str, Any]) -> dict[str, Any]:
+    """Facts about the model that a training began with; none of fresh weights."""
+    if INITIAL not in requested:
+        return {}
+    return {"initial": {"name": Path(config.training.init_from).name, "sha256": requested[INITIAL]}}
 
 
 def facts_of_links(

@@ -10,7 +10,6 @@ from typing import Any
 
 import torch
 
-from nmt.checkpoint import build_network
 from nmt.config.schema import Config
 from nmt.config.toml import load_config, to_toml
 from nmt.errors import DataError
@@ -19,8 +18,10 @@ from nmt.hardware import use_device
 from nmt.model import Transformer
 from nmt.training.data import TrainingData, data_hash, prepare
 from nmt.training.distributed import Ranks
+from nmt.training.initial import initial_network, initial_tokenizers, requested
 from nmt.training.journal import Journal
 from nmt.training.lock import locked
+from nmt.training.manifest import INITIAL
 from nmt.training.plan import Frozen, freeze, is_open
 from nmt.training.preparation import Tokenizers
 from nmt.training.run import Run
@@ -33,7 +34,7 @@ class Opened:
     run: Run
     config: Config  # with everything that was measured
     data: TrainingData
-    network: Transformer  # with fresh weights
+    network: Transformer  # as it is before the first step
     device: torch.device
     config_hashes: tuple[str, ...]  # of every configuration that the run has had, that of now the last
     notes: tuple[str, ...] = ()  # what was measured, a sentence each
@@ -67,12 +68,12 @@ def open_run(
     data = prepare(
         options,
         store_dir=run.corpus_dir,
-        tokenizer_dir=run.train_dir if frozen else None,
+        tokenizer_dir=run.train_dir if frozen else initial_tokenizers(options),
         hash=run.data_hash,
     )
     until.callback(data.close)
     journal.tell(data.report)
-    network = _fresh_network(options, data, device)
+    network = initial_network(options, data.tokenizers, device)
     now = Frozen(options)
     if frozen is None or is_open(options.training):
         elapsed = time.perf_counter() - journal.booked
@@ -82,11 +83,6 @@ def open_run(
     opened = Opened(run, now.config, data, network, device, config_hashes, now.notes)
     ranks.from_first(lambda: _told(opened))
     return opened
-
-
-def _fresh_network(config: Config, data: TrainingData, device: torch.device) -> Transformer:
-    torch.manual_seed(config.training.seed)
-    return build_network(config, data.src_tokenizer, data.tgt_tokenizer).to(device)
 
 
 def _record(run: Run, config: Config, data: TrainingData, *, is_begun: bool) -> tuple[str, ...]:
@@ -127,6 +123,11 @@ def _follow(told: dict[str, Any], run: Run, ranks: Ranks, until: ExitStack) -> O
         # the first rank's, if this is the same machine or the same disk
         data = prepare(config, store_dir=run.corpus_dir, is_shared=True, tokenizer_dir=folder, hash=found)
     until.callback(data.close)
+    if requested(config, run.model_dir).get(INITIAL) != told["requested"].get(INITIAL):
+        raise DataError(
+            f"rank {ranks.rank}: {config.training.init_from} has other weights than on rank 0; "
+            "give every process the same model to begin with"
+        )
     run = Run(run.model_dir, told["requested"], told["data_hash"])
-    network = _fresh_network(config, data, device)
+    network = initial_network(config, data.tokenizers, device)
     return Opened(run, config, data, network, device, tuple(told["config_hashes"]))

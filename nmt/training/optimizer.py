@@ -1,6 +1,7 @@
-"""AdamW, or Muon beside it, the learning rate by step, and the moving average of the weights."""
+"""AdamW, or Muon beside it, the learning rate by step, and weights averaged or held near where they began."""
 
 import math
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
@@ -8,6 +9,11 @@ from torch import Tensor, nn
 from nmt.config.schema import TrainingConfig
 from nmt.errors import ConfigError
 from nmt.model import Transformer
+
+
+def trained(network: Transformer) -> list[nn.Parameter]:
+    """The weights that training changes: all that are not frozen."""
+    return [parameter for parameter in network.parameters() if parameter.requires_grad]
 
 
 class MuonWithAdamW:
@@ -42,10 +48,10 @@ def make_optimizer(network: Transformer, config: TrainingConfig) -> AnyOptimizer
     the same (Liu et al., 2025). ConfigError if this torch has no Muon.
     """
     if config.optimizer == "adamw":
-        return _adamw(list(network.parameters()), config)
+        return _adamw(trained(network), config)
     matrices = _hidden_matrices(network)
     others: list[Tensor] = [
-        each for each in network.parameters() if not any(each is matrix for matrix in matrices)
+        each for each in trained(network) if not any(each is matrix for matrix in matrices)
     ]
     return MuonWithAdamW(_muon(matrices, config), _adamw(others, config))
 
@@ -53,7 +59,8 @@ def make_optimizer(network: Transformer, config: TrainingConfig) -> AnyOptimizer
 def _hidden_matrices(network: Transformer) -> list[Tensor]:
     """Weights of linear layers, but for those of the output, which are an embedding of each piece."""
     linear = (module for module in network.modules() if isinstance(module, nn.Linear))
-    return [module.weight for module in linear if module is not network.out_proj]
+    matrices = (module.weight for module in linear if module is not network.out_proj)
+    return [matrix for matrix in matrices if matrix.requires_grad]
 
 
 def _muon(matrices: list[Tensor], config: TrainingConfig) -> torch.optim.Optimizer:
@@ -67,7 +74,7 @@ def _muon(matrices: list[Tensor], config: TrainingConfig) -> torch.optim.Optimiz
     )
 
 
-def _adamw(parameters: list[Tensor], config: TrainingConfig) -> torch.optim.AdamW:
+def _adamw(parameters: Sequence[Tensor], config: TrainingConfig) -> torch.optim.AdamW:
     """AdamW (Loshchilov & Hutter, 2019)."""
     groups = [
         {"params": [p for p in parameters if p.dim() > 1], "weight_decay": config.weight_decay},
@@ -99,6 +106,22 @@ def learning_rate(step: int, config: TrainingConfig, *, max_steps: int) -> float
         "inverse-sqrt": math.sqrt(warmup / step),
     }
     return config.learning_rate * decay[config.schedule]
+
+
+class Anchor:
+    """L2 regularisation towards the weights at the start (Barone et al., 2017)."""
+
+    def __init__(self, network: Transformer, strength: float) -> None:
+        self._strength = strength
+        self._parameters = trained(network) if strength else []
+        self._initial = [parameter.detach().clone() for parameter in self._parameters]
+
+    @torch.no_grad()
+    def add_gradient(self) -> None:
+        """Add strength · (w - w₀), the gradient of strength / 2 · |w - w₀|², to that of each weight."""
+        for parameter, initial in zip(self._parameters, self._initial, strict=True):
+            assert parameter.grad is not None, "every weight that is trained has a gradient"
+            parameter.grad.add_(parameter - initial, alpha=self._strength)
 
 
 class MovingAverage:

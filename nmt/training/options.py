@@ -11,6 +11,7 @@ from nmt.config.schema import Config
 from nmt.config.toml import from_dict, load_toml, override
 from nmt.errors import ConfigError
 from nmt.training.data import read_paths
+from nmt.training.initial import inherited
 
 
 def resolve(
@@ -18,9 +19,10 @@ def resolve(
 ) -> Config:
     """The configuration of a run: preset under file under flags under `section.key=value` overrides.
 
-    The preset is chosen by the number of pairs in the training files, which are counted here.
-    Raises ConfigError if no files are named, or if sizes are given by name and in the file too; DataError if
-    the numbers of lines differ.
+    The preset is chosen by the number of pairs in the training files, which are counted here. Sizes and
+    tokenizer of a model to begin with come with it. Raises ConfigError if no files are named, if sizes are
+    given by name and in the file too, or others than those of that model; DataError if the numbers of lines
+    differ.
     """
     file = load_toml(config_path) if config_path else {}
     sizes = sorted(SIZES["tiny"].keys() & file.get("model", {}).keys())
@@ -34,10 +36,15 @@ def resolve(
         raise ConfigError(
             "no training text; give --src FILE --tgt FILE, or data.src and data.tgt in a config"
         )
-    config = from_dict(merge(preset(preset_name, num_pairs=len(read_paths(data))), asked))
+    usual = preset(preset_name, num_pairs=len(read_paths(data)))
+    init_from = asked.get("training", {}).get("init_from", "")
+    if init_from:
+        own = inherited(Path(init_from), asked, preset_name=preset_name, data=data)
+        usual = merge(usual, own)
+    config = from_dict(merge(usual, asked))
     if config.training.learning_rate:
         return config
-    rate = learning_rate(config.model.d_model)
+    rate = learning_rate(config.model.d_model, is_fresh=not init_from)
     return replace(config, training=replace(config.training, learning_rate=rate))
 
 

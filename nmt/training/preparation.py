@@ -138,6 +138,7 @@ def make_corpus(
         "dev_pairs": dev.pairs,
         "held_out_lines": [] if dev.held_out is None else [number + 1 for number in dev.held_out.tolist()],
         "num_invalid": text.num_invalid,
+        "file_pairs": text.file_pairs,
     }
     writer.finish({**made_of, "tokenizers": tokenizers.hashes}, facts)
 

@@ -100,7 +100,10 @@ def _machine(options: Options) -> dict[str, Any]:
 def _wanted(model: TranslationModel, options: Options) -> Config:
     """The model's options and those given: with a head unless refused, a layer only if one was asked for."""
     is_chosen = model.manifest.get("alignment", {}).get("chosen", True)
-    anew: Options = {"alignment": {"head": True, **({"layer": 0} if is_chosen else {})}}
+    anew: Options = {
+        "alignment": {"head": True, **({"layer": 0} if is_chosen else {})},
+        "data": {"weights": []},
+    }
     return from_dict(merge(asdict(model.config), anew, options))
 
 

@@ -20,6 +20,7 @@ from nmt.training.consistency import Consistency
 from nmt.training.distributed import Ranks
 from nmt.training.gradient import Gradient
 from nmt.training.loss import batch_loss
+from nmt.training.optimizer import trained
 from nmt.training.working import WorkingNetwork
 
 if TYPE_CHECKING:
@@ -100,7 +101,7 @@ class SharedGradient:
                 told = self._add(parts[number if share else 0], number, share / batch.num_tokens, step)
                 nll, divergence = nll + share * told[0], divergence + share * told[1]
             self.working.hand_over()
-        for parameter in self.network.parameters():
+        for parameter in trained(self.network):
             if parameter.grad is None:  # no rank has used it
                 parameter.grad = torch.zeros_like(parameter)
         return Gradient(self.ranks.sum(nll), self.ranks.sum(divergence), num_parts)

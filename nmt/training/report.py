@@ -6,6 +6,7 @@ from typing import Literal
 from nmt.alignment import WordAlignment
 from nmt.alignment.origin import LinkSource, Origin
 from nmt.config.schema import Config
+from nmt.corpus.weighting import num_wanted
 
 DevOrigin = Literal["given", "held out", "training"]
 """Where the development pairs are from; the last: there are too few pairs to hold any out."""
@@ -25,6 +26,15 @@ class DataReport:
     dev_from: DevOrigin
     src_vocab_size: int
     tgt_vocab_size: int
+    corpora: tuple[int, ...] = ()  # pairs to train on of each pair of files
+    weights: tuple[float, ...] = ()  # how many times an epoch has them; none: all once
+
+    @property
+    def num_in_epoch(self) -> int:
+        """Pairs that an epoch has, those that come again counted again."""
+        if not self.weights:
+            return self.num_kept
+        return sum(map(num_wanted, self.corpora, self.weights))
 
 
 @dataclass(frozen=True)
@@ -209,11 +219,14 @@ def _data_line(report: DataReport) -> str:
         dev += f" ({report.num_dev_dropped:,} more dropped: a side is empty or not UTF-8)"
     if report.dev_from == "given" and report.overlap:
         dev += f", {report.overlap:,} of them also in the training text, which flatters the scores"
+    each = zip(report.weights, report.corpora, strict=False)
+    epoch = " + ".join(f"{weight:g} × {count:,}" for weight, count in each)
     dropped = ", ".join(
         f"{reason} {count:,}" for reason, count in report.dropped.items() if reason != "held out"
     )
     return (
         f"data: {report.num_kept:,} of {report.num_pairs:,} pairs to train on, {dev}"
+        f"{f'; an epoch has {report.num_in_epoch:,}: {epoch}' if epoch else ''}"
         f"{f'; dropped: {dropped}' if dropped else ''}"
         f"{f'; {report.num_mended:,} lines mended with U+FFFD' if report.num_mended else ''}"
     )

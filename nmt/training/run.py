@@ -24,7 +24,7 @@ from nmt.config.toml import load_config, to_toml
 from nmt.errors import ConfigError, DataError, ModelError, OutputError, StorageError
 from nmt.files import remove_dir, remove_file, write_bytes, write_json, write_text
 from nmt.training.lock import LOCK
-from nmt.training.manifest import config_hash
+from nmt.training.manifest import INITIAL, config_hash
 
 RUN = "run.json"
 METRICS = "metrics.jsonl"
@@ -47,9 +47,10 @@ FLAGS = {
     "training.seed": "--seed",
     "data.invalid_utf8": "--invalid-utf8",
     "data.bidirectional": "--bidirectional",
+    "training.init_from": "--init-from",
 }
 MOST_NAMED = 5  # options that differ, in one message
-PATHS = {"data.src", "data.tgt", "data.dev_src", "data.dev_tgt", "tokenizer.model"}  # compared by content
+PATHS = {"data.src", "data.tgt", "data.dev_src", "data.dev_tgt", "tokenizer.model", INITIAL}  # by content
 
 
 @dataclass(frozen=True)

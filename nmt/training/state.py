@@ -23,7 +23,7 @@ from nmt.errors import DivergedError, ModelError
 from nmt.files import remove_dir, write_bytes, write_json
 from nmt.model import Transformer
 from nmt.training.distributed import Ranks, whole
-from nmt.training.optimizer import MovingAverage, make_optimizer, moment_names
+from nmt.training.optimizer import Anchor, MovingAverage, make_optimizer, moment_names
 
 PARTS = ("weights", "average", "moments")
 
@@ -100,6 +100,8 @@ class Origin:
 class TrainState:
     """Network, moving average, optimiser and progress; nothing random, which is a function of the step.
 
+    It is made with the weights that training begins with, before those of a checkpoint are loaded.
+
     The tensors may lie in shards on several ranks: a checkpoint holds them whole, written and read by the
     first rank, so that a run goes on with any number of ranks.
     """
@@ -115,6 +117,7 @@ class TrainState:
         self.network = network
         self.optimizer = make_optimizer(network, config)
         self.average = MovingAverage(network, config.ema_decay)
+        self.anchor = Anchor(network, config.l2_init)
         self.progress = progress
         self.origin = origin
         self.ranks = ranks or Ranks()
@@ -193,6 +196,8 @@ class TrainState:
             self.ranks.spread(own, average.get(name))
         for name, parameter in self.network.named_parameters():
             self.ranks.spread(parameter.detach(), weights.get(name))
+            if not parameter.requires_grad:
+                continue
             for key in moment_names(self.optimizer, parameter) if has_moments else ():
                 moment = torch.zeros_like(parameter.detach())
                 if key == "step":  # which AdamW counts on the CPU unless it is fused on a GPU

@@ -38,6 +38,7 @@ def take_step(
     progress = state.progress
     num_parts = max(num_parts, progress.num_parts)
     gradient = compute_gradient(batch, step=progress.step, num_parts=num_parts)
+    state.anchor.add_gradient()
     norm = torch.nn.utils.clip_grad_norm_(state.network.parameters(), training.clip_norm or math.inf)
     progress.step += 1
     progress.num_tokens += batch.num_tokens

@@ -77,7 +77,7 @@ def _sample(config: Config, folder: Path) -> Config:
     data = config.data
     src, tgt = _write_pairs(islice(read_paths(data), SAMPLE_PAIRS), folder / "train")
     src_lang, tgt_lang = data.languages if data.bidirectional else ("", "")
-    sample = replace(data, src=(src,), tgt=(tgt,), src_lang=src_lang, tgt_lang=tgt_lang)
+    sample = replace(data, src=(src,), tgt=(tgt,), weights=(), src_lang=src_lang, tgt_lang=tgt_lang)
     if data.dev_src:
         dev = read_pairs([Path(data.dev_src)], [Path(data.dev_tgt)], on_invalid=data.invalid_utf8)
         dev_src, dev_tgt = _write_pairs(islice(dev, DEV_PAIRS), folder / "dev")

@@ -35,6 +35,9 @@ COMMANDS = (
     "score",
     "evaluate",
     "info",
+    "average",
+    "backtranslate",
+    "distill",
     "bench",
     "export",
 )
@@ -110,7 +113,7 @@ def test_help_and_completion_load_nothing_slow() -> None:
 @pytest.mark.parametrize(
     ("args", "suggestion"),
     [
-        (["tranlsate"], "Did you mean 'translate'?"),
+        (["tranlsate"], "Did you mean 'translate'"),
         (["translate", "--bem", "5"], "--beam"),
         (["tokenizer", "trian"], "Did you mean 'train'?"),
         (["train", "--modell", "x"], "No such option: --modell"),
@@ -183,7 +186,7 @@ def test_a_name_that_is_not_utf8_is_shown_with_its_bytes(run_nmt, tmp_path: Path
     assert json.loads(run_nmt("info", "--json", path).stdout)["lines"] == 1
     refused = run_nmt("train", "--src", path, "--tgt", path, "--out", tmp_path / "model")
     assert refused.exit_status == 2
-    assert "is not UTF-8 text; rename the file" in refused.stderr
+    assert "is not UTF-8 text; rename it" in refused.stderr
     assert not (tmp_path / "model").exists()
 
 

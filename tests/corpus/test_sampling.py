@@ -51,6 +51,14 @@ def cutter(tmp_path_factory: pytest.TempPathFactory) -> Cutter:
     return Cutter(folder, tokenizer.data, tokenizer.data, alpha=0.2, max_length=60)
 
 
+def test_a_pair_that_comes_again_in_an_epoch_is_cut_otherwise(cutter) -> None:
+    numbers = [0, *range(40, 400, 40)]  # the first pair, and the same up to the tenth time
+    rows = Sampler(cutter).cut(numbers, seed=1, epoch=1)
+    tokenizer = Tokenizer.from_bytes(cutter.src_tokenizer)
+    assert {tokenizer.decode(src) for src, _ in rows} == {PAIRS[0][0]}
+    assert len({tuple(src) for src, _ in rows}) > 1
+
+
 @contextmanager
 def workers_of(cutter: Cutter, num_workers: int) -> Iterator[SamplingWorkers]:
     workers = SamplingWorkers(cutter, num_workers=num_workers)

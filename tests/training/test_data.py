@@ -1,5 +1,6 @@
 """What is trained on: counted, held out, cut anew in every epoch, and never what it must not be."""
 
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ from nmt.checkpoint import load_model
 from nmt.config import DecodingConfig, TrainingConfig
 from nmt.corpus.reading import Pair
 from nmt.decoding import Translator
-from nmt.errors import DataError
+from nmt.errors import ConfigError, DataError
 from nmt.training.data import prepare
 from nmt.training.preparation import flags
 from nmt.training.report import as_line
@@ -69,6 +70,40 @@ def test_a_line_that_is_not_utf8_is_an_error_or_skipped_or_mended(make_corpus, p
     else:
         assert {"ba \ufffd ke", "\ufffd"} <= set(texts)
         assert "; 2 lines mended with U+FFFD" in as_line(prepared.report)
+
+
+def test_an_epoch_has_the_pairs_of_each_corpus_as_often_as_its_weight_says(
+    make_corpus, pairs, tmp_path
+) -> None:
+    distinct = list(dict.fromkeys(pairs(200)))
+    few, many = make_corpus(distinct[:10]), tmp_path / "many"
+    sides = (("src", [src for src, _ in distinct[10:90]]), ("tgt", [tgt for _, tgt in distinct[10:90]]))
+    for side, lines in sides:
+        many.with_suffix(f".{side}").write_text("".join(f"{line}\n" for line in lines))
+    files = [f"data.{side}={few.folder}/train.{side},{many}.{side}" for side, _ in sides]
+
+    def lines_of(*options: str, number: int = 1, start: int = 0) -> list[int]:
+        prepared = prepare(few.config(*files, "data.weights=2,0.25", *options))
+        training = TrainingConfig(batch_tokens=64)
+        batches = prepared.train_batches(training, epoch=number, start=start, device=CPU)
+        return [line for numbers, _ in batches for line in numbers.tolist()]
+
+    first = Counter(lines_of())
+    assert {line: times for line, times in first.items() if line <= 10} == dict.fromkeys(range(1, 11), 2)
+    assert {times for line, times in first.items() if line > 10} == {1}
+    assert first.total() == 20 + 20
+    assert Counter(lines_of(number=2)) != first
+    assert lines_of(start=3) == lines_of()[-len(lines_of(start=3)) :]
+    assert Counter(lines_of("tokenizer.sampling_alpha=0.2")) == first
+    both = Counter(lines_of("data.bidirectional=true", "data.src_lang=aa", "data.tgt_lang=bb"))
+    assert both == {line: 2 * times for line, times in first.items()}
+
+    report = prepare(few.config(*files, "data.weights=2,0.25")).report
+    assert (report.corpora, report.num_in_epoch) == ((10, 80), 40)
+    assert "90 of 90 pairs to train on" in as_line(report)
+    assert "; an epoch has 40: 2 × 10 + 0.25 × 80" in as_line(report)
+    with pytest.raises(ConfigError, match=r"data.weights: 1 numbers for 2 source files; give one each"):
+        few.config(*files, "data.weights=2")
 
 
 def test_without_a_development_set_two_percent_are_held_out_by_the_seed(make_corpus, pairs) -> None:

@@ -1,0 +1,120 @@
+"""`nmt distill`: a student, small and fast, that learns from what a teacher translates."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from nmt.config.languages import UNKNOWN
+from nmt.config.presets import PresetName
+from nmt.errors import OutputError, UsageError
+
+from .backtranslate import load_translator, translate_texts
+from .options import BeamOption, Device, JsonOption, QuietOption, SetOption, ToOption
+from .search_options import PrecisionOption
+from .train import tell
+from .training_session import run_training
+
+
+def distill(
+    teachers: Annotated[
+        list[Path],
+        typer.Option("--model", "-m", metavar="TEACHER", help="A model, or several that teach together."),
+    ],
+    out_dir: Annotated[
+        Path, typer.Option("--out", "-o", metavar="STUDENT", help="Folder to make.", show_default=False)
+    ],
+    src: Annotated[
+        list[Path],
+        typer.Option("--src", metavar="FILE", help="What the teacher translates; may be given again."),
+    ],
+    tgt: Annotated[
+        list[str] | None,
+        typer.Option("--tgt", metavar="FILE", help="Its real translation: the student learns from both."),
+    ] = None,
+    mix: Annotated[
+        float | None,
+        typer.Option(
+            "--mix", metavar="X", help="How many times an epoch has the real translations.", show_default="1"
+        ),
+    ] = None,
+    dev_src: Annotated[
+        str | None,
+        typer.Option(metavar="FILE", help="Development text; without it some pairs are held out."),
+    ] = None,
+    dev_tgt: Annotated[str | None, typer.Option(metavar="FILE", help="Its translation.")] = None,
+    to: ToOption = None,
+    beam: BeamOption = None,
+    precision: PrecisionOption = None,
+    preset: Annotated[
+        PresetName, typer.Option(help="Size of the student; auto: by the number of pairs.")
+    ] = "auto",
+    budget: Annotated[
+        str | None,
+        typer.Option(metavar="TIME", help="Plan to train the student in 20m, 1h30m, or 90 seconds."),
+    ] = None,
+    set_options: SetOption = None,
+    restart: Annotated[
+        bool, typer.Option("--restart", metavar="", help="Begin anew, with the translations too.")
+    ] = False,
+    device: Annotated[
+        Device, typer.Option("--device", help="Where to compute; auto takes a GPU if there is one.")
+    ] = "auto",
+    threads: Annotated[
+        int, typer.Option("--threads", metavar="N", min=0, help="CPU threads; 0 takes all cores.")
+    ] = 0,
+    seed: Annotated[
+        int | None, typer.Option("--seed", metavar="N", min=0, help="Seed of the student's training.")
+    ] = None,
+    quiet: QuietOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Train a student on the translations of a teacher (sequence-level distillation; Kim & Rush, 2016).
+
+    The teacher translates the text with a beam, which STUDENT/train/teacher/ keeps; then the student is
+    trained as by nmt train, and --set is for its options. However it was stopped, the same command goes on,
+    and nothing is translated twice.
+
+    Example:
+        nmt distill -m my-model --src train.de --preset tiny --out student
+    """
+    from nmt.training.options import nested, parse_duration, resolve
+    from nmt.training.synthetic import PairFiles
+
+    if mix is not None and not tgt:
+        raise UsageError("--mix is for real translations; give them with --tgt, or leave it out")
+    teacher_dir = out_dir / "train" / "teacher"
+    if not restart:
+        _refuse_other_runs(out_dir, teacher_dir)
+    search = {"beam_size": beam, "precision": precision, "samples": 0}
+    teacher = load_translator(teachers, search, [], to=to, device=device, threads=threads)
+    direction = teacher.direction
+    pairs = PairFiles.of(teacher_dir, direction, is_reverse=False)
+    translate_texts(teacher, src, pairs, restart=restart, quiet=quiet)
+    del teacher  # makes room
+    is_known = (direction.src_lang, direction.tgt_lang) != UNKNOWN
+    flags = {
+        "data.src": [str(pairs.text), *(map(str, src) if tgt else ())],
+        "data.tgt": [str(pairs.translation), *(tgt or ())],
+        "data.weights": [1.0, *[mix] * len(src)] if mix is not None else None,
+        "data.src_lang": direction.src_lang if is_known else None,
+        "data.tgt_lang": direction.tgt_lang if is_known else None,
+        "data.dev_src": dev_src,
+        "data.dev_tgt": dev_tgt,
+        "training.budget": parse_duration(budget) if budget else None,
+        "training.device": device,
+        "training.threads": threads,
+        "training.seed": seed,
+    }
+    options = resolve(None, nested(flags), preset_name=preset, overrides=set_options or [])
+    tell(run_training(options, out_dir, quiet=quiet, restart=restart), out_dir, quiet=quiet, as_json=as_json)
+
+
+def _refuse_other_runs(out_dir: Path, teacher_dir: Path) -> None:
+    """Before hours of translating: OutputError if the folder holds what is no work of this command."""
+    marks = (out_dir / "manifest.json", out_dir / "train" / "run.json")
+    if not teacher_dir.exists() and any(path.exists() for path in marks):
+        raise OutputError(
+            f"{out_dir}: holds a model or a training, but no translations of a teacher in train/teacher/; "
+            "give another folder, or --restart"
+        )

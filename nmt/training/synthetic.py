@@ -1,0 +1,197 @@
+"""Pairs made by a model out of text in one language, window by window, so that a killed job goes on."""
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from itertools import chain, islice
+from pathlib import Path
+from typing import Any
+
+from nmt.checkpoint import WEIGHTS, Direction
+from nmt.config.languages import UNKNOWN
+from nmt.corpus.words import is_blank
+from nmt.decoding import Translator
+from nmt.decoding.windows import full_windows
+from nmt.errors import DataError, OutputError
+from nmt.files import NOT_UTF8, append_at, read_lines, remove_file, rename, sha256_file, write_json
+from nmt.training.lock import locked
+
+STATE = "made.json"
+INDIFFERENT = ("window", "batch_rows", "batch_tokens")
+"""Options of decoding that change no translation."""
+OnProgress = Callable[[int], None]
+
+
+@dataclass
+class Made:
+    """How far a text has come, and what became of it."""
+
+    num_lines: int = 0  # of the text that are done
+    num_pairs: int = 0
+    skipped: dict[str, int] = field(default_factory=dict)  # reason -> lines
+    num_bytes: list[int] = field(default_factory=lambda: [0, 0])  # of both files
+    is_finished: bool = False
+
+
+@dataclass(frozen=True)
+class PairFiles:
+    """The folder of a job, with the file of the text and that of its translations, line by line."""
+
+    folder: Path
+    text: Path
+    translation: Path
+
+    @classmethod
+    def of(cls, folder: Path, direction: Direction, *, is_reverse: bool) -> "PairFiles":
+        """Files with the endings of both languages; of unknown ones `src` is what shall be translated later.
+
+        That is the translation if the model `is_reverse`, and else the text.
+        """
+        names = direction.src_lang, direction.tgt_lang
+        if names[0] == names[1] or names == UNKNOWN:
+            names = (UNKNOWN[1], UNKNOWN[0]) if is_reverse else UNKNOWN
+        return cls(folder, *(folder / f"pairs.{name}" for name in names))
+
+    @property
+    def both(self) -> tuple[Path, Path]:
+        """The text, then its translations."""
+        return self.text, self.translation
+
+
+def make_pairs(
+    translator: Translator,
+    texts: Sequence[Path],
+    files: PairFiles,
+    *,
+    tag: str = "",
+    restart: bool = False,
+    on_progress: OnProgress | None = None,
+) -> Made:
+    """Translate all lines of some files, or go on where an earlier call ended, in whatever way.
+
+    Lines that are blank, no UTF-8 or too long to train on are skipped, so are empty translations. Before each
+    translation goes the `tag`. What is done is on disk after each window of lines; no more of them are in
+    memory. Files appear under their names when they are whole. Raises OutputError if others are there, or
+    were begun in another way, unless it is a `restart`; DataError if they are damaged.
+    """
+    made_of = _made_of(translator, texts, tag)
+    with locked(files.folder):
+        made = _begun(files, made_of, restart=restart)
+        try:
+            if not made.is_finished:
+                _go_on(translator, texts, files, made, made_of, tag=tag, on_progress=on_progress)
+        except BaseException as error:
+            error.add_note(f"{made.num_lines:,} lines are done and kept; the same command goes on")
+            raise
+        for path in files.both:
+            if _part(path).exists():
+                rename(_part(path), path)
+    return made
+
+
+def _go_on(
+    translator: Translator,
+    texts: Sequence[Path],
+    files: PairFiles,
+    made: Made,
+    made_of: Mapping[str, Any],
+    *,
+    tag: str,
+    on_progress: OnProgress | None,
+) -> None:
+    all_lines = chain.from_iterable(read_lines(path, on_invalid="skip") for path in texts)
+    lines = islice(all_lines, made.num_lines, None)
+    for window in full_windows(lines, translator.config.window):
+        skipped: Counter[str] = Counter()
+        pairs = list(_pairs(translator, window, skipped, on_progress))
+        _append(files, made, pairs, tag)
+        made.num_lines += len(window)
+        made.skipped = dict(Counter(made.skipped) + skipped)
+        _note(files, made, made_of)
+    _append(files, made, [], tag)  # so that there are files, however little was in the text
+    made.is_finished = True
+    _note(files, made, made_of)
+
+
+def _pairs(
+    translator: Translator, lines: Sequence[str], skipped: Counter[str], on_progress: OnProgress | None
+) -> Iterator[tuple[str, str]]:
+    """Lines with their translations, each as often as it has any; counts what is skipped."""
+    readable = ["" if line == NOT_UTF8 else line for line in lines]
+    pieces = translator.model.src_tokenizer.encode_batch(readable)
+    reasons = [
+        "not UTF-8"
+        if line == NOT_UTF8
+        else "blank"
+        if is_blank(line) or not ids
+        else "too long"
+        if len(ids) > translator.longest
+        else ""
+        for line, ids in zip(lines, pieces, strict=True)
+    ]
+    skipped.update(reason for reason in reasons if reason)
+    usable = [line for line, reason in zip(lines, reasons, strict=True) if not reason]
+    for translation in translator.translate(usable, on_progress=on_progress):
+        texts = [one.text for one in translation.hypotheses if not is_blank(one.text)]
+        skipped.update({"no translation": 1} if not texts else {})
+        yield from ((translation.source, text) for text in texts)
+
+
+def _append(files: PairFiles, made: Made, pairs: Sequence[tuple[str, str]], tag: str) -> None:
+    """Write pairs behind those that are noted, over whatever else is there."""
+    sides = [text for text, _ in pairs], [f"{tag} {one}" if tag else one for _, one in pairs]
+    for number, (path, lines) in enumerate(zip(files.both, sides, strict=True)):
+        data = "".join(f"{line}\n" for line in lines).encode()
+        append_at(_part(path), made.num_bytes[number], data)
+        made.num_bytes[number] += len(data)
+    made.num_pairs += len(pairs)
+
+
+def _note(files: PairFiles, made: Made, made_of: Mapping[str, Any]) -> None:
+    write_json(files.folder / STATE, {"made_of": made_of, "made": asdict(made)})
+
+
+def _made_of(translator: Translator, texts: Sequence[Path], tag: str) -> dict[str, Any]:
+    """All that the pairs depend on."""
+    decoding = asdict(translator.config)
+    return {
+        "model": [model.manifest["files"][WEIGHTS]["sha256"] for model in translator.models],
+        "text": hashlib.sha256("\n".join(map(sha256_file, texts)).encode()).hexdigest(),
+        "direction": str(translator.direction),
+        "tag": tag,
+        **{f"decoding.{key}": value for key, value in decoding.items() if key not in INDIFFERENT},
+    }
+
+
+def _begun(files: PairFiles, made_of: Mapping[str, Any], *, restart: bool) -> Made:
+    """How far an earlier call has come; nothing if there was none, or if it is to be forgotten."""
+    state_path, all_paths = files.folder / STATE, (*files.both, *map(_part, files.both))
+    if restart:
+        for path in (state_path, *all_paths):
+            remove_file(path)
+        return Made()
+    if not state_path.exists():
+        if found := [path for path in files.both if path.exists()]:
+            raise OutputError(f"{found[0]}: is there already; give another folder, or --restart")
+        return Made()
+    try:
+        state = json.loads(state_path.read_bytes())
+        before, made = state["made_of"], Made(**state["made"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise DataError(f"{state_path}: damaged: {error}; --restart begins anew") from error
+    now = json.loads(json.dumps(made_of))
+    if differing := [key for key in now if before.get(key) != now[key]]:
+        raise OutputError(
+            f"{files.folder}: was made, or begun, in another way (differing: {', '.join(differing)}); "
+            "give another folder, or --restart"
+        )
+    missing = [path for path in files.both if not path.exists() and not _part(path).exists()]
+    if made.num_lines and missing:
+        raise DataError(f"{missing[0]}: is missing; restore it, or --restart")
+    return made
+
+
+def _part(path: Path) -> Path:
+    return path.with_name(f"{path.name}.part")

@@ -1,0 +1,39 @@
+"""`nmt distill` as a person runs it: translated once, trained, gone on with."""
+
+import json
+
+STUDENT = ("encoder_layers=1", "decoder_layers=1", "d_model=16", "d_ff=32", "num_heads=2")
+TRAINING = ("max_steps=2", "eval_steps=2", "precision=float32", "batch_tokens=400")
+
+
+def test_a_student_learns_from_what_the_teacher_translates(
+    run_nmt, tiny_model_dir, tmp_path, monkeypatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    lines = [f"Der Hund sieht {number} Katzen im Garten." for number in range(30)]
+    (tmp_path / "a.de").write_text("".join(f"{line}\n" for line in lines))
+    (tmp_path / "a.en").write_text("".join(f"{line.upper()}\n" for line in lines))
+    options = [f"--set=model.{each}" for each in STUDENT] + [f"--set=training.{each}" for each in TRAINING]
+    command = ("distill", "-m", tiny_model_dir, "--src", "a.de", "--tgt", "a.en", "--mix", "2", *options)
+    command = (*command, "--beam", "1", "--threads", "1", "-o", "student")
+    done = run_nmt(*command)
+    assert done.exit_status == 0, done.stderr
+    made = tmp_path / "student" / "train" / "teacher"
+    translated = run_nmt(
+        "translate", "-m", tiny_model_dir, "--beam", "1", "--threads", "1", "-i", "a.de"
+    ).lines
+    assert (made / "pairs.tgt").read_text().splitlines() == translated
+    assert (made / "pairs.src").read_text().splitlines() == lines
+    data = json.loads((tmp_path / "student" / "manifest.json").read_bytes())["data"]
+    kept, real = data["corpora"]
+    assert data["in_epoch"] == kept + 2 * real
+    assert real > 20
+
+    before = (made / "pairs.tgt").stat().st_mtime_ns
+    again = run_nmt(*command)
+    assert (again.exit_status, (made / "pairs.tgt").stat().st_mtime_ns) == (0, before)
+    assert "finished before at step 2, nothing to do" in again.stderr
+    assert run_nmt(*command, "--mix", "1").exit_status == 73
+    refused = run_nmt(*command[:-1], tiny_model_dir)
+    assert (refused.exit_status, "no translations of a teacher" in refused.stderr) == (73, True)
+    assert run_nmt("distill", "-m", tiny_model_dir, "--src", "a.de", "--mix", "2", "-o", "x").exit_status == 2

@@ -1,0 +1,104 @@
+"""Pairs made by a model: aligned, counted, and the same however often the job was stopped."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from nmt.checkpoint import load_model
+from nmt.decoding import Translator
+from nmt.errors import DataError, OutputError, StorageError
+from nmt.files import planned_fault
+from nmt.training.lock import locked
+from nmt.training.synthetic import STATE, Made, PairFiles, make_pairs
+
+LINES = [
+    b"Der Hund.",
+    b"",
+    b"Die Katze sieht den Hund.",
+    b"\xff",
+    b"Ja! " * 200,
+    b"Wir gehen.",
+    b"Im Garten.",
+]
+
+
+@pytest.fixture(scope="module")
+def translator(tiny_model_dir: Path) -> Translator:
+    """Draws two translations of a line, windows of three lines."""
+    model = load_model(tiny_model_dir, device="cpu", threads=1)
+    return Translator(model, replace(model.config.decoding, samples=2, window=3, max_length_ratio=0.1))
+
+
+@pytest.fixture
+def text(tmp_path: Path) -> Path:
+    path = tmp_path / "text"
+    path.write_bytes(b"\n".join(LINES))
+    return path
+
+
+def files_in(folder: Path, translator: Translator) -> PairFiles:
+    return PairFiles.of(folder, translator.direction, is_reverse=True)
+
+
+def test_both_files_go_together_and_what_is_skipped_is_counted(translator, text, tmp_path) -> None:
+    files = files_in(tmp_path / "made", translator)
+    made = make_pairs(translator, [text, text], files, tag="<BT>")
+    assert [path.name for path in files.both] == ["pairs.tgt", "pairs.src"]  # the model is the reverse one
+    sources, targets = (path.read_text().splitlines() for path in (files.translation, files.text))
+    assert targets == [
+        line.decode() for line in 2 * LINES if line in LINES[::2][:2] + LINES[5:] for _ in "12"
+    ]
+    drawn = [one.text for one in translator.translate(["Der Hund."])[0].hypotheses]
+    assert sources[:2] == [f"<BT> {one}" for one in drawn]
+    assert (made.num_lines, made.num_pairs, len(sources)) == (14, 16, 16)
+    assert made.skipped == {"blank": 2, "not UTF-8": 2, "too long": 2}
+    assert sorted(path.name for path in files.folder.iterdir()) == ["lock", STATE, "pairs.src", "pairs.tgt"]
+
+
+def test_a_job_that_dies_at_any_instant_goes_on_and_loses_nothing(
+    translator, text, tmp_path, monkeypatch
+) -> None:
+    text.write_bytes(b"Ja!\nNein!\n")
+    monkeypatch.setattr("nmt.decoding.translator.EXTRA_LENGTH", 2)  # it is done hundreds of times
+    translator = Translator(translator.model, replace(translator.config, samples=1, window=1))
+    whole = files_in(tmp_path / "whole", translator)
+    made = make_pairs(translator, [text], whole)
+    for number in range(1, 1000):
+        files = files_in(tmp_path / str(number), translator)
+        planned_fault.cache_clear()
+        monkeypatch.setenv("NMT_FAULT", f"op=any,n={number},errno=ENOSPC,sticky=1")
+        try:
+            make_pairs(translator, [text], files)
+            break
+        except (StorageError, OutputError):
+            pass
+        monkeypatch.delenv("NMT_FAULT")
+        assert make_pairs(translator, [text], files) == made
+        assert [path.read_bytes() for path in files.both] == [path.read_bytes() for path in whole.both]
+        assert not [*files.folder.glob("*.part")]
+    assert number > 30
+
+
+def test_what_is_there_is_neither_made_again_nor_lost(translator, text, tmp_path) -> None:
+    files = files_in(tmp_path / "made", translator)
+    text.write_bytes(b"Ja!\n")
+    made = make_pairs(translator, [text], files)
+    before = files.translation.stat().st_mtime_ns
+    assert make_pairs(translator, [text], files) == made
+    assert files.translation.stat().st_mtime_ns == before
+    other = Translator(translator.model, replace(translator.config, samples=1))
+    with pytest.raises(OutputError, match=r"in another way \(differing: decoding.samples"):
+        make_pairs(other, [text], files)
+    with locked(files.folder), pytest.raises(OutputError, match="locked by pid"):
+        make_pairs(translator, [text], files)
+    (files.folder / STATE).unlink()
+    with pytest.raises(OutputError, match="is there already; give another folder, or --restart"):
+        make_pairs(translator, [text], files)
+    assert make_pairs(translator, [text], files, restart=True) == made
+    files.text.unlink()
+    with pytest.raises(DataError, match="is missing; restore it, or --restart"):
+        make_pairs(translator, [text], files)
+    text.write_bytes(b"")
+    assert make_pairs(translator, [text], files, restart=True) == Made(is_finished=True)
+    assert files.text.read_bytes() == files.translation.read_bytes() == b""
