@@ -78,6 +78,7 @@ def distill(
     Example:
         nmt distill -m my-model --src train.de --preset tiny --out student
     """
+    from nmt.config import from_dict, override
     from nmt.training.options import nested, parse_duration, resolve
     from nmt.training.synthetic import PairFiles
 
@@ -90,8 +91,6 @@ def distill(
     teacher = load_translator(teachers, search, [], to=to, device=device, threads=threads)
     direction = teacher.direction
     pairs = PairFiles.of(teacher_dir, direction, is_reverse=False)
-    translate_texts(teacher, src, pairs, restart=restart, quiet=quiet)
-    del teacher  # makes room
     is_known = (direction.src_lang, direction.tgt_lang) != UNKNOWN
     flags = {
         "data.src": [str(pairs.text), *(map(str, src) if tgt else ())],
@@ -106,6 +105,11 @@ def distill(
         "training.threads": threads,
         "training.seed": seed,
     }
+    from_dict(
+        override(nested(flags), set_options or [])
+    )  # wrong ones are refused before hours of translating
+    translate_texts(teacher, src, pairs, restart=restart, quiet=quiet)
+    del teacher  # makes room
     options = resolve(None, nested(flags), preset_name=preset, overrides=set_options or [])
     tell(run_training(options, out_dir, quiet=quiet, restart=restart), out_dir, quiet=quiet, as_json=as_json)
 

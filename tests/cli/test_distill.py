@@ -34,6 +34,8 @@ def test_a_student_learns_from_what_the_teacher_translates(
     assert (again.exit_status, (made / "pairs.tgt").stat().st_mtime_ns) == (0, before)
     assert "finished before at step 2, nothing to do" in again.stderr
     assert run_nmt(*command, "--mix", "1").exit_status == 73
+    wrong = run_nmt(*command[:-1], "new", "--set", "training.max_steps=0")
+    assert (wrong.exit_status, (tmp_path / "new").exists()) == (2, False)
     refused = run_nmt(*command[:-1], tiny_model_dir)
     assert (refused.exit_status, "no translations of a teacher" in refused.stderr) == (73, True)
     assert run_nmt("distill", "-m", tiny_model_dir, "--src", "a.de", "--mix", "2", "-o", "x").exit_status == 2
