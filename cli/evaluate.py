@@ -66,7 +66,7 @@ def evaluate(
     scoring = evaluation.Scoring(parse_metrics(metric), tokenize, lowercase)
     inputs = [source, *references]
     texts = read_texts(inputs)
-    loaded = load_model(model, device=device, threads=threads)
+    loaded = load_model(model, device=device, threads=threads, with_links=False)
     decoding = with_decoding(loaded.config, {"beam_size": beam}, set_ or []).decoding
     start = time.monotonic()
     with nullcontext() if output is None else line_output(output, inputs=inputs) as keep:

@@ -176,7 +176,10 @@ def translate(
         from nmt.checkpoint import load_model
         from nmt.decoding import Translator
 
-        loaded, *others = (load_model(model, device=device, threads=threads) for model in models)
+        loaded, *others = (
+            load_model(model, device=device, threads=threads, with_links=has_links and number == 0)
+            for number, model in enumerate(models)
+        )
         flags = {
             "beam_size": beam,
             "length_penalty": length_penalty,

@@ -48,6 +48,15 @@ def keep_freed_memory() -> None:
     libc.mallopt(trim_threshold, 2**31 - 1)
 
 
+def hand_back_freed_memory() -> None:
+    """Give the system what was freed and kept: after tensors of many sizes little of it is of use again.
+
+    Does nothing where the C library is not glibc.
+    """
+    if sys.platform == "linux" and platform.libc_ver()[0] == "glibc":
+        ctypes.CDLL(None).malloc_trim(0)
+
+
 def hand_back_pages(tensors: Iterable[torch.Tensor]) -> None:
     """Let the kernel take back memory of CPU tensors that lie in a mapped file, until they are read again.
 

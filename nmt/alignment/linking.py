@@ -15,6 +15,7 @@ from nmt.alignment.text_aligner import CutLine, TextAligner
 from nmt.checkpoint import Direction, TranslationModel, load_tensors
 from nmt.config.schema import LinksFrom
 from nmt.errors import ModelError, UsageError
+from nmt.hardware import hand_back_freed_memory
 from nmt.model.align_head import look
 from nmt.model.encoded import EncodedSources
 from nmt.model.forced import PiecePair, in_batches, longest_side, pad
@@ -25,6 +26,9 @@ Probabilities = tuple[Tensor, Tensor | None]
 
 FEWEST_PAIRS = 8_000
 """An align head that was trained on fewer pairs links no better than the HMM aligners it learnt from."""
+
+CELLS_AT_ONCE = 2**22
+"""Pairs of pieces whose probabilities are in memory together: 32 MiB."""
 
 _NO_PIECES = Pieces([], [], [])
 
@@ -77,15 +81,32 @@ def align_pairs(
     is_turned = direction is not None and direction != model.directions[0]
     for window in _in_windows(pairs, model.config.decoding.window):
         in_pieces = [encode_pair(model, *(pair[::-1] if is_turned else pair)) for pair in window]
-        alignments = [
-            _by_parts(model, pair, find, origin)
-            if pair.unlinked == "too long"
-            else _alignment(pair, found, origin)
-            for pair, found in zip(in_pieces, find(in_pieces), strict=True)
-        ]
-        if is_turned:
-            alignments = [alignment.turned() for alignment in alignments]
-        yield from with_words(alignments, units, threshold)
+        for some in _by_size(in_pieces):
+            alignments = [
+                _by_parts(model, pair, find, origin)
+                if pair.unlinked == "too long"
+                else _alignment(pair, found, origin)
+                for pair, found in zip(some, find(some), strict=True)
+            ]
+            if is_turned:
+                alignments = [alignment.turned() for alignment in alignments]
+            yield from with_words(alignments, units, threshold)
+            if len(some) < len(in_pieces):  # they are long
+                hand_back_freed_memory()
+
+
+def _by_size(pairs: Sequence[EncodedPair]) -> Iterator[list[EncodedPair]]:
+    """The pairs in order, so many together as have CELLS_AT_ONCE pairs of pieces, or one."""
+    some, cells = list[EncodedPair](), 0
+    for pair in pairs:
+        more = len(pair.src.ids) * len(pair.tgt.ids)
+        if some and cells + more > CELLS_AT_ONCE:
+            yield some
+            some, cells = [], 0
+        some.append(pair)
+        cells += more
+    if some:
+        yield some
 
 
 def _in_windows(pairs: Iterable[tuple[str, str]] | Windows, size: int) -> Iterable[Sequence[tuple[str, str]]]:
@@ -258,7 +279,10 @@ def link_by_head(
     _, found = head(look(model.network, tagged, layer=head.layer, encoded=encoded), src, tgt)
     forward, backward = (each.cpu() for each in found.probs())
     return [
-        (forward[b, : len(pair.tgt), : len(pair.src)], backward[b, : len(pair.tgt), : len(pair.src)])
+        (  # copies, so that nothing holds the memory of the batch
+            forward[b, : len(pair.tgt), : len(pair.src)].clone(),
+            backward[b, : len(pair.tgt), : len(pair.src)].clone(),
+        )
         for b, pair in enumerate(pairs)
     ]
 

@@ -50,13 +50,19 @@ def piece_shares(pieces: Sequence[Span], words: Sequence[Span]) -> Tensor:
 
 
 def padded_shares(lines: Sequence[tuple[Sequence[Span], Sequence[Span]]]) -> Tensor:
-    """The same of B lines, given as pieces and words: (B, most pieces, most words), zero beyond a line's."""
+    """The same of B lines, given as pieces and words: (B, most pieces, most words), zero beyond a line's.
+
+    Words that are the pieces themselves have one each.
+    """
     length = max((len(pieces) for pieces, _ in lines), default=0)
     width = max((len(words) for _, words in lines), default=0)
     shares = torch.zeros(len(lines), length, width, dtype=torch.float64)
     whole: list[int] = []
     others: dict[int, list[int]] = {}
     for line, (pieces, words) in enumerate(lines):
+        if words is pieces:  # which may overlap: several stand for one character
+            whole += [(line * length + row) * width + row for row in range(len(pieces))]
+            continue
         ends = [end for _, end in words]
         for row, (start, end) in enumerate(pieces):
             word = bisect_right(ends, start)

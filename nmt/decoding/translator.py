@@ -139,7 +139,11 @@ class Translator:
         """
         if not paths:
             raise UsageError("there is no model to load; give the path of a model folder")
-        models = [load_model(Path(path), device=device, threads=threads) for path in paths]
+        has_links = align or align_all
+        models = [
+            load_model(Path(path), device=device, threads=threads, with_links=has_links and path is paths[0])
+            for path in paths
+        ]
         stored = asdict(models[0].config)
         config = from_dict(stored | {"decoding": stored["decoding"] | options}).decoding
         return cls(models, config, align=align, align_all=align_all, nbest=nbest, to=to)

@@ -27,12 +27,11 @@ class EncodedSources:
     def keep(self, sources: Sequence[Sequence[int]], states: Tensor) -> None:
         """Take states (B, S, D) of sources, EOS included, zero where a source has ended."""
         for source, of_source in zip(sources, states, strict=True):
-            kept = of_source[: len(source) + 1]
+            key, kept = tuple(source), of_source[: len(source) + 1]
             with self._lock:
-                if kept.nbytes > self._room:
-                    return
-                self._room -= kept.nbytes
-                self._states[tuple(source)] = kept.clone()
+                if key not in self._states and kept.nbytes <= self._room:
+                    self._room -= kept.nbytes
+                    self._states[key] = kept.clone()
 
     def get(self, source: Sequence[int]) -> Tensor | None:
         """States (S, D) of a source, if there are any."""

@@ -20,6 +20,9 @@ Out = TypeVar("Out")
 MAX_PIECES = 1024
 """Pairs with a longer side are left out: attention takes memory by the product of both lengths."""
 
+CELLS_AT_ONCE = 2**20
+"""Pairs of a source and a target piece, padding included, of a batch of long pairs."""
+
 LOGITS_AT_ONCE = 2**24
 """Logits that are computed together: 64 MiB."""
 
@@ -80,7 +83,8 @@ def _batches(pairs: Sequence[PiecePair | None], batch_tokens: int) -> Iterator[l
     batch: list[int] = []
     by_length = sorted((pair.length, len(pair.src), i) for i, pair in enumerate(pairs) if pair)
     for length, _, i in by_length:
-        if batch and (len(batch) + 1) * length > batch_tokens:
+        num_pairs = len(batch) + 1
+        if batch and (num_pairs * length > batch_tokens or num_pairs * length**2 > CELLS_AT_ONCE):
             yield batch
             batch = []
         batch.append(i)

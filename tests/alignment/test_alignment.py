@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from nmt.alignment.alignment import Alignment, with_words
-from nmt.alignment.merge import turned
+from nmt.alignment.merge import turned, two_way
 from nmt.alignment.origin import LEAST_FIT, Origin
 
 ATTENTION = Origin("attention", 1)
@@ -91,3 +91,14 @@ def test_words_made_together_are_those_of_each_alone_and_only_answer_what_was_as
                 assert changed.words(mode, 0.9).links.keys() == alone.words(mode, 0.9).links.keys()
             longer = replace(one, source=one.source + " z").words("space", 0.2)
             assert len(longer.src_words) == len(alone.words("space").src_words) + 1
+
+
+def test_pieces_that_stand_for_one_character_together_have_their_own_links() -> None:
+    """As the bytes of an emoji do; and the first piece, which is empty."""
+    spans = ((0, 0), (0, 1), (0, 1), (0, 1), (2, 3))
+    both = torch.rand(2, 5, 5, generator=torch.Generator().manual_seed(5)) / 5 + 0.6 * torch.eye(5)
+    one = Alignment("🙂 a", "🦖 b", spans, spans, both[0], both[1], Origin("head", 1))
+    fits = two_way(both[0].double(), both[1].double())
+    expected = {(i, j): float(fits[j, i]) for i in range(5) for j in range(5) if fits[j, i] >= 0.3}
+    assert one.words("piece").links == pytest.approx(expected)
+    assert {(i, i) for i in range(5)} <= expected.keys()
