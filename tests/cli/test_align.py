@@ -358,5 +358,6 @@ def test_nothing_is_written_into_a_model_folder(
     ):
         refused = run_nmt(*command, "-o", model / name)
         assert refused.exit_status == 73, command
-        assert f"{model / name}: is in the model folder {model}; give another place to write" in refused.stderr
+        told = f"{model / name}: is in the model folder {model}; give another place to write"
+        assert told in refused.stderr
     assert {path: path.read_bytes() for path in model.iterdir()} == before
