@@ -114,13 +114,15 @@ class Alignment:
             src_words, tgt_words = (tuple(word_spans(line, mode)) for line in (self.source, self.target))
         return _Side(self.source, self.src_spans, src_words), _Side(self.target, self.tgt_spans, tgt_words)
 
-    def _links_alone(self, mode: Units, threshold: float) -> dict[Link, float] | None:
+    def _links_alone(
+        self, mode: Units, threshold: float, src: "_Side", tgt: "_Side"
+    ) -> dict[Link, float] | None:
         """Links that are not made together with those of other pairs: of attention, and of parts."""
         if self.parts:
             return self._links_of_parts(mode, threshold)
         if self.origin.source != "attention":
             return None
-        fits = self._attention_fits(*self._sides(mode))
+        fits = self._attention_fits(src, tgt)
         if threshold:
             return likely_links(fits[None], least=threshold)[0]
         return best_links(fits, least=self.origin.least_fit, of_columns=self.is_turned)
@@ -199,7 +201,7 @@ def make_words(
 ) -> list[WordAlignment]:
     """What `Alignment.words` says of each; together they are made faster than one by one."""
     sides = [each._sides(mode) for each in alignments]
-    links = [each._links_alone(mode, threshold) for each in alignments]
+    links = [each._links_alone(mode, threshold, *both) for each, both in zip(alignments, sides, strict=True)]
     together = [i for i, each in enumerate(links) if each is None]
     for batch in _batches_by_size(together, [each.forward.shape for each in alignments]):
         fits = _fits([alignments[i] for i in batch], [sides[i] for i in batch])
@@ -316,8 +318,6 @@ class _Side:
 
 def _merged(pieces: Tensor, rows: _Side, columns: _Side) -> Tensor:
     """Probabilities over words."""
-    if rows.words is rows.pieces and columns.words is columns.pieces:
-        return pieces.double()
     return merge_pieces(pieces, rows.shares, columns.shares)
 
 

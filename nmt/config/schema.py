@@ -224,7 +224,7 @@ class TrainingConfig:
     makes that layer's attention an alignment (after Zenkel et al., 2019); 0 switches it off."""
     consistency: Literal["none", "rdrop", "simcut"] = "none"
     """Compute every batch twice, and let both predictions agree: `rdrop` with other dropout (Liang et al.,
-    2021), `simcut` also with tokens cut off in one of them (Gao et al., 2022). A step takes twice as long."""
+    2021), `simcut` also with tokens cut off in one of them (Gao et al., 2022). A step costs two."""
     consistency_weight: float = 3.0
     """Weight α of the divergence between both predictions."""
     cutoff: float = 0.05
@@ -243,7 +243,7 @@ class TrainingConfig:
     """At most this many development pairs are decoded during training."""
     tune_length_penalty: bool = False
     """At the end, choose `decoding.length_penalty` by BLEU of the development pairs that are decoded, if they
-    are 200 or more and it gains 0.05; takes about as long as five looks at them."""
+    are 200 or more and it gains 0.05."""
     report_steps: int = 50
     """Steps between progress reports."""
     save_seconds: float = 600.0

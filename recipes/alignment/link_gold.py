@@ -20,12 +20,14 @@ from nmt.corpus.links import Links
 from nmt.errors import NmtError
 
 
-def gold_links(model: TranslationModel, setting: Setting, links_from: LinksFrom) -> Iterator[Links]:
+def gold_links(
+    model: TranslationModel, setting: Setting, links_from: LinksFrom, threshold: float = 0.0
+) -> Iterator[Links]:
     """Links of every gold pair."""
     pairs = setting.gold_pairs()
     found = align_pairs(model, [(pair.source, pair.target) for pair in pairs], links_from=links_from)
     for alignment, pair in zip(found, pairs, strict=True):
-        yield set(alignment.words(pair.tokens).links)
+        yield set(alignment.words(pair.tokens, threshold).links)
 
 
 def main() -> None:
@@ -36,13 +38,14 @@ def main() -> None:
     parser.add_argument("model", type=Path)
     parser.add_argument("setting", type=Path, help="a folder that prepare.py has written")
     parser.add_argument("--from", dest="links_from", choices=("attention", "head", "hmm"), default="head")
+    parser.add_argument("--threshold", type=float, default=0.0, help="0: that of the model")
     parser.add_argument("-o", "--output", help="NAME.links in that folder (default: --from's)")
     arguments = parser.parse_args()
     name = (arguments.output or arguments.links_from).removesuffix(".links")
     try:
         [setting] = open_settings(arguments.setting.parent, [arguments.setting.name])
         model = load_model(arguments.model, threads=1)
-        setting.write_links(name, gold_links(model, setting, arguments.links_from))
+        setting.write_links(name, gold_links(model, setting, arguments.links_from, arguments.threshold))
     except NmtError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(error.exit_status)
