@@ -7,6 +7,7 @@ from typing import Any, Literal
 import pytest
 import torch
 
+from nmt.alignment import linking
 from nmt.alignment.alignment import Alignment
 from nmt.alignment.linking import (
     FEWEST_PAIRS,
@@ -308,3 +309,12 @@ def test_what_was_encoded_for_a_translation_is_not_encoded_again(
         assert other.alignment is not None
         assert_close(one.alignment, other.alignment)
     assert asked == []
+
+
+def test_few_long_pairs_at_a_time_have_the_links_of_many(
+    model: TranslationModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expected = list(align_pairs(model, PAIRS, links_from="head"))
+    monkeypatch.setattr(linking, "CELLS_AT_ONCE", 1)
+    for one, other in zip(align_pairs(model, PAIRS, links_from="head"), expected, strict=True):
+        assert_close(one, other)

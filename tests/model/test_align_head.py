@@ -96,7 +96,8 @@ def test_states_are_kept_as_far_as_there_is_room(network: Transformer) -> None:
     sources = [pair.src for pair in PAIRS]
     states, _ = encode(network, sources)
     encoded = EncodedSources(room=(6 + 2) * 32 * 4)  # of the first two, with EOS
-    encoded.keep(sources, states)
+    encoded.keep(sources[:1], states[:1])
+    encoded.keep(sources, states)  # what is there already takes no room
     assert [encoded.get(source) is None for source in sources] == [False, False, True, True]
     torch.testing.assert_close(encoded.get(sources[1]), states[1, :2])
 
