@@ -16,7 +16,12 @@ SIZES: dict[str, dict[str, Any]] = {
 LARGEST_CORPUS = {"tiny": 50_000, "small": 200_000, "base": 5_000_000}  # sentence pairs; more: big
 VOCAB_SIZES = ((15_000, 2_000), (50_000, 4_000), (300_000, 8_000), (2_000_000, 16_000))  # up to pairs, pieces
 LARGEST_VOCAB = 32_000
+BATCH_TOKENS = ((50_000, 2048), (999_999, 4096))  # up to pairs, target tokens
+LARGEST_BATCH = 25_000
 MANY_PAIRS = 1_000_000  # from here on little regularisation is needed
+LITTLE_DROPOUT = 0.1
+DROPOUTS = ((10, LITTLE_DROPOUT), (30, 0.2))  # for few pairs: up to so many passes over them
+MUCH_DROPOUT = 0.3
 
 
 def preset(name: str, *, num_pairs: int) -> Options:
@@ -25,12 +30,11 @@ def preset(name: str, *, num_pairs: int) -> Options:
         name = suiting_size(num_pairs)
     if name not in SIZES:
         raise ConfigError(f"--preset {name}: expected one of auto, {', '.join(SIZES)}")
-    few = num_pairs < MANY_PAIRS
     return {
-        "model": {**SIZES[name], "dropout": 0.3 if few else 0.1},
+        "model": dict(SIZES[name]),
         "training": {
-            "batch_tokens": 4096 if few else 25_000,
-            "warmup_steps": 2000 if few else 4000,
+            "batch_tokens": next((size for most, size in BATCH_TOKENS if num_pairs <= most), LARGEST_BATCH),
+            "warmup_steps": 2000 if num_pairs < MANY_PAIRS else 4000,
         },
     }
 
@@ -48,6 +52,13 @@ def typical_pairs(name: str) -> int:
 def vocab_size(num_pairs: int) -> int:
     """Pieces of a joint vocabulary for this many pairs (after Gowda & May, 2020: fewer for small data)."""
     return next((pieces for most, pieces in VOCAB_SIZES if num_pairs <= most), LARGEST_VOCAB)
+
+
+def dropout(num_pairs: int, num_passes: float) -> float:
+    """Dropout for so many passes over so many pairs: what is seen seldom is not learnt by heart."""
+    if num_pairs >= MANY_PAIRS:
+        return LITTLE_DROPOUT
+    return next((rate for most, rate in DROPOUTS if num_passes <= most), MUCH_DROPOUT)
 
 
 def learning_rate(d_model: int, *, is_fresh: bool = True) -> float:

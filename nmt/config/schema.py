@@ -143,12 +143,18 @@ class ModelConfig:
     """Biases in linear layers and norms."""
     tied_embeddings: Literal["all", "target", "none"] = "all"
     """Share embeddings (Press & Wolf, 2017): source, target and output; target and output; or none."""
-    dropout: float = 0.1
-    """Dropout on embeddings and on the output of every sub-layer."""
+    dropout: float | Literal["auto"] = "auto"
+    """Dropout on embeddings and on the output of every sub-layer; `auto`: by the number of pairs, and how
+    often they will be seen."""
     attention_dropout: float = 0.0
     """Dropout on attention weights."""
     activation_dropout: float = 0.0
     """Dropout inside the feed-forward layers."""
+
+    @property
+    def dropout_rate(self) -> float:
+        """The dropout, and as long as that is open a usual one."""
+        return 0.1 if self.dropout == "auto" else self.dropout
 
     @property
     def alignment_layer(self) -> int:
@@ -158,7 +164,8 @@ class ModelConfig:
     def __post_init__(self) -> None:
         for name in ("encoder_layers", "decoder_layers", "d_model", "d_ff", "num_heads", "max_positions"):
             _require(1 <= getattr(self, name) <= 65_536, f"model.{name}", getattr(self, name), "1 to 65536")
-        for name in ("dropout", "attention_dropout", "activation_dropout"):
+        _require(0.0 <= self.dropout_rate < 1.0, "model.dropout", self.dropout, "0 to below 1, or 'auto'")
+        for name in ("attention_dropout", "activation_dropout"):
             _require(0.0 <= getattr(self, name) < 1.0, f"model.{name}", getattr(self, name), "0 to below 1")
         if self.d_model % self.num_heads:
             raise ConfigError(f"model: d_model {self.d_model} is not divisible by num_heads {self.num_heads}")

@@ -140,10 +140,12 @@ def _checked_value(value: Any, expected: Any, where: str) -> Any:
     """The value in the type of its option; an integer may stand for a number, nothing else is converted."""
     if get_origin(expected) is Union:  # as `int | Literal["auto"]`
         kind, words = get_args(expected)
-        if type(value) is kind or value in get_args(words):
+        if value in get_args(words):
             return value
-        choices = " or ".join(map(repr, get_args(words)))
-        raise ConfigError(f"{where}: found {_shown(value)}, expected {TYPE_NAMES[kind]} or {choices}")
+        try:
+            return _checked_value(value, kind, where)
+        except ConfigError as error:
+            raise ConfigError(f"{error} or {' or '.join(map(repr, get_args(words)))}") from None
     if get_origin(expected) is Literal:
         if not isinstance(value, str) or value not in get_args(expected):
             raise ConfigError(f"{where}: found {_shown(value)}{_suggestion(str(value), get_args(expected))}")

@@ -56,7 +56,7 @@ class Residual(nn.Module):
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         self.pre_norm = config.norm_position == "pre"
-        self.dropout_rate = config.dropout
+        self.dropout_rate = config.dropout_rate
         self.norm = make_norm(config)
 
     def forward(self, x: Tensor, sublayer: Callable[[Tensor], Tensor]) -> Tensor:

@@ -172,4 +172,4 @@ class Transformer(nn.Module):
         if seen is not None:
             x = x * seen[..., None]
         x = positions(x, torch.arange(tokens.size(1), device=tokens.device))
-        return dropout(x, self.config.dropout) if self.training else x
+        return dropout(x, self.config.dropout_rate) if self.training else x

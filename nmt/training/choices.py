@@ -2,8 +2,8 @@
 
 from nmt.config.presets import (
     LARGEST_CORPUS,
-    MANY_PAIRS,
     SIZES,
+    dropout,
     learning_rate,
     preset,
     suiting_size,
@@ -15,10 +15,12 @@ from nmt.training.report import DataReport, clock
 ASKED = "as asked for"
 
 
-def choices(config: Config, data: DataReport, *, is_vocab_open: bool) -> tuple[str, str, str]:
+def choices(
+    config: Config, data: DataReport, *, num_passes: float, is_vocab_open: bool
+) -> tuple[str, str, str]:
     """Size and vocabulary; regularisation; batches and schedule: each with its reason.
 
-    `config` has nothing open any more; what differs from the preset for so many pairs was asked for.
+    `config` has nothing open any more; what differs from what suits the pairs and passes was asked for.
     """
     usual = preset("auto", num_pairs=data.num_pairs)
     size = f"{_size(config.model, data.num_pairs)}; {_vocabulary(data, is_vocab_open=is_vocab_open)}"
@@ -28,7 +30,7 @@ def choices(config: Config, data: DataReport, *, is_vocab_open: bool) -> tuple[s
         )
     return (
         f"size: {size}",
-        f"regularisation: {_regularisation(config, usual['model']['dropout'])}",
+        f"regularisation: {_regularisation(config, data.num_kept, num_passes)}",
         f"schedule: {_batches(config, usual['training']['batch_tokens'])}; {_course(config.training)}",
     )
 
@@ -57,14 +59,11 @@ def _vocabulary(data: DataReport, *, is_vocab_open: bool) -> str:
     return f"{data.tgt_vocab_size:,} pieces, {reason}"
 
 
-def _regularisation(config: Config, usual_dropout: float) -> str:
-    training, alpha = config.training, config.tokenizer.sampling_alpha
-    few = usual_dropout == preset("auto", num_pairs=MANY_PAIRS - 1)["model"]["dropout"]
-    reason = (
-        f"as {'fewer' if few else 'no fewer'} than {MANY_PAIRS:,} pairs need {'much' if few else 'little'}"
-    )
+def _regularisation(config: Config, num_pairs: int, num_passes: float) -> str:
+    training, alpha, rate = config.training, config.tokenizer.sampling_alpha, config.model.dropout_rate
+    reason = f"as suits up to {num_passes:,.0f} passes over {num_pairs:,} pairs"
     parts = [
-        f"dropout {config.model.dropout:g}, {reason if config.model.dropout == usual_dropout else ASKED}",
+        f"dropout {rate:g}, {reason if rate == dropout(num_pairs, num_passes) else ASKED}",
         f"label smoothing {training.label_smoothing:g}",
         f"subword sampling {alpha:g}" if alpha else "no subword sampling",
         f"{training.consistency} {training.consistency_weight:g}"

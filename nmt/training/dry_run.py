@@ -15,7 +15,16 @@ from nmt.model import Transformer
 from nmt.training.data import SAMPLE_PAIRS, TrainingData, data_hash, prepare
 from nmt.training.initial import initial_network, initial_tokenizers, requested
 from nmt.training.lock import is_locked
-from nmt.training.plan import Frozen, Rehearsal, freeze, is_open, measure_step, plan_links, some_batches
+from nmt.training.plan import (
+    Frozen,
+    Rehearsal,
+    freeze,
+    is_open,
+    measure_step,
+    plan_links,
+    planned_steps,
+    some_batches,
+)
 from nmt.training.report import DataReport
 from nmt.training.run import Run, checkpoint_bytes
 from nmt.training.tensorboard import EventFile
@@ -55,7 +64,7 @@ def dry_run(
     data = prepare(options, tokenizer_dir=run.train_dir if before else initial_tokenizers(options))
     network = initial_network(options, data.tokenizers, device)
     frozen = Frozen(options)
-    if before is None or is_open(options.training):
+    if before is None or is_open(options):
         frozen = freeze(options, network, data, elapsed=time.perf_counter() - started)
     training = frozen.config.training
     batches = some_batches(data, training, device)
@@ -66,7 +75,7 @@ def dry_run(
     _use_memory(network, data, training, device)
     tokens_per_step = sum(batch.num_tokens for batch in batches) / len(batches)
     steps_per_epoch = data.num_batches(training)
-    max_steps = min(training.max_steps, (training.max_epochs or training.max_steps) * steps_per_epoch)
+    max_steps = planned_steps(training, steps_per_epoch)
     link_plan = plan_links(
         training,
         num_pairs=data.report.num_kept,

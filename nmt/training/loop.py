@@ -29,7 +29,7 @@ from nmt.training.links import LinkModels
 from nmt.training.lock import locked
 from nmt.training.manifest import facts_of_run, signature
 from nmt.training.opening import Opened, open_run
-from nmt.training.plan import SHARE_AT_END, LinkPlan, plan_links, replan
+from nmt.training.plan import SHARE_AT_END, LinkPlan, plan_links, planned_steps, replan
 from nmt.training.replicas import SharedGradient, needs_shards
 from nmt.training.report import ChoiceReport, EndReport, EvalReport, LinkingReport, StartReport
 from nmt.training.run import Run, checkpoint_bytes
@@ -122,7 +122,10 @@ class _Trainer:
             journal.note(f"{problem}; using step {self.progress.step:,}")
         if not self.progress.step:
             is_vocab_open = not (self.run.requested["tokenizer.vocab_size"] or self.config.tokenizer.model)
-            for line in choices(self.config, self.data.report, is_vocab_open=is_vocab_open):
+            num_passes = planned_steps(self.training, self.num_batches) / self.num_batches
+            for line in choices(
+                self.config, self.data.report, num_passes=num_passes, is_vocab_open=is_vocab_open
+            ):
                 journal.report(ChoiceReport(line))
         journal.report(
             StartReport(

@@ -9,6 +9,7 @@ from itertools import cycle, islice
 import torch
 from torch.nn.utils import clip_grad_norm_
 
+from nmt.config.presets import dropout
 from nmt.config.schema import Config, DataConfig, TrainingConfig
 from nmt.corpus.batching import Batch
 from nmt.errors import ConfigError
@@ -30,13 +31,18 @@ FEWEST_LINK_PAIRS = 10_000  # that links are learnt from, if there are as many, 
 FEWEST_IN_BUDGET = 200
 EVALUATIONS = 10  # with a budget
 FEWEST_STEPS = 50  # that a budget has to have room for
+PRODUCTS, PRODUCT_SIZE = 3, 512  # to see on a CPU whether a step in bfloat16 is worth measuring
+SLOW = 1.5  # times as long: it is not
 CPU_MICRO_BATCH = 4096  # tokens; with more at once a core is not faster
 MIN_EVAL_STEPS, MAX_EVAL_STEPS = 500, 5000
 
 
-def is_open(training: TrainingConfig) -> bool:
+def is_open(config: Config) -> bool:
     """Whether there is something left to measure or to choose."""
-    return "auto" in (training.precision, training.micro_batch) or not training.eval_steps
+    training = config.training
+    return (
+        "auto" in (config.model.dropout, training.precision, training.micro_batch) or not training.eval_steps
+    )
 
 
 @dataclass(frozen=True)
@@ -53,7 +59,8 @@ def freeze(
 ) -> Frozen:
     """Decide what was left open, `elapsed` seconds after the start.
 
-    That is threads, the size of the vocabulary, the languages of tags, precision, micro-batch, and steps.
+    That is threads, the size of the vocabulary, the languages of tags, precision, micro-batch, steps, and
+    dropout, which the network does not have yet.
 
     Raises ConfigError if the budget is too short to train anything.
     """
@@ -79,9 +86,20 @@ def freeze(
         notes.append(f"a step takes {step_seconds:.3g} s, so about {max_steps:,} fit into the budget")
     if not training.eval_steps:
         training = replace(training, eval_steps=_eval_steps(training, data))
-    tokenizer = replace(config.tokenizer, vocab_size=data.src_tokenizer.vocab_size)
-    config = replace(config, data=_with_languages(config.data), tokenizer=tokenizer, training=training)
+    model, tokenizer = config.model, replace(config.tokenizer, vocab_size=data.src_tokenizer.vocab_size)
+    if model.dropout == "auto":
+        steps_per_epoch = data.num_batches(training)
+        num_passes = planned_steps(training, steps_per_epoch) / steps_per_epoch
+        model = replace(model, dropout=dropout(data.report.num_kept, num_passes))
+    config = Config(
+        _with_languages(config.data), tokenizer, model, training, config.decoding, config.alignment
+    )
     return Frozen(config, tuple(notes), step_seconds)
+
+
+def planned_steps(training: TrainingConfig, steps_per_epoch: int) -> int:
+    """At most so many steps are done."""
+    return min(training.max_steps, (training.max_epochs or training.max_steps) * steps_per_epoch)
 
 
 def _with_languages(data: DataConfig) -> DataConfig:
@@ -197,11 +215,28 @@ def _choose_precision(
     device = network.tgt_embedding.weight.device
     if device.type == "mps" or (device.type == "cuda" and not torch.cuda.is_bf16_supported()):
         return full, 0.0, "this device has no fast bfloat16"
+    if device.type == "cpu" and (times := cost_of_bfloat16()) > SLOW:
+        return full, 0.0, f"products take {times:.1f} times as long in bfloat16 as in float32"
     full_seconds, half_seconds = (measure_step(network, batches, each) for each in (full, half))
     note = f"a step takes {full_seconds:.3g} s in float32, {half_seconds:.3g} s in bfloat16"
     if half_seconds < 0.9 * full_seconds:
         return half, half_seconds, note
     return full, full_seconds, note
+
+
+def cost_of_bfloat16() -> float:
+    """How many times as long matrix products take on this CPU in bfloat16 as in float32."""
+
+    def seconds(dtype: torch.dtype) -> float:
+        matrix = torch.ones(PRODUCT_SIZE, PRODUCT_SIZE, dtype=dtype)
+        times = []
+        for _ in range(PRODUCTS):
+            start = time.perf_counter()
+            matrix @ matrix
+            times.append(time.perf_counter() - start)
+        return min(times)
+
+    return seconds(torch.bfloat16) / seconds(torch.float32)
 
 
 def some_batches(data: TrainingData, training: TrainingConfig, device: torch.device) -> list[Batch]:

@@ -58,7 +58,7 @@ def test_it_says_what_it_does_line_by_line_and_what_to_try_next(run_nmt, folder)
     starts = [
         "data: 59 of 60 pairs to train on, 1 held out for development",
         "size: ",
-        "regularisation: dropout 0.3, as fewer than 1,000,000 pairs need much; ",
+        "regularisation: dropout 0.1, as suits up to 3 passes over 59 pairs; ",
         "schedule: ",
         "training begins: 10,",
         "step 2/6  epoch 1  loss ",

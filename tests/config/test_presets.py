@@ -5,7 +5,7 @@ from dataclasses import asdict
 import pytest
 
 from nmt.config import from_dict
-from nmt.config.presets import SIZES, learning_rate, merge, preset, vocab_size
+from nmt.config.presets import SIZES, dropout, learning_rate, merge, preset, vocab_size
 from nmt.errors import ConfigError
 
 
@@ -44,10 +44,28 @@ def test_the_sizes_are_the_documented_ones(
 
 
 @pytest.mark.parametrize("size", SIZES)
-def test_from_a_million_pairs_on_there_is_less_dropout_and_more_in_a_batch(size: str) -> None:
-    few, many = (from_dict(preset(size, num_pairs=num_pairs)) for num_pairs in (999_999, 1_000_000))
-    assert (few.model.dropout, few.training.batch_tokens, few.training.warmup_steps) == (0.3, 4096, 2000)
-    assert (many.model.dropout, many.training.batch_tokens, many.training.warmup_steps) == (0.1, 25_000, 4000)
+def test_the_more_pairs_the_more_is_in_a_batch(size: str) -> None:
+    counts = (50_000, 50_001, 999_999, 1_000_000)
+    trainings = [from_dict(preset(size, num_pairs=num_pairs)).training for num_pairs in counts]
+    assert [training.batch_tokens for training in trainings] == [2048, 4096, 4096, 25_000]
+    assert [training.warmup_steps for training in trainings] == [2000, 2000, 2000, 4000]
+
+
+@pytest.mark.parametrize(
+    ("num_pairs", "num_passes", "expected"),
+    [
+        (999_999, 1, 0.1),
+        (999_999, 10, 0.1),
+        (999_999, 10.1, 0.2),
+        (29_000, 30, 0.2),
+        (29_000, 30.1, 0.3),
+        (1_000_000, 1000, 0.1),
+    ],
+)
+def test_dropout_grows_with_the_passes_over_few_pairs(
+    num_pairs: int, num_passes: float, expected: float
+) -> None:
+    assert dropout(num_pairs, num_passes) == expected
 
 
 def test_a_preset_that_is_not_there_is_refused() -> None:

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from nmt.config.presets import learning_rate, merge, preset
+from nmt.config.presets import dropout, learning_rate, merge, preset
 from nmt.config.toml import from_dict
 from nmt.training.choices import choices
 from nmt.training.report import DataReport
@@ -10,28 +10,38 @@ from nmt.training.report import DataReport
 DATA = DataReport(29_000, 28_500, 500, 0, 0, {}, 0, "held out", 4000, 4000)
 
 
-def told(options: dict, data: DataReport = DATA, *, is_vocab_open: bool = True) -> tuple[str, str, str]:
-    config = from_dict(merge(preset("auto", num_pairs=data.num_pairs), options))
+def told(
+    options: dict, data: DataReport = DATA, *, num_passes: float = 400, is_vocab_open: bool = True
+) -> tuple[str, str, str]:
+    own = {"model": {"dropout": dropout(data.num_kept, num_passes)}}
+    config = from_dict(merge(preset("auto", num_pairs=data.num_pairs), own, options))
     rate = config.training.learning_rate or learning_rate(config.model.d_model)
     config = replace(config, training=replace(config.training, learning_rate=rate))
-    return choices(config, data, is_vocab_open=is_vocab_open)
+    return choices(config, data, num_passes=num_passes, is_vocab_open=is_vocab_open)
 
 
 def test_auto_tells_what_it_chose_and_why() -> None:
     assert told({}) == (
         "size: tiny, 4+4 layers of width 128, for 29,000 pairs, as it is meant for up to 50,000 pairs; "
         "4,000 pieces, as suits 28,500 pairs",
-        "regularisation: dropout 0.3, as fewer than 1,000,000 pairs need much; label smoothing 0.1; "
+        "regularisation: dropout 0.3, as suits up to 400 passes over 28,500 pairs; label smoothing 0.1; "
         "no subword sampling; no consistency",
-        "schedule: batches of 4,096 target tokens; learning rate 0.005, as suits width 128; "
+        "schedule: batches of 2,048 target tokens; learning rate 0.005, as suits width 128; "
         "2,000 steps of warm-up, then inverse-sqrt, until 10 evaluations bring nothing better, "
         "at most 100,000 steps",
     )
 
 
+def test_few_passes_need_little_dropout() -> None:
+    _, regularisation, _ = told({}, num_passes=9.6)
+    assert regularisation.startswith(
+        "regularisation: dropout 0.1, as suits up to 10 passes over 28,500 pairs"
+    )
+
+
 def test_what_was_asked_for_is_told_as_such() -> None:
     asked = {
-        "model": {"d_model": 96, "dropout": 0.2},
+        "model": {"d_model": 96, "dropout": 0.25},
         "training": {
             "learning_rate": 0.001,
             "batch_tokens": 2000,
@@ -43,7 +53,7 @@ def test_what_was_asked_for_is_told_as_such() -> None:
     }
     assert told(asked, is_vocab_open=False) == (
         "size: 4+4 layers of width 96, as asked for; 4,000 pieces, as asked for",
-        "regularisation: dropout 0.2, as asked for; label smoothing 0.1; no subword sampling; simcut 3",
+        "regularisation: dropout 0.25, as asked for; label smoothing 0.1; no subword sampling; simcut 3",
         "schedule: batches of 2,000 target tokens, as asked for; learning rate 0.001, as asked for; "
         "300 steps of warm-up, then cosine, to be done by step 3,000, where 20:00 are over",
     )

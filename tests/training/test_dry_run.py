@@ -47,6 +47,7 @@ def test_the_step_is_measured_once(corpus, tmp_path, monkeypatch) -> None:
         return {"float32": 0.5, "bfloat16": 0.25}[training.precision]
 
     monkeypatch.setattr(plan, "measure_step", measure)
+    monkeypatch.setattr(plan, "cost_of_bfloat16", lambda: 1.0)
     found = dry_run(corpus.config("training.precision=auto"), tmp_path / "model")
     assert measured == ["float32", "bfloat16"]
     assert found.seconds == 0.25 * found.max_steps

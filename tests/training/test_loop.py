@@ -711,6 +711,7 @@ def test_the_precision_is_measured_once_and_kept(half_seconds, chosen, corpus, t
         return {"float32": 0.1, "bfloat16": half_seconds}[training.precision]
 
     monkeypatch.setattr(plan, "measure_step", measure)
+    monkeypatch.setattr(plan, "cost_of_bfloat16", lambda: 1.0)
     model_dir = tmp_path / "model"
     with pytest.raises(Interrupted):
         corpus.train(model_dir, "training.precision=auto", stop_signal=stop_at(1))
@@ -721,6 +722,24 @@ def test_the_precision_is_measured_once_and_kept(half_seconds, chosen, corpus, t
     config = load_model(model_dir, device="cpu", threads=1).config
     assert start.config.training.precision == config.training.precision == chosen
     assert "a step takes 0.1 s in float32" in (model_dir / "train" / "log.txt").read_text()
+
+
+def test_a_step_is_not_measured_where_products_in_bfloat16_are_slow(corpus, tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(plan, "cost_of_bfloat16", lambda: 2.0)
+    monkeypatch.setattr(plan, "measure_step", lambda *_: pytest.fail("measured a step"))
+    done = corpus.train(tmp_path / "model", "training.precision=auto", "training.max_steps=3")
+    (start,) = done.of(StartReport)
+    assert start.config.training.precision == "float32"
+    assert start.notes == ("products take 2.0 times as long in bfloat16 as in float32",)
+
+
+def test_open_dropout_is_chosen_by_the_passes_and_kept(corpus, tmp_path) -> None:
+    model_dir = tmp_path / "model"
+    done = corpus.train(model_dir, "model.dropout=auto", "training.max_steps=3")
+    assert (
+        done.weights == corpus.train(tmp_path / "asked", "model.dropout=0.1", "training.max_steps=3").weights
+    )
+    assert load_model(model_dir, device="cpu", threads=1).config.model.dropout == 0.1
 
 
 def test_measuring_changes_nothing(corpus, tmp_path) -> None:
