@@ -226,7 +226,7 @@ class TrainingConfig:
     """Largest norm of the gradient of the per-token loss; 0 switches clipping off."""
     label_smoothing: float = 0.1
     """Probability mass spread over the whole vocabulary (Szegedy et al., 2016)."""
-    reconstruction: float = 0.5
+    reconstruction: float = 0.1
     """Weight of telling each piece from those of the other side that one decoder layer links it to, which
     makes that layer's attention an alignment (after Zenkel et al., 2019); 0 switches it off."""
     consistency: Literal["none", "rdrop", "simcut"] = "none"

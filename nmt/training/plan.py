@@ -25,9 +25,10 @@ MEASURED_BATCHES = 4
 WARM_UP_BATCHES = 2
 SHARE_FOR_STEPS = 0.85  # of a budget, as long as no evaluation was timed
 SHARE_AT_END = 0.04  # of a budget, kept for writing the model and for what is not planned
-SHARE_FOR_LINKS = 0.1  # of the pairs that were trained on, or of a budget, for what links are made with
-PAIR_SECONDS = 0.0025  # to learn links from a pair on one core, however fast the network is on a GPU
-FEWEST_LINK_PAIRS = 10_000  # that links are learnt from, if there are as many, however short the training
+SHARE_FOR_LINKS = 0.09  # of the time of a training, or of a budget, for what links are made with
+PASSES_FOR_LINKS = 1.3  # learning links from a pair takes as long as training on it so many times
+PAIR_SECONDS = 0.002  # that it takes at least, however fast the network is on a GPU
+FEWEST_LINK_PAIRS = 8_500  # that links are learnt from, if there are as many, however short the training
 FEWEST_IN_BUDGET = 200
 EVALUATIONS = 10  # with a budget
 FEWEST_STEPS = 50  # that a budget has to have room for
@@ -135,11 +136,10 @@ def plan_links(
 ) -> LinkPlan:
     """Of so many pairs, trained on in so many epochs and seconds, at `most` so many.
 
-    Learning links from a pair takes no longer than training on it once, but for what is done on a CPU.
     Without a budget the pairs depend on counts alone, so that the same training learns the same links.
     """
-    pair_seconds = max(PAIR_SECONDS, train_seconds / max(1.0, epochs * num_pairs))
-    fit = max(FEWEST_LINK_PAIRS, int(SHARE_FOR_LINKS * epochs * num_pairs))
+    pair_seconds = max(PAIR_SECONDS, PASSES_FOR_LINKS * train_seconds / max(1.0, epochs * num_pairs))
+    fit = max(FEWEST_LINK_PAIRS, round(SHARE_FOR_LINKS / PASSES_FOR_LINKS * epochs * num_pairs))
     if training.budget:
         fit = max(FEWEST_IN_BUDGET, int(SHARE_FOR_LINKS * training.budget / pair_seconds))
     planned = min(num_pairs, fit, most)
