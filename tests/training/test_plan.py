@@ -38,13 +38,13 @@ def test_learning_links_takes_less_than_a_tenth_of_the_training_but_for_the_fewe
         )
         return found.num_pairs, round(found.seconds, 3)
 
-    assert plan(8_000, 1) == (8_000, 104)
-    assert plan(50_000, 1) == (8_500, 110.5)
-    assert plan(52_000, 4) == (14_400, 187.2)  # of 2,080 s
-    assert plan(50_000, 20) == (50_000, 650)
-    assert plan(5_000_000, 2) == (200_000, 2_600)
-    assert plan(5_000_000, 0.001, budget=1_300) == (9_000, 117)
-    assert plan(5_000, 0, budget=1_000) == (5_000, 10)
+    assert plan(8_000, 1) == (8_000, 120)
+    assert plan(50_000, 1) == (8_500, 127.5)
+    assert plan(50_000, 4) == (12_000, 180)  # of 2,000 s
+    assert plan(50_000, 20) == (50_000, 750)
+    assert plan(5_000_000, 2) == (200_000, 3_000)
+    assert plan(5_000_000, 0.001, budget=1_500) == (9_000, 135)
+    assert plan(5_000, 0, budget=1_000) == (5_000, 12.5)
 
 
 def test_a_budget_has_room_for_links() -> None:
