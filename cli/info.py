@@ -90,12 +90,21 @@ def model_facts(path: Path) -> Facts:
 
 def _alignment_facts(folder: Path, manifest: Mapping[str, Any]) -> Facts:
     """What the manifest tells of links, and the sizes of what they are made with."""
-    from nmt.checkpoint import ALIGN_HEAD, HMM, stored_shapes
+    from nmt.alignment.origin import source_of_links
+    from nmt.checkpoint import ALIGN_HEAD, CONFIG, HMM, stored_config, stored_shapes
 
     facts = dict(manifest.get("alignment", {}))
-    if ALIGN_HEAD in manifest["files"] and (folder / ALIGN_HEAD).exists():
+    has_head, has_hmm = ALIGN_HEAD in manifest["files"], HMM in manifest["files"]
+    if (folder / CONFIG).exists():
+        facts["from"] = source_of_links(
+            stored_config(folder).alignment.source,
+            has_head=has_head,
+            has_hmm=has_hmm,
+            num_pairs=facts.get("pairs"),
+        )
+    if has_head and (folder / ALIGN_HEAD).exists():
         facts["head_parameters"] = sum(shape.numel() for shape in stored_shapes(folder / ALIGN_HEAD).values())
-    if HMM in manifest["files"]:
+    if has_hmm:
         facts["hmm_bytes"] = manifest["files"][HMM]["bytes"]
     return facts
 

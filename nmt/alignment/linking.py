@@ -9,7 +9,7 @@ from torch import Tensor
 
 from nmt.alignment.alignment import Alignment, Part, Units, Unlinked, with_words
 from nmt.alignment.attention import attend_both_ways, reading_layer
-from nmt.alignment.origin import LinkSource, Origin
+from nmt.alignment.origin import Origin, source_of_links
 from nmt.alignment.parts import Side, corresponding_parts
 from nmt.alignment.text_aligner import CutLine, TextAligner
 from nmt.checkpoint import Direction, TranslationModel, load_tensors
@@ -23,9 +23,6 @@ from nmt.tokenizer import Pieces
 
 Probabilities = tuple[Tensor, Tensor | None]
 """Of links, asked from both sides: `forward` and `backward` of Alignment."""
-
-FEWEST_PAIRS = 8_000
-"""An align head that was trained on fewer pairs links no better than the HMM aligners it learnt from."""
 
 CELLS_AT_ONCE = 2**22
 """Pairs of pieces whose probabilities are in memory together: 32 MiB."""
@@ -178,7 +175,12 @@ def origin_of_links(model: TranslationModel, links_from: LinksFrom, *, layer: in
 
     Raises UsageError if the model has not what is asked for.
     """
-    source = best_source(model) if links_from == "auto" else links_from
+    source = source_of_links(
+        links_from,
+        has_head=model.align_head is not None,
+        has_hmm=model.hmm_path is not None,
+        num_pairs=model.manifest.get("alignment", {}).get("pairs"),
+    )
     if source == "attention" or (layer and links_from == "auto"):
         return _attention_origin(model, reading_layer(model, layer))
     if layer:
@@ -190,15 +192,6 @@ def origin_of_links(model: TranslationModel, links_from: LinksFrom, *, layer: in
     if model.hmm_path is None:
         raise UsageError(_lacks(model, "no HMM aligners"))
     return Origin("hmm", is_both_ways=True)
-
-
-def best_source(model: TranslationModel) -> LinkSource:
-    """What gives the best links of what the model has, by the table in recipes/alignment."""
-    num_pairs = model.manifest.get("alignment", {}).get("pairs", FEWEST_PAIRS)
-    has_hmm = model.hmm_path is not None
-    if model.align_head is not None and (num_pairs >= FEWEST_PAIRS or not has_hmm):
-        return "head"
-    return "hmm" if has_hmm else "attention"
 
 
 def _lacks(model: TranslationModel, what: str) -> str:

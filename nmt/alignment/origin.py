@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from nmt.config.schema import LinksFrom
 from nmt.corpus.links import Method
 
 LinkSource = Literal["attention", "head", "hmm"]
@@ -12,6 +13,21 @@ _NAMES: dict[LinkSource, str] = {"attention": "attention", "head": "align head",
 
 LEAST_FIT: dict[LinkSource, float] = {"attention": 0.25, "head": 0.3, "hmm": 0.25}
 """Words that fit each other less well (see `two_way`) are not linked, unless a threshold was chosen."""
+
+FEWEST_PAIRS = 8_000
+"""An align head that was trained on fewer pairs links no better than the HMM aligners it learnt from."""
+
+
+def source_of_links(asked: LinksFrom, *, has_head: bool, has_hmm: bool, num_pairs: int | None) -> LinkSource:
+    """Where links come from: what is asked for, or else the best there is, by the table in recipes/alignment.
+
+    `num_pairs` are those that head and HMM aligners learnt from, None if that is not told.
+    """
+    if asked != "auto":
+        return asked
+    if has_head and (num_pairs is None or num_pairs >= FEWEST_PAIRS or not has_hmm):
+        return "head"
+    return "hmm" if has_hmm else "attention"
 
 
 @dataclass(frozen=True)

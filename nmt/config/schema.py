@@ -401,7 +401,7 @@ class AlignmentConfig:
     """Train an align head on the finished weights."""
     source: LinksFrom = "auto"
     """Where links come from: the cross-attention, the align head on its states, or the HMM aligners that gave
-    its labels; `auto` takes the best of what the model has, see `best_source`."""
+    its labels; `auto` takes the best of what the model has, see `source_of_links`."""
     layer: int = 0
     """Decoder layer to read, from 1 at the bottom; 0: chosen after training by agreement with the HMMs."""
     threshold: float = 0.0

@@ -1,12 +1,14 @@
 """Averages the weights of a run's checkpoints, or those of finished models, into a model of its own."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
 
+from nmt.alignment.origin import source_of_links
 from nmt.checkpoint import (
     ALIGN_HEAD,
     WEIGHTS,
@@ -22,6 +24,7 @@ from nmt.checkpoint import (
     save_model,
     stored_config,
 )
+from nmt.config.schema import LinksFrom
 from nmt.errors import ModelError, OutputError, UsageError
 from nmt.files import sha256_file, write_text
 from nmt.model import Transformer
@@ -29,6 +32,12 @@ from nmt.training.card import model_card
 from nmt.training.run import CARD, differences, flat
 
 KEPT = ("parameters", "data", "tokenizer_hash", "signature")  # of the first model's facts
+KEPT_OF_LINKS = (
+    "layer",
+    "chosen",
+    "pairs",
+    "text",
+)  # of its facts about them, those that outlast its weights
 SHARED = ("data.bidirectional", "data.src_lang", "data.tgt_lang", "tokenizer.joint")  # beside sizes
 
 
@@ -109,15 +118,17 @@ def _write_mean(model: TranslationModel, weight_files: dict[str, Path], out_dir:
     facts = {key: model.manifest[key] for key in KEPT if key in model.manifest}
     if "signature" in facts:
         facts["signature"] += f"|mean:{len(members)}"
+    facts["training"] = {"averaged": members}
     alignment = model.config.alignment
-    source = "auto" if alignment.source == "head" else alignment.source
+    asked: LinksFrom = "auto" if alignment.source == "head" else alignment.source
+    hmm = load_tensors(model.hmm_path) if model.hmm_path else None  # learnt from text, whatever the weights
+    facts["alignment"] = _facts_of_links(model.manifest.get("alignment", {}), asked, has_hmm=hmm is not None)
     mean = replace(
         model,
-        config=replace(model.config, alignment=replace(alignment, source=source)),
-        manifest=facts | {"training": {"averaged": members}},
+        config=replace(model.config, alignment=replace(alignment, source=asked)),
+        manifest=facts,
         align_head=None,
     )
-    hmm = load_tensors(model.hmm_path) if model.hmm_path else None  # learnt from text, whatever the weights
 
     def write(folder: Path) -> None:
         write_text(folder / CARD, model_card(mean.config, mean.manifest))
@@ -125,6 +136,13 @@ def _write_mean(model: TranslationModel, weight_files: dict[str, Path], out_dir:
 
     publish(out_dir, write)
     return Averaged(tuple(weight_files), lost_head=ALIGN_HEAD in model.manifest["files"])
+
+
+def _facts_of_links(facts: Mapping[str, Any], asked: LinksFrom, *, has_hmm: bool) -> dict[str, Any]:
+    """What is still true of links once there is no align head."""
+    num_pairs = facts.get("pairs")
+    source = source_of_links(asked, has_head=False, has_hmm=has_hmm, num_pairs=num_pairs)
+    return {key: facts[key] for key in KEPT_OF_LINKS if key in facts} | {"from": source}
 
 
 def _mean(network: Transformer, paths: Collection[Path]) -> dict[str, Tensor]:

@@ -4,7 +4,6 @@ from collections.abc import Callable
 from dataclasses import asdict, replace
 from typing import Any
 
-from nmt.alignment.origin import LinkSource
 from nmt.checkpoint import (
     WEIGHTS,
     TranslationModel,
@@ -13,7 +12,6 @@ from nmt.checkpoint import (
     save_model,
     with_alignment_layer,
 )
-from nmt.config.schema import Config
 from nmt.files import write_text
 from nmt.hardware import peak_memory
 from nmt.training.best import best_dir
@@ -74,7 +72,7 @@ def write_finished(
         peak_memory=peak_memory(model.device),
         alignment_layer=model.config.alignment.layer,
         agreement=links.agreement,
-        links_from=links_from(model.config, links),
+        links_from=links.source(model.config.alignment.source),
         link_seconds=links.seconds,
         link_pairs=links.num_pairs,
         tuning=asdict(tuning) if tuning else {},
@@ -84,11 +82,6 @@ def write_finished(
     save_model(model, run.model_dir, hmm=links.hmm)
     run.forget_what_made_it()
     return end
-
-
-def links_from(config: Config, links: LinkModels) -> LinkSource:
-    """Where links come from: what was asked for, or else the best there is."""
-    return links.best if config.alignment.source == "auto" else config.alignment.source
 
 
 def end_of(facts: dict[str, Any]) -> EndReport:

@@ -7,10 +7,11 @@ from dataclasses import dataclass, replace
 from torch import Tensor
 
 from nmt.alignment.choice import LayerChoice, Probe, choose_layer, choose_threshold
-from nmt.alignment.linking import FEWEST_PAIRS, EncodedPair, cut_pair, encode_pair
-from nmt.alignment.origin import LinkSource
+from nmt.alignment.linking import EncodedPair, cut_pair, encode_pair
+from nmt.alignment.origin import LinkSource, source_of_links
 from nmt.alignment.text_aligner import CutPair, TextAligner, train_text_aligner
 from nmt.checkpoint import TranslationModel
+from nmt.config.schema import LinksFrom
 from nmt.corpus.reading import Pair
 from nmt.errors import DataError
 from nmt.model.align_head import AlignHead
@@ -32,10 +33,9 @@ class LinkModels:
     num_pairs: int
     seconds: float
 
-    @property
-    def best(self) -> LinkSource:
-        """What gives the best links of them."""
-        return "head" if self.head is not None and self.num_pairs >= FEWEST_PAIRS else "hmm"
+    def source(self, asked: LinksFrom) -> LinkSource:
+        """Where links of a model that has them come from."""
+        return source_of_links(asked, has_head=self.head is not None, has_hmm=True, num_pairs=self.num_pairs)
 
     @property
     def agreement(self) -> dict[int, float]:

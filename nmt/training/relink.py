@@ -20,7 +20,6 @@ from nmt.files import write_text
 from nmt.hardware import num_usable_cores
 from nmt.training.card import model_card
 from nmt.training.data import SAMPLE_PAIRS
-from nmt.training.finish import links_from
 from nmt.training.journal import OnReport
 from nmt.training.links import LinkModels, learn_links
 from nmt.training.lock import locked
@@ -170,7 +169,7 @@ def _save(model: TranslationModel, links: LinkModels, wanted: Config, text: _Tex
     alignment = replace(wanted.alignment, layer=wanted.alignment.layer or links.choice.layer)
     config = replace(model.config, alignment=alignment)
     end = LinksReport(
-        links.num_pairs, links_from(config, links), alignment.layer, links.agreement, links.seconds
+        links.num_pairs, links.source(alignment.source), alignment.layer, links.agreement, links.seconds
     )
     facts = facts_of_links(
         layer=end.alignment_layer,

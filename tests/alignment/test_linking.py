@@ -10,7 +10,6 @@ import torch
 from nmt.alignment import linking
 from nmt.alignment.alignment import Alignment
 from nmt.alignment.linking import (
-    FEWEST_PAIRS,
     align_layers,
     align_pairs,
     cut_pair,
@@ -18,6 +17,7 @@ from nmt.alignment.linking import (
     origin_of_links,
 )
 from nmt.alignment.merge import turned
+from nmt.alignment.origin import FEWEST_PAIRS
 from nmt.alignment.text_aligner import train_text_aligner
 from nmt.checkpoint import TranslationModel, build_align_head, build_network, serialize
 from nmt.config.schema import (

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from nmt.alignment import origin_of_links
 from nmt.checkpoint import (
     TranslationModel,
     build_align_head,
@@ -29,7 +30,9 @@ def run_dir(tiny_model: TranslationModel, tmp_path: Path) -> Path:
     config = tiny_model.config
     sizes = tiny_model.src_tokenizer.vocab_size, tiny_model.tgt_tokenizer.vocab_size
     head = build_align_head(config, layer=2, vocab_sizes=sizes)
-    save_model(replace(tiny_model, align_head=head, manifest={"signature": "s"}), tmp_path / "run")
+    manifest = {"signature": "s", "alignment": {"layer": 2, "from": "head", "pairs": 9_000}}
+    model = replace(tiny_model, align_head=head, manifest=manifest)
+    save_model(model, tmp_path / "run", hmm={"keys": torch.arange(3)})
     for step, scale in ((9, 1), (10, 2), (100, 6)):
         folder = tmp_path / "run" / "train" / f"step-{step}"
         folder.mkdir(parents=True)
@@ -53,7 +56,13 @@ def test_it_is_the_mean_of_the_last_checkpoints(
     mean = load_model(tmp_path / "mean")
     assert mean.align_head is None
     assert mean.manifest["signature"] == f"s|mean:{len(mean.manifest['training']['averaged'])}"
-    assert "the mean of those of" in (tmp_path / "mean" / "README.md").read_text()
+    card = (tmp_path / "mean" / "README.md").read_text()
+    assert "the mean of those of" in card
+    assert "are made by HMM aligners. The HMM aligners learnt from 9,000 pairs" in card
+    for folder, source in ((run_dir, "head"), (tmp_path / "mean", "hmm")):
+        assert origin_of_links(load_model(folder), "auto").source == source
+        told = json.loads(run_nmt("info", folder, "--json").stdout)["alignment"]
+        assert (told["from"], told["pairs"]) == (source, 9_000)
 
 
 def test_models_are_averaged_if_they_are_alike(tiny_model, tiny_model_dir, run_nmt, tmp_path) -> None:
