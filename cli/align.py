@@ -241,7 +241,7 @@ def _linked_windows(
     stored = model.config.alignment
     threshold = stored.threshold if settings.threshold is None else settings.threshold
     links_from = settings.links_from or ("attention" if settings.layer else stored.source)
-    align = partial(align_pairs, links_from=links_from, units=settings.tokens, threshold=threshold)
+    align = partial(align_pairs, links_from=links_from)
     if reverse is None:
         direction = model.direction(settings.to)
         for alignment in align(model, Windows(windows), layer=settings.layer, direction=direction):

@@ -3,9 +3,9 @@
 # S source pieces, T target pieces, V source words, W target words
 
 from bisect import bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cache, cached_property, partial
 from typing import Literal
 
 import torch
@@ -52,8 +52,10 @@ class Alignment:
     """Whether the source is the target of the model's first direction, in which links are decided on."""
     parts: tuple["Part", ...] = ()
     """Of lines that are too long for the model: what was linked by itself, with its own probabilities."""
-    ready: "ReadyWords | None" = field(default=None, compare=False, repr=False)
-    """Words that were made together with those of other pairs, see `with_words`."""
+    shared: "Callable[[UnitMode, float], WordAlignment] | None" = field(
+        default=None, init=False, compare=False, repr=False
+    )
+    """Makes the words together with those of other pairs, see `together`; a changed copy makes its own."""
 
     @classmethod
     def of_parts(cls, source: str, target: str, parts: Sequence["Part"], origin: Origin) -> "Alignment":
@@ -72,8 +74,8 @@ class Alignment:
         Raw attention is not calibrated well enough for a threshold alone: of a target word only its best link
         is taken then, in the model's first direction.
         """
-        if self.ready and self.ready.answers(self, mode, threshold):
-            return self.ready.words
+        if self.shared and not isinstance(mode, tuple):
+            return self.shared(mode, threshold)
         return make_words([self], mode, threshold)[0]
 
     def matrix(self, mode: Units = "punct") -> Tensor:
@@ -172,27 +174,20 @@ class Alignment:
             yield _PlacedPart(part.links, own, src_places, tgt_places)
 
 
-@dataclass(frozen=True)
-class ReadyWords:
-    """Words of an alignment, and what they were asked for by."""
+def together(alignments: Sequence[Alignment]) -> list[Alignment]:
+    """The alignments, whose words are made together once those of one are asked for, which is faster."""
 
-    mode: Units
-    threshold: float
-    words: WordAlignment
+    @cache
+    def words(mode: UnitMode, threshold: float) -> list[WordAlignment]:
+        return make_words(alignments, mode, threshold)
 
-    def answers(self, alignment: Alignment, mode: Units, threshold: float) -> bool:
-        """Whether they are what an alignment is asked for; its lines may have been changed."""
-        asked = alignment.source, alignment.target, mode, threshold
-        return asked == (self.words.source, self.words.target, self.mode, self.threshold)
+    def of_place(place: int, mode: UnitMode, threshold: float) -> WordAlignment:
+        return words(mode, threshold)[place]
 
-
-def with_words(alignments: Sequence[Alignment], mode: Units, threshold: float = 0.0) -> list[Alignment]:
-    """The alignments with their words, as they will be asked for, at hand."""
-    found = make_words(alignments, mode, threshold)
-    return [
-        replace(each, ready=ReadyWords(mode, threshold, words))
-        for each, words in zip(alignments, found, strict=True)
-    ]
+    several = [replace(each) for each in alignments]
+    for place, each in enumerate(several):
+        object.__setattr__(each, "shared", partial(of_place, place))
+    return several
 
 
 @torch.inference_mode()

@@ -56,7 +56,7 @@ def choose_threshold(model: TranslationModel, probe: Probe) -> float:
     A head that could learn little spreads its probabilities, and would leave too many words without a link.
     """
     num_links = sum(map(len, probe.links))
-    found = align_pairs(model, probe.pairs, links_from="head", threshold=LOWEST_THRESHOLD)
+    found = align_pairs(model, probe.pairs, links_from="head")
     fits = sorted(
         (
             (fit, link in links)

@@ -7,7 +7,7 @@ from itertools import islice
 import torch
 from torch import Tensor
 
-from nmt.alignment.alignment import Alignment, Part, Units, Unlinked, with_words
+from nmt.alignment.alignment import Alignment, Part, Unlinked, together
 from nmt.alignment.attention import attend_both_ways, reading_layer
 from nmt.alignment.origin import Origin, source_of_links
 from nmt.alignment.parts import Side, corresponding_parts
@@ -61,17 +61,14 @@ def align_pairs(
     layer: int | None = None,
     direction: Direction | None = None,
     batch_tokens: int | None = None,
-    units: Units = "punct",
-    threshold: float = 0.0,
     encoded: EncodedSources | None = None,
 ) -> Iterator[Alignment]:
     """Link pairs of lines, in their order and in constant memory; a blank line has no links.
 
     Of lines that are too long for the model the parts that correspond are linked, see `corresponding_parts`.
     The pairs are in a `direction` of the model, by default its first; links are the same in both. `layer` is
-    that of the attention, counted from 1, by default the model's own. Words are at hand, and so faster, as
-    `units` and `threshold` ask for them; sources in `encoded` are not encoded again. Raises UsageError if the
-    model has not what links are to come from.
+    that of the attention, counted from 1, by default the model's own. Sources in `encoded` are not encoded
+    again. Raises UsageError if the model has not what links are to come from.
     """
     find = _finder(model, links_from, layer=layer, batch_tokens=batch_tokens, encoded=encoded)
     origin = origin_of_links(model, links_from, layer=layer)
@@ -87,7 +84,7 @@ def align_pairs(
             ]
             if is_turned:
                 alignments = [alignment.turned() for alignment in alignments]
-            yield from with_words(alignments, units, threshold)
+            yield from together(alignments)
             if len(some) < len(in_pieces):  # they are long
                 hand_back_freed_memory()
 

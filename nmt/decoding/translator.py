@@ -372,20 +372,19 @@ class Translator:
             for plan, translation, number in zip(plans, translations, numbers, strict=True)
             for hypothesis in translation.hypotheses[:number]
         )
-        alignment = self.model.config.alignment
         alignments = align_pairs(
             self.model,
             pairs,
-            links_from=alignment.source,
+            links_from=self.model.config.alignment.source,
             direction=self.direction,
-            threshold=alignment.threshold,
             encoded=encoded,
         )
         return [
             replace(
                 translation,
                 alignments=tuple(
-                    replace(one, source=translation.source) for one in islice(alignments, number)
+                    one if one.source == translation.source else replace(one, source=translation.source)
+                    for one in islice(alignments, number)
                 ),
             )
             for translation, number in zip(translations, numbers, strict=True)

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from nmt.alignment.alignment import Alignment, with_words
+from nmt.alignment.alignment import Alignment, together
 from nmt.alignment.merge import turned, two_way
 from nmt.alignment.origin import LEAST_FIT, Origin
 
@@ -71,7 +71,7 @@ def test_turned_has_the_same_links_with_both_sides_exchanged(source, mode) -> No
         assert other.turned().words(mode) == one.words(mode)
 
 
-def test_words_made_together_are_those_of_each_alone_and_only_answer_what_was_asked() -> None:
+def test_words_made_together_are_those_of_each_alone_and_a_changed_pair_makes_its_own() -> None:
     generator = torch.Generator().manual_seed(3)
     several = [BOTH_WAYS, replace(BOTH_WAYS, origin=ATTENTION), replace(BOTH_WAYS, origin=Origin("hmm"))]
     for length in (1, 7, 3):
@@ -81,16 +81,16 @@ def test_words_made_together_are_those_of_each_alone_and_only_answer_what_was_as
         several.append(Alignment(line, line, spans, spans, both[0], both[1], Origin("head", 1)))
     nothing = torch.zeros(0, 0)
     several.append(Alignment("", "x", (), (), nothing, nothing, Origin("head", 1)))
-    for mode in ("punct", "space", "piece"):
-        for alone, one in zip(several, with_words(several, mode, 0.2), strict=True):
-            expected = alone.words(mode, 0.2)
-            assert one.words(mode, 0.2) == replace(expected, links=pytest.approx(expected.links))
-            assert one.ready is not None
-            assert one.words(mode, 0.2) is one.ready.words
-            for changed in (one, replace(one, source=one.source + " z")):
-                assert changed.words(mode, 0.9).links.keys() == alone.words(mode, 0.9).links.keys()
-            longer = replace(one, source=one.source + " z").words("space", 0.2)
-            assert len(longer.src_words) == len(alone.words("space").src_words) + 1
+    for alone, one in zip(several, together(several), strict=True):
+        for mode, threshold in (("punct", 0.2), ("space", 0.2), ("piece", 0.2), ("punct", 0.9)):
+            expected = alone.words(mode, threshold)
+            assert one.words(mode, threshold) == replace(expected, links=pytest.approx(expected.links))
+        assert one.words() is one.words()
+        assert one.words((alone.src_spans, alone.tgt_spans)).links == pytest.approx(
+            alone.words("piece").links
+        )
+        longer = replace(one, source=one.source + " z").words("space", 0.2)
+        assert len(longer.src_words) == len(alone.words("space").src_words) + 1
 
 
 def test_pieces_that_stand_for_one_character_together_have_their_own_links() -> None:

@@ -7,7 +7,7 @@ from typing import Any, Literal
 import pytest
 import torch
 
-from nmt.alignment import linking
+from nmt.alignment import alignment, linking
 from nmt.alignment.alignment import Alignment
 from nmt.alignment.linking import (
     align_layers,
@@ -309,6 +309,21 @@ def test_what_was_encoded_for_a_translation_is_not_encoded_again(
         assert other.alignment is not None
         assert_close(one.alignment, other.alignment)
     assert asked == []
+
+
+def test_words_of_translations_are_made_together_whatever_a_word_is(
+    model: TranslationModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = Translator(model, DecodingConfig(beam_size=1, max_length_ratio=0.1), align=True).translate(TEXT)
+    make, numbers = alignment.make_words, list[int]()
+    monkeypatch.setattr(
+        alignment, "make_words", lambda some, *by: numbers.append(len(some)) or make(some, *by)
+    )
+    for mode in ("punct", "space", "piece"):
+        for one in found:
+            assert one.alignment is not None
+            one.alignment.words(mode, 0.2)
+    assert numbers == [len(TEXT)] * 3
 
 
 def test_few_long_pairs_at_a_time_have_the_links_of_many(
