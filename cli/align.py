@@ -232,7 +232,7 @@ def _linked_windows(
     windows: Iterator[list[Sides]],
     settings: Settings,
 ) -> Iterator[Linked]:
-    from nmt.alignment import CombinedOrigin, Windows, align_pairs
+    from nmt.alignment import CombinedOrigin, align_windows
     from nmt.alignment.symmetrize import symmetrize_alignments
 
     def words(alignment: "Alignment") -> "WordAlignment":
@@ -241,17 +241,17 @@ def _linked_windows(
     stored = model.config.alignment
     threshold = stored.threshold if settings.threshold is None else settings.threshold
     links_from = settings.links_from or ("attention" if settings.layer else stored.source)
-    align = partial(align_pairs, links_from=links_from)
+    align = partial(align_windows, links_from=links_from)
     if reverse is None:
         direction = model.direction(settings.to)
-        for alignment in align(model, Windows(windows), layer=settings.layer, direction=direction):
+        for alignment in align(model, windows, layer=settings.layer, direction=direction):
             yield Linked(alignment, words(alignment), alignment.origin)
         return
     windows, others = tee(windows)
     turned_windows = ([(target, source) for source, target in window] for window in others)
     both = zip(
-        align(model, Windows(windows), layer=settings.layer),
-        align(reverse, Windows(turned_windows)),
+        align(model, windows, layer=settings.layer),
+        align(reverse, turned_windows),
         strict=True,
     )
     for alignment, turned in both:

@@ -3,7 +3,7 @@
 from nmt.alignment.alignment import Alignment
 from nmt.alignment.attention import reading_layer
 from nmt.alignment.choice import LayerChoice, choose_layer
-from nmt.alignment.linking import Windows, align_layers, align_pairs, origin_of_links
+from nmt.alignment.linking import align_layers, align_pairs, align_windows, origin_of_links
 from nmt.alignment.merge import WordAlignment
 from nmt.alignment.origin import CombinedOrigin, Origin
 
@@ -12,10 +12,10 @@ __all__ = [
     "CombinedOrigin",
     "LayerChoice",
     "Origin",
-    "Windows",
     "WordAlignment",
     "align_layers",
     "align_pairs",
+    "align_windows",
     "choose_layer",
     "origin_of_links",
     "reading_layer",

@@ -46,34 +46,39 @@ class EncodedPair:
         return PiecePair(self.src.ids, self.tgt.ids) if self.src.ids else None
 
 
-@dataclass(frozen=True)
-class Windows:
-    """Pairs that are in windows already, each of which is linked as soon as it is there."""
-
-    windows: Iterable[Sequence[tuple[str, str]]]
-
-
 def align_pairs(
     model: TranslationModel,
-    pairs: Iterable[tuple[str, str]] | Windows,
+    pairs: Iterable[tuple[str, str]],
     *,
     links_from: LinksFrom = "auto",
     layer: int | None = None,
     direction: Direction | None = None,
-    batch_tokens: int | None = None,
+) -> Iterator[Alignment]:
+    """Link pairs of lines, in their order and in constant memory; see `align_windows`."""
+    windows = _in_windows(pairs, model.config.decoding.window)
+    return align_windows(model, windows, links_from=links_from, layer=layer, direction=direction)
+
+
+def align_windows(
+    model: TranslationModel,
+    windows: Iterable[Sequence[tuple[str, str]]],
+    *,
+    links_from: LinksFrom = "auto",
+    layer: int | None = None,
+    direction: Direction | None = None,
     encoded: EncodedSources | None = None,
 ) -> Iterator[Alignment]:
-    """Link pairs of lines, in their order and in constant memory; a blank line has no links.
+    """Link the pairs of window after window, each as soon as it is there; a blank line has no links.
 
     Of lines that are too long for the model the parts that correspond are linked, see `corresponding_parts`.
     The pairs are in a `direction` of the model, by default its first; links are the same in both. `layer` is
     that of the attention, counted from 1, by default the model's own. Sources in `encoded` are not encoded
     again. Raises UsageError if the model has not what links are to come from.
     """
-    find = _finder(model, links_from, layer=layer, batch_tokens=batch_tokens, encoded=encoded)
     origin = origin_of_links(model, links_from, layer=layer)
+    find = _finder(model, origin, encoded)
     is_turned = direction is not None and direction != model.directions[0]
-    for window in _in_windows(pairs, model.config.decoding.window):
+    for window in windows:
         in_pieces = [encode_pair(model, *(pair[::-1] if is_turned else pair)) for pair in window]
         for some in _by_size(in_pieces):
             alignments = [
@@ -103,9 +108,7 @@ def _by_size(pairs: Sequence[EncodedPair]) -> Iterator[list[EncodedPair]]:
         yield some
 
 
-def _in_windows(pairs: Iterable[tuple[str, str]] | Windows, size: int) -> Iterable[Sequence[tuple[str, str]]]:
-    if isinstance(pairs, Windows):
-        return pairs.windows
+def _in_windows(pairs: Iterable[tuple[str, str]], size: int) -> Iterator[list[tuple[str, str]]]:
     stream = iter(pairs)
     return iter(lambda: list(islice(stream, size)), [])
 
@@ -224,16 +227,8 @@ def load_text_aligner(model: TranslationModel) -> TextAligner:
 _Find = Callable[[Sequence[EncodedPair]], Sequence[Probabilities | None]]
 
 
-def _finder(
-    model: TranslationModel,
-    links_from: LinksFrom,
-    *,
-    layer: int | None,
-    batch_tokens: int | None,
-    encoded: EncodedSources | None,
-) -> _Find:
+def _finder(model: TranslationModel, origin: Origin, encoded: EncodedSources | None) -> _Find:
     """What finds links, None for a pair that has no pieces or does not fit into memory."""
-    origin = origin_of_links(model, links_from, layer=layer)
     if origin.source == "hmm":
         aligner = load_text_aligner(model)
         return lambda pairs: _by_text(aligner, pairs)
@@ -242,7 +237,7 @@ def _finder(
         return in_batches(
             [pair.ids for pair in pairs],
             by_head if origin.source == "head" else by_attention,
-            batch_tokens=batch_tokens or model.config.decoding.batch_tokens,
+            batch_tokens=model.config.decoding.batch_tokens,
         )
 
     def by_head(batch: list[PiecePair]) -> list[Probabilities]:

@@ -10,7 +10,7 @@ from itertools import islice, pairwise
 from pathlib import Path
 from typing import Self
 
-from nmt.alignment import align_pairs, origin_of_links
+from nmt.alignment import align_windows, origin_of_links
 from nmt.checkpoint import TranslationModel, load_model
 from nmt.config import from_dict
 from nmt.config.schema import DecodingConfig
@@ -367,14 +367,14 @@ class Translator:
     ) -> list[Translation]:
         """With links to what was translated, which leaves out the end of a line that was cut off."""
         numbers = [len(one.hypotheses) if self.align_all else 1 for one in translations]
-        pairs = (
+        pairs = [
             (plan.translated, hypothesis.text)
             for plan, translation, number in zip(plans, translations, numbers, strict=True)
             for hypothesis in translation.hypotheses[:number]
-        )
-        alignments = align_pairs(
+        ]
+        alignments = align_windows(
             self.model,
-            pairs,
+            [pairs],
             links_from=self.model.config.alignment.source,
             direction=self.direction,
             encoded=encoded,

@@ -163,8 +163,8 @@ def test_batches_and_windows_change_nothing_and_blank_lines_have_no_links(
     model: TranslationModel, links_from: LinksFrom, batch_tokens: int, window: int
 ) -> None:
     pairs = [*PAIRS, *zip(ODD, reversed(ODD), strict=True)]
-    small = with_config(model, decoding=replace(model.config.decoding, window=window))
-    found = list(align_pairs(small, iter(pairs), links_from=links_from, batch_tokens=batch_tokens))
+    sizes = replace(model.config.decoding, window=window, batch_tokens=batch_tokens)
+    found = list(align_pairs(with_config(model, decoding=sizes), iter(pairs), links_from=links_from))
     assert [(one.source, one.target) for one in found] == pairs
     for one in found:
         (alone,) = align_pairs(model, [(one.source, one.target)], links_from=links_from)
