@@ -5,7 +5,6 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import partial
 from itertools import chain, tee
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -41,7 +40,7 @@ if TYPE_CHECKING:
     from nmt.alignment import Alignment
     from nmt.alignment.merge import WordAlignment
     from nmt.alignment.origin import CombinedOrigin, Origin
-    from nmt.checkpoint import TranslationModel
+    from nmt.checkpoint import Direction, TranslationModel
 
 Format = Literal["table", "pharaoh", "pharaoh-scores", "soft", "jsonl", "talp", "naacl"]
 Sides = tuple[str, str]
@@ -152,6 +151,11 @@ def align(
     from nmt.checkpoint import load_model
 
     model = load_model(model_dir, device=device, threads=threads)
+    if reverse_model and len(model.directions) == 1 and reverse_model.resolve() == model_dir.resolve():
+        raise UsageError(
+            f"--reverse-model {reverse_model}: is the model of --model, which translates in one direction "
+            "only; expected one from target to source"
+        )
     reverse = load_model(reverse_model, device=device, threads=threads) if reverse_model else None
     settings = Settings(units, threshold, links_from, to, layer, method or "grow-diag")
     unlinked: Counter[str] = Counter()
@@ -232,31 +236,43 @@ def _linked_windows(
     windows: Iterator[list[Sides]],
     settings: Settings,
 ) -> Iterator[Linked]:
-    from nmt.alignment import CombinedOrigin, align_windows
+    from nmt.alignment import CombinedOrigin
     from nmt.alignment.symmetrize import symmetrize_alignments
 
-    def words(alignment: "Alignment") -> "WordAlignment":
-        return alignment.words(settings.tokens, threshold)
-
-    stored = model.config.alignment
-    threshold = stored.threshold if settings.threshold is None else settings.threshold
-    links_from = settings.links_from or ("attention" if settings.layer else stored.source)
-    align = partial(align_windows, links_from=links_from)
+    there = model.direction(settings.to)
     if reverse is None:
-        direction = model.direction(settings.to)
-        for alignment in align(model, windows, layer=settings.layer, direction=direction):
-            yield Linked(alignment, words(alignment), alignment.origin)
+        yield from _links_of(model, there, windows, settings, layer=settings.layer)
         return
+    back = next((each for each in reverse.directions if each.tgt_lang == there.src_lang), reverse.direction())
     windows, others = tee(windows)
     turned_windows = ([(target, source) for source, target in window] for window in others)
     both = zip(
-        align(model, windows, layer=settings.layer),
-        align(reverse, turned_windows),
+        _links_of(model, there, windows, settings, layer=settings.layer),
+        _links_of(reverse, back, turned_windows, settings),
         strict=True,
     )
-    for alignment, turned in both:
-        combined = symmetrize_alignments(words(alignment), words(turned), settings.method)
-        yield Linked(alignment, combined, CombinedOrigin(alignment.origin, turned.origin, settings.method))
+    for linked, turned in both:
+        combined = symmetrize_alignments(linked.words, turned.words, settings.method)
+        origin = CombinedOrigin(linked.alignment.origin, turned.alignment.origin, settings.method)
+        yield Linked(linked.alignment, combined, origin)
+
+
+def _links_of(
+    model: "TranslationModel",
+    direction: "Direction",
+    windows: Iterator[list[Sides]],
+    settings: Settings,
+    *,
+    layer: int | None = None,
+) -> Iterator[Linked]:
+    """Links of one model, from where and as likely as its own configuration says unless that is asked for."""
+    from nmt.alignment import align_windows
+
+    stored = model.config.alignment
+    links_from = settings.links_from or ("attention" if settings.layer else stored.source)
+    threshold = stored.threshold if settings.threshold is None else settings.threshold
+    for alignment in align_windows(model, windows, links_from=links_from, layer=layer, direction=direction):
+        yield Linked(alignment, alignment.words(settings.tokens, threshold), alignment.origin)
 
 
 def _lines(

@@ -8,13 +8,14 @@ import shutil
 import signal
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 
 from nmt.alignment.link_files import read_links
-from nmt.checkpoint import TranslationModel, build_network, publish_model
+from nmt.checkpoint import TranslationModel, build_network, load_model, publish_model
 from nmt.config.schema import AlignmentConfig, Config, ModelConfig, TokenizerConfig
 from nmt.files import decode_lines
 from nmt.tokenizer import train_tokenizer
@@ -285,12 +286,31 @@ def test_tables_in_a_pipe_have_no_legend(run_nmt, model_dir, texts) -> None:
     assert "no link" not in result.stdout
 
 
-def test_links_of_both_directions_are_combined(run_nmt, model_dir, texts) -> None:
-    both = ["--reverse-model", model_dir, "--method", "intersection", "--format", "jsonl"]
-    result = run_nmt("align", "-m", model_dir, *texts, *both)
-    record = json.loads(result.lines[0])
+def test_links_of_both_directions_are_combined(run_nmt, model_dir, texts, tmp_path) -> None:
+    model = load_model(model_dir, device="cpu", threads=1)
+
+    def combine(reverse: AlignmentConfig, *options: str):
+        back = tmp_path / "back"
+        shutil.rmtree(back, ignore_errors=True)
+        publish_model(replace(model, config=replace(model.config, alignment=reverse)), back)
+        both = ("--reverse-model", back, "--method", "intersection", "--format", "jsonl")
+        return run_nmt("align", "-m", model_dir, *texts, *both, *options)
+
+    record = json.loads(combine(AlignmentConfig(layer=1)).lines[0])
     assert [[i, j] for i, j, _ in record["links"]] == [[0, 1], [1, 2], [2, 0]]
-    assert (record["layer"], record["reverse_layer"], record["method"]) == (2, 2, "intersection")
+    assert (record["layer"], record["reverse_layer"], record["method"]) == (2, 1, "intersection")
+    # threshold and source are each model's own, unless they are asked for
+    strict = AlignmentConfig(layer=2, threshold=1.0)
+    assert json.loads(combine(strict).lines[0])["links"] == []
+    assert json.loads(combine(strict, "--threshold", "0.1").lines[0])["links"] == record["links"]
+    refused = combine(AlignmentConfig(layer=2, source="head"))
+    assert (refused.exit_status, "back: has no align head" in refused.stderr) == (2, True)
+
+
+def test_a_model_of_one_direction_is_not_its_own_reverse(run_nmt, model_dir, texts) -> None:
+    refused = run_nmt("align", "-m", model_dir, *texts, "--reverse-model", model_dir)
+    assert (refused.exit_status, refused.stdout, refused.stderr.count("\n")) == (2, "", 1)
+    assert f"--reverse-model {model_dir}: is the model of --model" in refused.stderr
 
 
 def test_different_line_counts_are_both_named_before_anything_is_done(run_nmt, texts, tmp_path) -> None:
