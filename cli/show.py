@@ -158,6 +158,8 @@ def show(
         raise UsageError(
             "--grid and --plain are for the terminal, not for --html, --svg and --png; leave them out"
         )
+    if word is not None and not word.strip():
+        raise UsageError(f"--word {word!r}: is no word; give one, or leave it out")
     _check_outputs(outputs, inputs)
     if gold_base != "auto" and not files.is_gold:
         raise UsageError("--gold-base is for gold links; give some with --diff, or leave it out")

@@ -234,6 +234,8 @@ def test_gold_that_counts_from_one_is_found_out_or_asked_for(run_nmt, files, tmp
     "options",
     [
         ["--grid", "--plain"],
+        ["--word", ""],
+        ["--word", " "],
         ["--svg", "a.svg", "--grid"],
         ["--html", "a.html", "--no-plain"],
         ["--gold-base", "1"],
