@@ -31,8 +31,9 @@ def gold_from_zero(
 def detect_gold_base(gold: Sequence[GoldLinks], lengths: Lengths | None = None, *, name: str) -> GoldBase:
     """Whether gold links count words from 0 or from 1; the lengths of the sentences make it certain.
 
-    An index 0 tells one, an index equal to the length the other; raises DataError if neither or both occur,
-    and if the links fit the sentences only with source and target exchanged.
+    An index 0 tells one, an index equal to the length the other; without any link it is all the same. Raises
+    DataError if neither or both occur, and if the links fit the sentences only with source and target
+    exchanged.
     """
     if lengths is not None and not fits(gold, lengths, longest=1):
         exchanged = [(target, source) for source, target in lengths]
@@ -41,6 +42,8 @@ def detect_gold_base(gold: Sequence[GoldLinks], lengths: Lengths | None = None, 
                 f"{name}: the links fit the words only once the sides are exchanged: "
                 "exchange source and target"
             )
+    if not any(one.possible for one in gold):
+        return 0
     has_zero = any(0 in link for one in gold for link in one.possible)
     has_length = lengths is not None and any(
         i == source or j == target

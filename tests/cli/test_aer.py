@@ -86,6 +86,14 @@ def test_gold_counted_from_one_is_never_guessed_without_words(run_nmt, files) ->
     assert run_nmt("aer", *files, "--gold-base", "1").lines[0].startswith("AER\t0.1667")
 
 
+def test_gold_without_links_asks_for_nothing_but_links(run_nmt, files) -> None:
+    for path in files:
+        path.write_text("\n\n")
+    result = run_nmt("aer", *files)
+    assert (result.exit_status, result.stdout, result.stderr.count("\n")) == (65, "", 1)
+    assert "the gold links hold no sure link" in result.stderr
+
+
 def test_links_past_the_words_hint_at_the_direction(run_nmt, files, tmp_path) -> None:
     files[0].write_text("3-2\n")
     result = run_nmt("aer", *files, "--src", tmp_path / "src", "--tgt", tmp_path / "tgt")
