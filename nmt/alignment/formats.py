@@ -203,5 +203,10 @@ def _origin(record: Mapping[str, Any]) -> str:
 
 
 def format_soft(matrix: Tensor) -> str:
-    """For each target word its comma-separated probabilities over the source words, as Marian writes."""
+    """For each target word its comma-separated probabilities over the source words, as Marian writes.
+
+    Without source words there are no rows, which would hold nothing.
+    """
+    if not matrix.size(1):
+        return ""
     return " ".join(",".join(f"{share:.6g}" for share in row.tolist()) for row in matrix)

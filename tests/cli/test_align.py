@@ -151,7 +151,8 @@ ODD = [
     ("e\u0301tude 👩‍👩‍👧", "👍🏽 n\u0303o"),
     ("私は学生です", "ฉันเป็นนักเรียน"),
     ("a\u2028b \u0085", "a\u2029b\x0b"),
-    ("", "eins"),
+    ("", "eins zwei"),
+    ("eins zwei", ""),
     ("", ""),
 ]
 
@@ -168,8 +169,11 @@ def test_odd_text_makes_the_round_trip_in_every_format(run_nmt, model_dir, tmp_p
         found[ending] = list(read_links(lines, name=ending, num_sentences=len(ODD)))
     soft = tmp_path / "links.soft"
     assert run_nmt("align", "-m", model_dir, *paths, "-o", soft).exit_status == 0
-    rows = list(read_links(decode_lines(io.BytesIO(soft.read_bytes()), "soft"), name="links.soft"))
-    assert len(rows) == len(ODD)
+    lines = list(decode_lines(io.BytesIO(soft.read_bytes()), "soft"))
+    assert [bool(line) for line in lines] == [all(pair) for pair in ODD]
+    rows = list(read_links(lines, name="links.soft"))
+    words = [(len(one.alignment.src_words), len(one.alignment.tgt_words)) for one in found["jsonl"]]
+    assert [one.num_words for one in rows] == [each if all(each) else None for each in words]
     scores = run_nmt("align", "-m", model_dir, *paths, "--format", "pharaoh-scores").lines
     found["scores"] = list(read_links(scores, name="scores"))
     assert [(one.alignment.source, one.alignment.target) for one in found["jsonl"]] == ODD
