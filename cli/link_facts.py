@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from nmt.corpus.links import LinkFormat
+from nmt.corpus.links import LinkFormat, format_of_ending
 from nmt.errors import DataError
 from nmt.files import read_lines
 
@@ -36,7 +36,7 @@ def link_facts(path: Path) -> dict[str, Any] | None:
         file = LinkFile(seen(), name=str(path))
         for line in file.links(on_null=count_null):
             counts.update(
-                sentences=1, links=len(line.links), possible=len(line.possible), empty=not line.links
+                sentences=1, links=len(line.links), possible=len(line.possible), empty=int(not line.links)
             )
             has_zero = has_zero or any(0 in link for link in line.links)
             origins |= {line.origin} - {""}
@@ -45,6 +45,8 @@ def link_facts(path: Path) -> dict[str, Any] | None:
     if not formats:
         return None
     chosen = "naacl" if file.is_naacl else next(each for each in FORMATS if each in formats)
+    if chosen == "pharaoh" and format_of_ending(path) == "talp":
+        chosen = "talp"  # of sure links alone, which look the same
     counts_from_zero = chosen in ("jsonl", "soft") or has_zero
     return {
         "kind": "links",

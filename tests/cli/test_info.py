@@ -164,6 +164,12 @@ def test_a_file_of_links_tells_its_format_and_how_many_there_are(run_nmt, tmp_pa
     assert f"format: {name}" in run_nmt("info", tmp_path / "links").lines
 
 
+def test_gold_whose_links_are_all_sure_is_told_by_its_name(run_nmt, tmp_path: Path) -> None:
+    (tmp_path / "gold.talp").write_text("0-0 1-1\n")
+    lines = run_nmt("info", tmp_path / "gold.talp").lines
+    assert {"format: talp", "sentences: 1", "sentences without links: 0"} <= set(lines)
+
+
 def test_sizes_have_units_and_json_has_bytes(run_nmt, model_dir: Path, tmp_path: Path) -> None:
     assert "model.safetensors 1.0 kB" in run_nmt("info", model_dir).stdout
     (tmp_path / "text").write_bytes((b"a" * 299 + b"\n") * 25_000)
