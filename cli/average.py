@@ -1,7 +1,6 @@
 """`nmt average`: the mean of checkpoints of a run, or of finished models."""
 
 import json
-import shlex
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
@@ -38,6 +37,7 @@ def average(
     Example:
         nmt average my-model --last 2 -o averaged
     """
+    from nmt.checkpoint import relink_command
     from nmt.training.averaging import average_checkpoints, average_models
 
     if len(models) == 1:
@@ -51,5 +51,5 @@ def average(
     elif not quiet:
         say(f"{output_dir}: the mean of {', '.join(found.of)}")
     if found.lost_head and not quiet:
-        again = f"nmt train --align-head-only --out {shlex.quote(str(output_dir))}"
+        again = relink_command(output_dir)
         say(f"the align head was for the weights it learnt from, and is left out; make a new one: {again}")

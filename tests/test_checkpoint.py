@@ -45,6 +45,7 @@ from nmt.checkpoint import (
     with_alignment_layer,
     write_manifest,
 )
+from nmt.checkpoint.links import HEAD_VERSION
 from nmt.config import Config, ModelConfig, TokenizerConfig, load_config, to_toml
 from nmt.errors import ConfigError, ModelError, StorageError, UsageError
 from nmt.tokenizer import train_tokenizer
@@ -557,6 +558,18 @@ def test_what_links_are_made_with_is_missing_or_damaged(name: str, folder: Path)
         load(folder)
 
 
+def change_head(
+    folder: Path, change: Callable[[dict[str, Tensor]], object], facts: dict[str, object]
+) -> None:
+    path = folder / ALIGN_HEAD
+    with safetensors.safe_open(path, framework="pt") as file:
+        told = json.loads(file.metadata()["facts"]) | facts
+    tensors = safetensors.torch.load_file(path)
+    change(tensors)
+    path.write_bytes(safetensors.torch.save(tensors, {"facts": json.dumps(told)}))
+    seal(folder)
+
+
 @pytest.mark.usefixtures("linking")
 @pytest.mark.parametrize(
     ("change", "facts", "message"),
@@ -582,13 +595,7 @@ def test_a_head_that_does_not_fit_is_refused(
     message: str,
     folder: Path,
 ) -> None:
-    path = folder / ALIGN_HEAD
-    with safetensors.safe_open(path, framework="pt") as file:
-        told = json.loads(file.metadata()["facts"]) | facts
-    tensors = safetensors.torch.load_file(path)
-    change(tensors)
-    path.write_bytes(safetensors.torch.save(tensors, {"facts": json.dumps(told)}))
-    seal(folder)
+    change_head(folder, change, facts)
     with pytest.raises(ModelError, match=rf"align\.safetensors: .*{message}"):
         load(folder)
 
@@ -632,6 +639,23 @@ def test_translate_names_the_damage_in_one_line(
     assert message in result.stderr
     assert result.stdout == ""
     assert result.stderr.count("\n") == 1
+
+
+@pytest.mark.usefixtures("linking")
+def test_a_model_with_an_older_head_translates_and_is_told_how_to_link_again(run_nmt, folder: Path) -> None:
+    options = ("-m", folder, "--threads", "1", "--set", "decoding.max_length_ratio=0.1")
+    before = run_nmt("translate", *options, "Hallo")
+    change_head(folder, lambda _: None, {"version": HEAD_VERSION - 1})
+    after = run_nmt("translate", *options, "Hallo")
+    assert (after.exit_status, after.stdout) == (0, before.stdout)
+    message = (
+        f"align.safetensors: is of version {HEAD_VERSION - 1}, expected {HEAD_VERSION}; train it again: "
+        f"nmt train --align-head-only --out {folder}\n"
+    )
+    for command in (("translate", *options, "--align", "Hallo"), ("align", "-m", folder, "--threads", "1")):
+        refused = run_nmt(*command, stdin="Hallo ||| Hello\n")
+        assert (refused.exit_status, refused.stdout, refused.stderr.count("\n")) == (65, "", 1)
+        assert refused.stderr.endswith(message)
 
 
 def test_info_describes_what_was_saved(run_nmt, folder: Path) -> None:

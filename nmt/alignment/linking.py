@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
+from pathlib import Path
 
 import torch
 from torch import Tensor
@@ -12,7 +13,7 @@ from nmt.alignment.attention import attend_both_ways, reading_layer
 from nmt.alignment.origin import Origin, source_of_links
 from nmt.alignment.parts import Side, corresponding_parts
 from nmt.alignment.text_aligner import CutLine, TextAligner
-from nmt.checkpoint import Direction, TranslationModel, load_tensors
+from nmt.checkpoint import Direction, TranslationModel, load_tensors, relink_command
 from nmt.config.schema import LinksFrom
 from nmt.errors import ModelError, UsageError
 from nmt.hardware import hand_back_freed_memory
@@ -195,8 +196,8 @@ def origin_of_links(model: TranslationModel, links_from: LinksFrom, *, layer: in
 
 
 def _lacks(model: TranslationModel, what: str) -> str:
-    name = model.path or "the model"
-    return f"{name}: has {what}; give --from attention, or train it on text: nmt train --align-head-only"
+    command = relink_command(model.path or Path("MODEL"))
+    return f"{model.path or 'the model'}: has {what}; give --from attention, or train it on text: {command}"
 
 
 def _attention_origin(model: TranslationModel, layer: int) -> Origin:
@@ -219,7 +220,7 @@ def load_text_aligner(model: TranslationModel) -> TextAligner:
     if not fits:
         raise ModelError(
             f"{model.hmm_path}: not HMM aligners of this version and model; train them again: "
-            "nmt train --align-head-only"
+            f"{relink_command(model.hmm_path.parent)}"
         )
     return aligner
 

@@ -1,7 +1,7 @@
 """What is known of a trained model: in memory and on disk."""
 
 from nmt.checkpoint.folder import load_model, model_folder, publish_model, save_model, stored_config
-from nmt.checkpoint.links import save_links
+from nmt.checkpoint.links import relink_command, save_links
 from nmt.checkpoint.manifest import (
     ALIGN_HEAD,
     CONFIG,
@@ -61,6 +61,7 @@ __all__ = [
     "publish",
     "publish_model",
     "read_manifest",
+    "relink_command",
     "save_links",
     "save_model",
     "serialize",

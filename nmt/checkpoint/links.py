@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import shlex
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -61,6 +62,11 @@ def save_links(model: TranslationModel, model_dir: Path, *, hmm: Mapping[str, Te
         remove_file(model_dir / name)
 
 
+def relink_command(model_dir: Path) -> str:
+    """What trains a new align head and new HMM aligners for a finished model."""
+    return f"nmt train --align-head-only --out {shlex.quote(str(model_dir))}"
+
+
 def load_align_head(model: TranslationModel, folder: Path) -> AlignHead:
     """The align head of a model; ModelError if it does not fit, or was trained on other weights."""
     path = folder / ALIGN_HEAD
@@ -68,12 +74,12 @@ def load_align_head(model: TranslationModel, folder: Path) -> AlignHead:
         facts = json.loads((file.metadata() or {}).get("facts", "{}"))
     if facts.get("weights_sha256") != model.manifest["files"][WEIGHTS]["sha256"]:
         raise ModelError(
-            f"{path}: is for other weights than {WEIGHTS}; train it again: nmt train --align-head-only"
+            f"{path}: is for other weights than {WEIGHTS}; train it again: {relink_command(folder)}"
         )
     if facts.get("version") != HEAD_VERSION:
         raise ModelError(
             f"{path}: is of version {facts.get('version', 1)}, expected {HEAD_VERSION}; "
-            "train it again: nmt train --align-head-only"
+            f"train it again: {relink_command(folder)}"
         )
     layer, num_layers = facts.get("layer"), model.config.model.decoder_layers
     if layer not in range(1, num_layers + 1):
