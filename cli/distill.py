@@ -6,11 +6,23 @@ from typing import Annotated
 import typer
 
 from nmt.config.languages import UNKNOWN
-from nmt.config.presets import PresetName
 from nmt.errors import OutputError, UsageError
 
 from .backtranslate import load_translator, translate_texts
-from .options import BeamOption, Device, JsonOption, QuietOption, SetOption, ToOption
+from .options import (
+    BeamOption,
+    BudgetOption,
+    DeviceOption,
+    DevSrcOption,
+    DevTgtOption,
+    JsonOption,
+    PresetOption,
+    QuietOption,
+    SetOption,
+    ThreadsOption,
+    ToOption,
+    TrainingSeedOption,
+)
 from .search_options import PrecisionOption
 from .train import tell
 from .training_session import run_training
@@ -38,34 +50,20 @@ def distill(
             "--mix", metavar="X", help="How many times an epoch has the real translations.", show_default="1"
         ),
     ] = None,
-    dev_src: Annotated[
-        str | None,
-        typer.Option(metavar="FILE", help="Development text; without it some pairs are held out."),
-    ] = None,
-    dev_tgt: Annotated[str | None, typer.Option(metavar="FILE", help="Its translation.")] = None,
+    dev_src: DevSrcOption = None,
+    dev_tgt: DevTgtOption = None,
     to: ToOption = None,
     beam: BeamOption = None,
     precision: PrecisionOption = None,
-    preset: Annotated[
-        PresetName, typer.Option(help="Size of the student; auto: by the number of pairs.")
-    ] = "auto",
-    budget: Annotated[
-        str | None,
-        typer.Option(metavar="TIME", help="Plan to train the student in 20m, 1h30m, or 90 seconds."),
-    ] = None,
+    preset: PresetOption = "auto",
+    budget: BudgetOption = None,
     set_options: SetOption = None,
     restart: Annotated[
         bool, typer.Option("--restart", metavar="", help="Begin anew, with the translations too.")
     ] = False,
-    device: Annotated[
-        Device, typer.Option("--device", help="Where to compute; auto takes a GPU if there is one.")
-    ] = "auto",
-    threads: Annotated[
-        int, typer.Option("--threads", metavar="N", min=0, help="CPU threads; 0 takes all cores.")
-    ] = 0,
-    seed: Annotated[
-        int | None, typer.Option("--seed", metavar="N", min=0, help="Seed of the student's training.")
-    ] = None,
+    device: DeviceOption = "auto",
+    threads: ThreadsOption = 0,
+    seed: TrainingSeedOption = None,
     quiet: QuietOption = False,
     as_json: JsonOption = False,
 ) -> None:

@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 
 import typer
 
+from nmt.config.presets import PresetName
 from nmt.config.schema import LinksFrom
 from nmt.corpus.links import LIKELY, LinkFormat
 from nmt.corpus.words import UnitMode
@@ -80,6 +81,24 @@ SureOption = Annotated[
 SetOption = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="KEY=VALUE", help="Set any option of the config, as section.key=value."),
+]
+
+DevSrcOption = Annotated[
+    str | None,
+    typer.Option("--dev-src", metavar="FILE", help="Development text; without it some pairs are held out."),
+]
+DevTgtOption = Annotated[str | None, typer.Option("--dev-tgt", metavar="FILE", help="Its translation.")]
+PresetOption = Annotated[
+    PresetName, typer.Option("--preset", help="Size of the model; auto: by the number of pairs.")
+]
+BudgetOption = Annotated[
+    str | None,
+    typer.Option(
+        "--budget", metavar="TIME", help="Plan the training to be done in 20m, 1h30m, or 90 seconds."
+    ),
+]
+TrainingSeedOption = Annotated[
+    int | None, typer.Option("--seed", metavar="N", min=0, help="Seed of everything random.")
 ]
 
 GoldBaseOption = Annotated[

@@ -8,12 +8,21 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from nmt.config.presets import PresetName
 from nmt.errors import UsageError
 from nmt.files import InvalidUtf8
 
 from .console import say, write_line
-from .options import Device, JsonOption, QuietOption, SetOption
+from .options import (
+    BudgetOption,
+    Device,
+    DevSrcOption,
+    DevTgtOption,
+    JsonOption,
+    PresetOption,
+    QuietOption,
+    SetOption,
+    TrainingSeedOption,
+)
 from .training_session import run_relinking, run_training, show_dry_run, show_resume_check
 
 if TYPE_CHECKING:
@@ -33,11 +42,8 @@ def train(
     tgt: Annotated[
         list[str] | None, typer.Option("--tgt", metavar="FILE", help="Its translation, line by line.")
     ] = None,
-    dev_src: Annotated[
-        str | None,
-        typer.Option(metavar="FILE", help="Development text; without it some pairs are held out."),
-    ] = None,
-    dev_tgt: Annotated[str | None, typer.Option(metavar="FILE", help="Its translation.")] = None,
+    dev_src: DevSrcOption = None,
+    dev_tgt: DevTgtOption = None,
     invalid_utf8: Annotated[
         InvalidUtf8 | None,
         typer.Option(
@@ -48,12 +54,8 @@ def train(
     is_bidirectional: Annotated[
         bool, typer.Option("--bidirectional", metavar="", help="One model for both directions.")
     ] = False,
-    preset: Annotated[
-        PresetName, typer.Option(help="Size of the model; auto: by the number of pairs.")
-    ] = "auto",
-    budget: Annotated[
-        str | None, typer.Option(metavar="TIME", help="Plan to be done in 20m, 1h30m, or 90 seconds.")
-    ] = None,
+    preset: PresetOption = "auto",
+    budget: BudgetOption = None,
     init_from: Annotated[
         str | None,
         typer.Option(
@@ -93,9 +95,7 @@ def train(
     threads: Annotated[
         int | None, typer.Option("--threads", metavar="N", min=0, help="CPU threads; 0: all cores.")
     ] = None,
-    seed: Annotated[
-        int | None, typer.Option("--seed", metavar="N", min=0, help="Seed of everything random.")
-    ] = None,
+    seed: TrainingSeedOption = None,
     quiet: QuietOption = False,
     as_json: JsonOption = False,
 ) -> None:
