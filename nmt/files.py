@@ -13,10 +13,10 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from types import ModuleType
 from typing import Any, BinaryIO, Literal, TypeVar, cast
 
 from nmt.errors import DataError, NmtError, OutputError, StorageError, UsageError
+from nmt.zstd import ZstdDamageError, ZstdReader
 
 InvalidUtf8 = Literal["error", "replace", "skip"]
 """A line that is not UTF-8 is an error, mended with U+FFFD, or read as `NOT_UTF8`."""
@@ -73,7 +73,7 @@ def _open_zst(path: Path) -> BinaryIO:
         import zstandard
     except ImportError:
         raise UsageError(f"{path}: reading .zst needs one more package: pip install 'nmt[zstd]'") from None
-    return io.BufferedReader(_ZstdReader(path.open("rb"), zstandard))
+    return io.BufferedReader(ZstdReader(path.open("rb"), zstandard))
 
 
 def read_lines(
@@ -143,7 +143,7 @@ def check_counts(counts: Iterable[tuple[str, int]]) -> None:
 def _raw_lines(stream: BinaryIO, name: str) -> Iterator[bytes]:
     try:
         yield from iter(stream.readline, b"")
-    except (EOFError, zlib.error, lzma.LZMAError, gzip.BadGzipFile, _ZstdDamage) as error:
+    except (EOFError, zlib.error, lzma.LZMAError, gzip.BadGzipFile, ZstdDamageError) as error:
         raise DataError(f"{name}: damaged compressed file: {error}") from error
     except OSError as error:
         raise StorageError(f"{name}: cannot be read: {error.strerror}") from error
@@ -161,53 +161,6 @@ def _refuse_binary(first_line: bytes, name: str) -> None:
     for start, kind in BINARY_STARTS.items():
         if first_line.startswith(start):
             raise DataError(f"{name}: not UTF-8 text (looks like {kind})")
-
-
-class _ZstdDamage(Exception):
-    """A .zst file is cut short or damaged."""
-
-
-class _ZstdReader(io.RawIOBase):
-    """Decompressed bytes of a .zst file; zstandard's own reader does not notice that a file is cut short."""
-
-    def __init__(self, file: BinaryIO, zstandard: ModuleType) -> None:
-        self._file = file
-        self._zstandard = zstandard
-        self._frame = zstandard.ZstdDecompressor().decompressobj()
-        self._inside_frame = False
-        self._ready = b""
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int:
-        while not self._ready:
-            compressed = self._next_compressed()
-            if not compressed:
-                return 0
-            try:
-                self._ready = self._frame.decompress(compressed)
-            except self._zstandard.ZstdError as error:
-                raise _ZstdDamage(str(error)) from error
-        size = min(len(buffer), len(self._ready))
-        buffer[:size], self._ready = self._ready[:size], self._ready[size:]
-        return size
-
-    def _next_compressed(self) -> bytes:
-        rest = b""
-        if self._frame.eof:
-            rest = self._frame.unused_data
-            self._frame = self._zstandard.ZstdDecompressor().decompressobj()
-            self._inside_frame = False
-        rest = rest or self._file.read(1 << 17)
-        if not rest and self._inside_frame:
-            raise _ZstdDamage("the file ends in the middle")
-        self._inside_frame = bool(rest)
-        return rest
-
-    def close(self) -> None:
-        self._file.close()
-        super().close()
 
 
 # Writing
