@@ -5,7 +5,7 @@ import re
 import sys
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from itertools import islice, pairwise
 from pathlib import Path
 from typing import Self
@@ -14,12 +14,12 @@ from nmt.alignment import align_windows, origin_of_links
 from nmt.checkpoint import TranslationModel, load_model
 from nmt.config import from_dict
 from nmt.config.schema import DecodingConfig
-from nmt.corpus.splitting import split_line
-from nmt.corpus.words import Span, is_blank
+from nmt.corpus.words import Span
 from nmt.decoding.alternatives import Option, next_options
 from nmt.decoding.engine import Engine, OnProgress
 from nmt.decoding.ensemble import check_ensemble
 from nmt.decoding.hypothesis import Hypothesis, join_log_probs
+from nmt.decoding.lines import LinePlan, plan_lines
 from nmt.decoding.mbr import utilities
 from nmt.decoding.requests import Request, RequestReader
 from nmt.decoding.rules import Rules, Sampling, Sentence
@@ -38,21 +38,6 @@ EXTRA_LENGTH = 20
 """Pieces that a translation may have beyond its share of the source's length."""
 
 _LINE_END = re.compile("[\n\r\v\f\x1c-\x1e\x85\u2028\u2029]")
-
-
-@dataclass(frozen=True)
-class _Plan:
-    """A line and its parts, as spans of characters and as pieces; a line without pieces has none."""
-
-    line: str
-    spans: list[Span]
-    parts: list[list[int]]
-    num_pieces: int
-
-    @property
-    def translated(self) -> str:
-        """The line as far as it is translated."""
-        return self.line[: self.spans[-1][1]] if self.spans else ""
 
 
 class Translator:
@@ -263,36 +248,17 @@ class Translator:
         tokenizer = self.model.tgt_tokenizer
         return [id for id in range(tokenizer.vocab_size) if not tokenizer.piece(id).startswith(SPACE)]
 
-    def _alternative(self, plan: _Plan, place: int, option: Option) -> Alternative:
+    def _alternative(self, plan: LinePlan, place: int, option: Option) -> Alternative:
         tokenizer, translation = self.model.tgt_tokenizer, self._hypothesis(plan, [option.found])
         rest = translation.text[len(tokenizer.decode(option.found.tokens[:place])) :]
         word = next(iter(rest.split()), "")
         return Alternative(tokenizer.piece(option.token), word, math.exp(option.log_prob), translation)
 
-    def _plan(self, lines: Sequence[str]) -> list[_Plan]:
-        texts = ["" if is_blank(line) else line for line in lines]
-        encoded = self.model.src_tokenizer.encode_batch(texts)
-        longest = self.longest
-        if self.config.on_long == "error":
-            for index, ids in enumerate(encoded):
-                if len(ids) > longest:
-                    raise LineTooLongError(index, len(ids), longest)
-        return [self._plan_line(line, ids, longest) for line, ids in zip(lines, encoded, strict=True)]
+    def _plan(self, lines: Sequence[str]) -> list[LinePlan]:
+        tokenizer, on_long = self.model.src_tokenizer, self.config.on_long
+        return plan_lines(lines, tokenizer, longest=self.longest, on_long=on_long)
 
-    def _plan_line(self, line: str, ids: list[int], max_length: int) -> _Plan:
-        if not ids:
-            return _Plan(line, [], [], 0)
-        if len(ids) <= max_length:
-            return _Plan(line, [(0, len(line))], [ids], len(ids))
-        tokenizer = self.model.src_tokenizer
-        if self.config.on_long == "truncate":
-            end = tokenizer.encode_with_spans(line).spans[max_length - 1][1]
-            return _Plan(line, [(0, end)], [ids[:max_length]], len(ids))
-        spans = split_line(line, lambda text: tokenizer.encode_with_spans(text).spans, max_length)
-        parts = tokenizer.encode_batch([line[start:end] for start, end in spans])
-        return _Plan(line, spans, parts, len(ids))
-
-    def _sentences(self, index: int, plan: _Plan, request: Request) -> list[Sentence]:
+    def _sentences(self, index: int, plan: LinePlan, request: Request) -> list[Sentence]:
         """The parts of a line with what is asked of its translation."""
         config = self.model.config.model
         longest = config.max_positions - 1 if config.positions == "learned" else sys.maxsize
@@ -321,7 +287,7 @@ class Translator:
         places = (config.max_positions for config in configs if config.positions == "learned")
         return min([limit, *(number - 1 for number in places)])
 
-    def _translation(self, index: int, plan: _Plan, found: list[list[Found]]) -> Translation:
+    def _translation(self, index: int, plan: LinePlan, found: list[list[Found]]) -> Translation:
         if not found:
             return Translation(plan.line, (Hypothesis("", 0.0, 0.0, []),))
         num_hypotheses = min(map(len, found))
@@ -337,7 +303,7 @@ class Translator:
         num_parts = sum(part[0].num_parts for part in found)
         return Translation(plan.line, tuple(hypotheses), plan.num_pieces, num_parts)
 
-    def _hypothesis(self, plan: _Plan, found: list[Found]) -> Hypothesis:
+    def _hypothesis(self, plan: LinePlan, found: list[Found]) -> Hypothesis:
         """The translations of the parts with the white space between the parts, as one."""
         gaps = [plan.line[end:start] for (_, end), (start, _) in pairwise(plan.spans)]
         text, spans = "", list[Span]()
@@ -363,7 +329,7 @@ class Translator:
         return EncodedSources() if is_needed and self.direction == self.model.directions[0] else None
 
     def _aligned(
-        self, plans: list[_Plan], translations: list[Translation], encoded: EncodedSources | None
+        self, plans: list[LinePlan], translations: list[Translation], encoded: EncodedSources | None
     ) -> list[Translation]:
         """With links to what was translated, which leaves out the end of a line that was cut off."""
         numbers = [len(one.hypotheses) if self.align_all else 1 for one in translations]

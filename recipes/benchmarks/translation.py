@@ -24,7 +24,8 @@ from typing import Any
 from training import chosen, place, say, spread
 
 from nmt.checkpoint import TranslationModel, load_model
-from nmt.decoding.translator import EXTRA_LENGTH, is_blank
+from nmt.corpus.words import is_blank
+from nmt.decoding.translator import EXTRA_LENGTH
 from nmt.evaluation import score
 from nmt.files import check_counts, make_dir, read_lines, write_json, write_text
 from nmt.interop.ctranslate2 import export_ctranslate2
