@@ -20,6 +20,7 @@ from nmt.config.languages import CODE
 from nmt.config.schema import TokenizerConfig
 from nmt.errors import DataError, ModelError, UsageError
 from nmt.files import open_for_reading
+from nmt.protobuf import protobuf_fields
 
 PAD_ID, UNK_ID, BOS_ID, EOS_ID = 0, 1, 2, 3
 Span = tuple[int, int]
@@ -195,13 +196,13 @@ class Tokenizer:
     @cached_property
     def type(self) -> str:
         """`unigram`, `bpe`, `word` or `char`."""
-        trainer = _protobuf_fields(bytes(_protobuf_fields(self.data).get(2, b"")))
+        trainer = protobuf_fields(bytes(protobuf_fields(self.data).get(2, b"")))
         return {1: "unigram", 2: "bpe", 3: "word", 4: "char"}[int(trainer.get(3, 1))]
 
     def info(self) -> TokenizerInfo:
         """What kind of tokenizer this is."""
-        model = _protobuf_fields(self.data)
-        normalizer = _protobuf_fields(bytes(model.get(3, b"")))
+        model = protobuf_fields(self.data)
+        normalizer = protobuf_fields(bytes(model.get(3, b"")))
         return TokenizerInfo(
             type=self.type,
             vocab_size=self.vocab_size,
@@ -384,29 +385,3 @@ def _first_character(data: bytes) -> tuple[int, str]:
         except UnicodeDecodeError:
             continue
     return 1, REPLACEMENT
-
-
-def _protobuf_fields(message: bytes) -> dict[int, int | bytes]:
-    """The fields of a protocol buffer by their numbers, the last one of each, numbers and bytes undecoded."""
-    fields: dict[int, int | bytes] = {}
-    position = 0
-    while position < len(message):
-        key, position = _varint(message, position)
-        if key & 7 == 0:
-            fields[key >> 3], position = _varint(message, position)
-            continue
-        size, position = {1: (8, position), 5: (4, position)}.get(key & 7) or _varint(message, position)
-        fields[key >> 3] = message[position : position + size]
-        position += size
-    return fields
-
-
-def _varint(message: bytes, position: int) -> tuple[int, int]:
-    """A number of variable length, and where it ends."""
-    value = shift = 0
-    while True:
-        byte = message[position]
-        value |= (byte & 0x7F) << shift
-        position, shift = position + 1, shift + 7
-        if byte < 0x80:
-            return value, position

@@ -9,7 +9,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 
 LAYERS = (
-    {"errors", "zstd"},
+    {"errors", "protobuf", "zstd"},
     {"files", "hardware", "workers"},
     {"config"},
     {"tokenizer", "corpus"},
