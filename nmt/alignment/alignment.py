@@ -57,6 +57,9 @@ class Alignment:
     )
     """Makes the words together with those of other pairs, see `together`; a changed copy makes its own."""
 
+    def __getstate__(self) -> dict[str, object]:
+        return self.__dict__ | {"shared": None}  # a copy, as for another process, takes no other pairs along
+
     @classmethod
     def of_parts(cls, source: str, target: str, parts: Sequence["Part"], origin: Origin) -> "Alignment":
         """The links of a pair whose parts were linked one by one: there are none between one and another."""

@@ -1,5 +1,7 @@
 """Words with links as a view of probabilities on pieces, worked by hand."""
 
+import pickle
+from copy import deepcopy
 from dataclasses import replace
 
 import pytest
@@ -86,6 +88,8 @@ def test_words_made_together_are_those_of_each_alone_and_a_changed_pair_makes_it
             expected = alone.words(mode, threshold)
             assert one.words(mode, threshold) == replace(expected, links=pytest.approx(expected.links))
         assert one.words() is one.words()
+        assert deepcopy(one).words().links == pytest.approx(alone.words().links)
+        assert len(pickle.dumps(one)) <= len(pickle.dumps(alone))
         assert one.words((alone.src_spans, alone.tgt_spans)).links == pytest.approx(
             alone.words("piece").links
         )
