@@ -8,7 +8,7 @@ demo: .venv/installed
 	$(BIN)/nmt demo --out demo-model
 
 test: check
-	$(BIN)/pytest
+	$(BIN)/pytest -n auto --maxprocesses 4 --dist worksteal
 
 check: .venv/installed
 	$(BIN)/ruff check .

@@ -42,7 +42,7 @@ def test_the_layer_that_looks_words_up_is_chosen(toy_model: TranslationModel, go
                 is_good = name.startswith(f"decoder.{good_layer - 1}.")
                 width = weight.size(1)
                 weight.copy_((4 if is_good else 0) * torch.eye(width).repeat(len(weight) // width, 1))
-    pairs = copied_pairs(300)
+    pairs = copied_pairs(100)
     aligner = aligner_of(toy_model, pairs)
     probe = Probe.of(toy_model, pairs, aligner)
     choice = choose_layer(toy_model, probe)

@@ -32,8 +32,7 @@ from nmt.config.schema import (
 from nmt.corpus.words import is_blank
 from nmt.decoding import Translator
 from nmt.errors import UsageError
-from nmt.model import Transformer, encoded
-from nmt.model.forced import MAX_PIECES
+from nmt.model import Transformer, encoded, forced
 from nmt.tokenizer import train_tokenizer
 
 SOURCES: list[LinksFrom] = ["attention", "head", "hmm"]
@@ -228,10 +227,11 @@ def test_what_links_are_not_to_be_had_from_is_refused_before_anything_is_transla
 
 @pytest.mark.parametrize("links_from", SOURCES)
 def test_pairs_that_are_too_long_have_the_links_of_their_parts(
-    model: TranslationModel, links_from: LinksFrom
+    model: TranslationModel, links_from: LinksFrom, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    long = " ".join(["der Hund ist groß."] * 300), " ".join(["the dog is big."] * 300)
-    assert len(model.src_tokenizer.encode(long[0])) > MAX_PIECES
+    monkeypatch.setattr(forced, "MAX_PIECES", 200)
+    long = " ".join(["der Hund ist groß."] * 60), " ".join(["the dog is big."] * 60)
+    assert len(model.src_tokenizer.encode(long[0])) > forced.MAX_PIECES
     for direction in model.directions:
         one, short = align_pairs(model, [long, PAIRS[0]], links_from=links_from, direction=direction)
         assert (one.source, one.target, one.unlinked, short.parts) == (*long, None, ())

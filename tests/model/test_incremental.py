@@ -52,26 +52,25 @@ class Rows:
         self.newest = self.rows
         logits = self.decoder.step(torch.tensor(parents), torch.tensor(tokens))
         assert logits.dtype == torch.float32
-        for number, row_logits in enumerate(logits):
-            self._compare(number, row_logits)
+        self._compare(logits)
         self.seen += len(logits)
 
-    def _compare(self, number: int, found: Tensor) -> None:
-        sentence, read = self.rows[number]
-        source = self.sources[sentence]
+    def _compare(self, found: Tensor) -> None:
+        sources = [[*self.sources[sentence], EOS_ID] for sentence, _ in self.rows]
         out = self.network.decode(
-            torch.tensor([read]),
-            self.network.encode(torch.tensor([[*source, EOS_ID]])),
+            padded([read for _, read in self.rows]),
+            self.network.encode(padded(sources)),
             attention_layers=() if self.watched_layer is None else [self.watched_layer],
         )
-        expected = self.network.logits(out.states[0, -1])
+        newest = range(len(self.rows)), [len(read) - 1 for _, read in self.rows]
+        expected = self.network.logits(out.states[newest])
         torch.testing.assert_close(found, expected, rtol=self.tolerance, atol=self.tolerance)
         if self.watched_layer is not None:
             assert self.decoder.watched is not None
-            weights = self.decoder.watched[number]
-            expected = out.attention[self.watched_layer][0, :, -1].mean(0)
-            torch.testing.assert_close(weights[: len(source) + 1], expected, rtol=1e-4, atol=1e-5)
-            assert not weights[len(source) + 1 :].any()
+            expected = out.attention[self.watched_layer].mean(1)[newest]
+            for weights, whole, source in zip(self.decoder.watched, expected, sources, strict=True):
+                torch.testing.assert_close(weights[: len(source)], whole[: len(source)], rtol=1e-4, atol=1e-5)
+                assert not weights[len(source) :].any()
 
     def go_on(
         self, generator: random.Random, *, most: int = 4, end: float = 0.1, admitted: Sequence[int] = ()
@@ -87,6 +86,11 @@ class Rows:
             self.step(choices, admitted=admitted)
         else:
             self.rows = []
+
+
+def padded(sequences: Sequence[Sequence[int]]) -> Tensor:
+    longest = max(map(len, sequences))
+    return torch.tensor([[*each, *[PAD_ID] * (longest - len(each))] for each in sequences])
 
 
 def some_sources(generator: random.Random, lengths: Sequence[int]) -> list[list[int]]:
@@ -217,9 +221,7 @@ def test_everything_may_end_before_others_come(plain: Transformer) -> None:
 
 def test_without_padding_the_encoder_says_the_same(network: Transformer) -> None:
     sources = some_sources(random.Random(9), [5, 0, 33, 12, 1])
-    longest = max(map(len, sources))
-    padded = torch.tensor([[*each, EOS_ID, *[PAD_ID] * (longest - len(each))] for each in sources])
-    expected = network.encode(padded)
+    expected = network.encode(padded([[*each, EOS_ID] for each in sources]))
     states, lengths = encode(network, sources)
     assert lengths.tolist() == [len(each) + 1 for each in sources]
     torch.testing.assert_close(states[expected.mask], expected.states[expected.mask], rtol=2e-5, atol=2e-5)
