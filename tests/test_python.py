@@ -96,7 +96,7 @@ def three_cores() -> Iterator[None]:
 def test_threads_that_share_a_translator_get_what_each_would_get_alone(tiny_model: TranslationModel) -> None:
     config = DecodingConfig(beam_size=4, max_length_ratio=0.01)
     translator = Translator(tiny_model, config, align=True)
-    requests = [LINES[number:] * 6 for number in range(4)] + [LINES[:1]] * 4  # with and without workers
+    requests = [LINES[number:] * 3 for number in range(4)] + [LINES[:1]] * 4  # with and without workers
     alone = [translator.translate(request) for request in requests]
     with ThreadPoolExecutor(len(requests)) as pool:
         together = list(pool.map(translator.translate, requests))

@@ -61,9 +61,9 @@ def joined(*lines: str | bytes) -> bytes:
 def test_a_quarter_of_blank_lines_changes_nothing_else(translate: Run, good: dict[str, str]) -> None:
     """A1"""
     generator = random.Random(1)
-    lines = ["", *(generator.choice(GOOD) if generator.random() > 0.24 else "" for _ in range(1298)), ""]
-    assert 250 < lines.count("") < 380
-    done = translate(stdin=joined(*lines))
+    lines = ["", *(generator.choice(GOOD) if generator.random() > 0.24 else "" for _ in range(298)), ""]
+    assert 50 < lines.count("") < 100
+    done = translate("--set", "decoding.window=100", stdin=joined(*lines))
     assert done.exit_status == 0
     assert done.lines == [good[line] if line else "" for line in lines]
 
@@ -433,8 +433,7 @@ def test_batches_order_and_threads_do_not_matter(run_nmt: Run, tiny_model_dir: P
         return dict(zip(text, done.lines, strict=True))
 
     alone = run(lines, "--set", "decoding.window=1")
-    for tokens in (1, 200):
-        assert run(shuffled, "--set", f"decoding.batch_tokens={tokens}") == alone
+    assert run(shuffled, "--set", "decoding.batch_tokens=200") == alone
     assert run(shuffled, "--threads", "4") == alone
 
 

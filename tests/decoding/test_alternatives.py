@@ -22,19 +22,20 @@ def translator(model: TranslationModel, **options: object) -> Translator:
     return Translator(model, DecodingConfig(**options))  # type: ignore[arg-type]
 
 
-def next_log_probs(model: TranslationModel, tokens: list[int]) -> Tensor:
+def log_probs_along(model: TranslationModel, tokens: list[int]) -> Tensor:
+    """Of what may come at each place of these tokens, and after them."""
     source = torch.tensor([[*model.src_tokenizer.encode(LINE), EOS_ID]])
     with torch.no_grad():
         target = torch.tensor([[BOS_ID, *tokens]])
         states = model.network.decode(target, model.network.encode(source)).states
-        return model.network.logits(states)[0, -1].log_softmax(-1)
+        return model.network.logits(states)[0].log_softmax(-1)
 
 
 def greedy(model: TranslationModel, tokens: list[int], *, limit: int, banned: list[int]) -> list[int]:
     """These tokens and the likeliest ones that follow, until EOS."""
     tokens = list(tokens)
     while tokens[-1:] != [EOS_ID] and len(tokens) < limit:
-        log_probs = next_log_probs(model, tokens)
+        log_probs = log_probs_along(model, tokens)[-1]
         log_probs[banned] = -torch.inf
         tokens.append(int(log_probs.argmax()))
     return [token for token in tokens if token != EOS_ID]
@@ -45,7 +46,7 @@ def test_pieces_and_completions_are_those_of_brute_force(tiny_model: Translation
     one = translator(tiny_model)
     tokenizer = tiny_model.tgt_tokenizer
     forced, banned = tokenizer.encode(prefix), list(one.rules.banned)
-    log_probs = next_log_probs(tiny_model, forced)
+    log_probs = log_probs_along(tiny_model, forced)[-1]
     log_probs[banned] = -torch.inf
     expected = log_probs.topk(4)
     found = one.alternatives(LINE, prefix, count=4)
@@ -56,11 +57,8 @@ def test_pieces_and_completions_are_those_of_brute_force(tiny_model: Translation
         tokens = greedy(tiny_model, [*forced, token], limit=limit, banned=banned)
         assert each.translation.tokens == tokens
         assert each.translation.text == without_line_ends(tokenizer.decode(tokens))
-        expected_log_prob = sum(
-            float(next_log_probs(tiny_model, tokens[:place])[token])
-            for place, token in enumerate([*tokens, EOS_ID])
-        )
-        assert each.translation.log_prob == pytest.approx(expected_log_prob, abs=1e-3)
+        log_probs = log_probs_along(tiny_model, tokens)[range(len(tokens) + 1), [*tokens, EOS_ID]]
+        assert each.translation.log_prob == pytest.approx(float(log_probs.sum()), abs=1e-3)
 
 
 @pytest.mark.parametrize("beam_size", [1, 4])

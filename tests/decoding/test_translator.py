@@ -75,7 +75,7 @@ def test_batched_equals_alone(model: TranslationModel, beam_size: int) -> None:
     """In float32, with any number of rows and of pieces at once."""
     options = {"beam_size": beam_size, "nbest": beam_size, "max_length_ratio": 0.1}
     alone = [translator(model, **options).translate([line])[0] for line in LINES]
-    for batch_rows, batch_tokens in ((1, 1), (0, 1), (0, 100), (7, 10_000), (0, 10_000)):
+    for batch_rows, batch_tokens in ((1, 1), (0, 100), (7, 10_000), (0, 10_000)):
         limits = {"batch_rows": batch_rows, "batch_tokens": batch_tokens}
         assert_same(translator(model, **options, **limits).translate(LINES), alone)
 

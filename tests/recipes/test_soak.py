@@ -20,18 +20,18 @@ def soak(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
 
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs /proc")
-def test_a_thousand_lines_come_back_as_promised(soak: ModuleType, tmp_path: Path) -> None:
+def test_hundreds_of_lines_come_back_as_promised(soak: ModuleType, tmp_path: Path) -> None:
     """A16"""
     text = (sample_dir() / "de-en" / "test.de").read_bytes().splitlines()
     model_dir = soak.make_model(tmp_path / "model", text)
     command = [sys.executable, "-m", "nmt.cli", "translate", "-m", str(model_dir), *soak.OPTIONS]
-    command += ["--set", "decoding.window=100"]
-    outcome = soak.soak(command, text[:50], 1000, every=20, seed=1)
+    command += ["--set", "decoding.window=50"]
+    outcome = soak.soak(command, text[:50], 400, every=10, seed=1)
     assert outcome.problems == []
-    assert outcome.kinds.total() == 1000
+    assert outcome.kinds.total() == 400
     assert set(outcome.kinds) == {*soak.ODD, soak.SENTENCE}
-    assert min(outcome.kinds.values()) > 3
-    assert [sample.num_lines for sample in outcome.samples] == list(range(100, 1001, 100))
+    assert min(outcome.kinds.values()) > 2
+    assert [sample.num_lines for sample in outcome.samples] == list(range(40, 401, 40))
     assert soak.growth(outcome.samples, 50.0) == []
 
 

@@ -231,14 +231,14 @@ def test_a_run_that_is_stopped_all_the_time_ends_as_if_it_had_not_been(corpus, w
     assert_same(corpus.train(tmp_path / "model", *SHAKY), whole)
 
 
-def test_workers_side_by_side_end_alike_every_time(large_corpus, tmp_path) -> None:
-    few = ("training.max_steps=4", "training.eval_steps=2", "alignment.head=false")
-    asked = (*SHAKY, "training.threads=3", "training.batch_tokens=7000", *few)
-    whole = large_corpus.train(tmp_path / "whole", *asked)
+def test_workers_side_by_side_end_alike_every_time(corpus, tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(gradient, "LEAST_TOKENS", 50)
+    asked = (*SHAKY, "training.threads=3", "training.micro_batch=20")  # three workers with three parts each
+    whole = corpus.train(tmp_path / "whole", *asked)
     assert make_workers(torch.device("cpu"), whole.config.training).num_workers == 3
     with pytest.raises(Interrupted):
-        large_corpus.train(tmp_path / "model", *asked, stop_signal=stop_at(3))
-    assert_same(large_corpus.train(tmp_path / "model", *asked), whole)
+        corpus.train(tmp_path / "model", *asked, stop_signal=stop_at(3))
+    assert_same(corpus.train(tmp_path / "model", *asked), whole)
 
 
 def test_a_run_that_is_stopped_in_and_after_its_last_evaluation_tells_of_that_once(
