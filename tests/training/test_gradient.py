@@ -74,7 +74,10 @@ def memory_for(num_tokens: int, monkeypatch: pytest.MonkeyPatch) -> Iterator[Non
 @pytest.mark.parametrize("num_parts", [1, 2, 4, 9])
 def test_the_gradient_in_parts_is_that_of_the_whole(count: int, num_parts: int) -> None:
     network, batch = make_network(), make_batch(PAIRS)
-    loss = batch_loss(network, batch, label_smoothing=0.1, reconstruction=0.5)
+    usual = TrainingConfig()
+    loss = batch_loss(
+        network, batch, label_smoothing=usual.label_smoothing, reconstruction=usual.reconstruction
+    )
     expected = torch.autograd.grad(loss.objective / batch.num_tokens, list(network.parameters()))
     found, gradients = gradient_of(network, batch, count=count, num_parts=num_parts)
     assert found.nll == pytest.approx(float(loss.nll), rel=1e-6)
