@@ -63,7 +63,7 @@ FromOption = Annotated[
     typer.Option(
         "--from",
         help="Where links come from: the cross-attention, the align head on its states, or the HMM aligners; "
-        "auto: of the head if it learnt from 8,000 pairs or more, else of the aligners.",
+        "auto: of the head if it learnt from 6,000 pairs or more, else of the aligners.",
         show_default="the model's, usually auto",
     ),
 ]

@@ -14,7 +14,7 @@ _NAMES: dict[LinkSource, str] = {"attention": "attention", "head": "align head",
 LEAST_FIT: dict[LinkSource, float] = {"attention": 0.25, "head": 0.3, "hmm": 0.25}
 """Words that fit each other less well (see `two_way`) are not linked, unless a threshold was chosen."""
 
-FEWEST_PAIRS = 8_000
+FEWEST_PAIRS = 6_000
 """An align head that was trained on fewer pairs links no better than the HMM aligners it learnt from."""
 
 

@@ -1,6 +1,5 @@
 """Makes the stored corpus of a run out of its text: surveyed, held out, cleaned and cut into pieces."""
 
-import math
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
@@ -208,7 +207,8 @@ def _held_out_dev(config: Config, text: ParallelText, prints: Fingerprints) -> _
 
 def spread(numbers: Tensor, most: int) -> Tensor:
     """At most so many of the numbers, spread evenly over them."""
-    return numbers[:: max(1, math.ceil(len(numbers) / most))]
+    count = min(most, len(numbers))
+    return numbers[torch.arange(count) * len(numbers) // max(1, count)]
 
 
 def flags(numbers: Tensor, size: int) -> Tensor:

@@ -186,9 +186,11 @@ def test_a_given_tokenizer_is_used_on_both_sides_and_found_again(corpus, tmp_pat
 
 
 def test_the_sample_for_links_is_spread_over_all_the_text(corpus) -> None:
-    sample = prepare(corpus.config()).sample_pairs(35)
+    prepared = prepare(corpus.config())
     lines = list(zip(corpus.lines("train.src"), corpus.lines("train.tgt"), strict=True))
-    assert sample == lines[::2]
+    assert prepared.sample_pairs(30) == lines[::2]
+    assert prepared.sample_pairs(40) == [line for number, line in enumerate(lines) if number % 3 < 2]
+    assert prepared.sample_pairs(1000) == lines
 
 
 def test_a_development_set_that_is_too_long_is_refused(make_corpus, pairs) -> None:

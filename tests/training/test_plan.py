@@ -38,8 +38,8 @@ def test_learning_links_takes_less_than_a_tenth_of_the_training_but_for_the_fewe
         )
         return found.num_pairs, round(found.seconds, 3)
 
-    assert plan(8_000, 1) == (8_000, 120)
-    assert plan(50_000, 1) == (8_500, 127.5)
+    assert plan(6_000, 1) == (6_000, 90)
+    assert plan(50_000, 1) == (7_000, 105)
     assert plan(50_000, 4) == (12_000, 180)  # of 2,000 s
     assert plan(50_000, 20) == (50_000, 750)
     assert plan(5_000_000, 2) == (200_000, 3_000)
