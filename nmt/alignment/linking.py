@@ -125,13 +125,16 @@ def align_layers(
             lambda batch: attend_both_ways(model, batch, layers),
             batch_tokens=model.config.decoding.batch_tokens,
         )
-        for pair, found in zip(encoded, attention, strict=True):
-            yield {
-                layer: _alignment(
-                    pair, None if found is None else found[layer], _attention_origin(model, layer)
-                )
-                for layer in layers
-            }
+        by_layer = [
+            together(
+                [
+                    _alignment(pair, found[layer] if found else None, _attention_origin(model, layer))
+                    for pair, found in zip(encoded, attention, strict=True)
+                ]
+            )
+            for layer in layers
+        ]
+        yield from (dict(zip(layers, alignments, strict=True)) for alignments in zip(*by_layer, strict=True))
 
 
 def link_by_text(
@@ -139,8 +142,9 @@ def link_by_text(
 ) -> Iterator[Alignment]:
     """Links of pairs by HMM aligners that do not lie in the model's folder."""
     encoded = [encode_pair(model, *pair) for pair in pairs]
-    for pair, found in zip(encoded, _by_text(aligner, encoded), strict=True):
-        yield _alignment(pair, found, Origin("hmm", is_both_ways=True))
+    origin = Origin("hmm", is_both_ways=True)
+    links = zip(encoded, _by_text(aligner, encoded), strict=True)
+    yield from together([_alignment(pair, found, origin) for pair, found in links])
 
 
 def encode_pair(model: TranslationModel, source: str, target: str) -> EncodedPair:

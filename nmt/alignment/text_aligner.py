@@ -2,7 +2,6 @@
 
 # S source pieces, T target pieces, V source words, W target words
 
-from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -77,7 +76,8 @@ class TextAligner:
     def by_words(self, pairs: Sequence[CutPair]) -> list[tuple[Tensor, Tensor]]:
         """What the aligner of words alone says, divided among the pieces of each word."""
         found = self.of_words.posteriors_batch([self._word_ids(*pair) for pair in pairs])
-        return [_on_pieces(pair, *links) for pair, links in zip(pairs, found, strict=True)]
+        shares = zip(*(_shares([pair[side] for pair in pairs]) for side in (0, 1)), strict=True)
+        return [_on_pieces(*links, *both) for links, both in zip(found, shares, strict=True)]
 
     def _word_ids(self, src: CutLine, tgt: CutLine) -> IdPair:
         """Ids of words; those that are not known are one on each side, and the same if they are equal."""
@@ -145,14 +145,22 @@ def _piece_ids(src: CutLine, tgt: CutLine, first_of_target: int) -> IdPair:
     return src.piece_ids, [first_of_target + id for id in tgt.piece_ids]
 
 
-def _on_pieces(pair: CutPair, forward: Tensor, backward: Tensor) -> tuple[Tensor, Tensor]:
+_Shares = tuple[Tensor, Tensor]
+"""For each piece of a line its share of a word, and the place of that word."""
+
+
+def _on_pieces(forward: Tensor, backward: Tensor, src: _Shares, tgt: _Shares) -> tuple[Tensor, Tensor]:
     """Links of words (W, V) on pieces (T, S): what a word has is divided among those it is to be found in."""
-    (src_share, src_of), (tgt_share, tgt_of) = map(_shares, pair)
+    (src_share, src_of), (tgt_share, tgt_of) = src, tgt
     rows = tgt_of[:, None]
     return forward[rows, src_of] * src_share, backward[rows, src_of] * tgt_share[:, None]
 
 
-def _shares(line: CutLine) -> tuple[Tensor, Tensor]:
-    """The share of its word that each piece has, and the place of that word."""
-    num_pieces = Counter(line.word_of)
-    return torch.tensor([1 / num_pieces[word] for word in line.word_of]), torch.tensor(line.word_of)
+def _shares(lines: Sequence[CutLine]) -> list[_Shares]:
+    lengths = [len(line.word_of) for line in lines]
+    word_of = torch.tensor([word for line in lines for word in line.word_of], dtype=torch.long)
+    num_words = torch.tensor([len(line.words) for line in lines], dtype=torch.long)
+    first_words = num_words.cumsum(0) - num_words
+    words = word_of + first_words.repeat_interleave(torch.tensor(lengths, dtype=torch.long))  # of all lines
+    shares = 1 / words.bincount()[words]
+    return list(zip(torch.split(shares, lengths), torch.split(word_of, lengths), strict=True))
