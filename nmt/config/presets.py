@@ -20,7 +20,7 @@ BATCH_TOKENS = ((50_000, 2048), (999_999, 4096))  # up to pairs, target tokens
 LARGEST_BATCH = 25_000
 MANY_PAIRS = 1_000_000  # from here on little regularisation is needed
 LITTLE_DROPOUT = 0.1
-DROPOUTS = ((10, LITTLE_DROPOUT), (30, 0.2))  # for few pairs: up to so many passes over them
+DROPOUTS = ((15, LITTLE_DROPOUT), (30, 0.2))  # for few pairs: up to so many passes over them
 MUCH_DROPOUT = 0.3
 
 
