@@ -103,6 +103,7 @@ def _rows(result: Result) -> list[tuple[str, str]]:
         ("possible", f"{counts.possible}"),
     ]
     if one := result.compared:
+        rows.append(("AER of OTHER", f"{one.other:.4f}"))
         rows.append(("difference", f"{one.difference:+.4f} [{one.low:+.4f}, {one.high:+.4f}]"))
         rows.append(("p value", f"{one.p_value:.4f}"))
     return rows

@@ -159,11 +159,13 @@ def align(
     reverse = load_model(reverse_model, device=device, threads=threads) if reverse_model else None
     settings = Settings(units, threshold, links_from, to, layer, method or "grow-diag")
     unlinked: Counter[str] = Counter()
+    origin: Origin | CombinedOrigin | None = None
     number, start = 0, time.monotonic()
     with line_output(output, inputs=pairs.files) as write:
         for number, (pair, linked) in enumerate(_linked(model, reverse, pairs, settings), start=1):
             if pair.error:
                 pairs.odd.refuse(number - 1, pair.error)
+            origin = linked.origin
             if reason := linked.alignment.unlinked:
                 unlinked[reason] += 1
             if chosen == "table":
@@ -176,7 +178,8 @@ def align(
     pairs.odd.explain()
     warn_of_unlinked(unlinked, "pair")
     if not quiet:
-        say(f"{counted(number, 'pair')} in {time.monotonic() - start:.1f} s")
+        whose = f"; links: {origin}" if origin else ""
+        say(f"{counted(number, 'pair')} in {time.monotonic() - start:.1f} s{whose}")
 
 
 @dataclass(frozen=True)

@@ -36,7 +36,11 @@ def link_facts(path: Path) -> dict[str, Any] | None:
         file = LinkFile(seen(), name=str(path))
         for line in file.links(on_null=count_null):
             counts.update(
-                sentences=1, links=len(line.links), possible=len(line.possible), empty=int(not line.links)
+                sentences=1,
+                links=len(line.links),
+                possible=len(line.possible),
+                empty=not line.links,
+                errors=bool(line.error),
             )
             has_zero = has_zero or any(0 in link for link in line.links)
             origins |= {line.origin} - {""}
@@ -58,6 +62,7 @@ def link_facts(path: Path) -> dict[str, Any] | None:
         "sentences_without_links": counts["empty"],
         "links": counts["links"],
         "only_possible": counts["possible"],
+        **({"lines_with_an_error": counts["errors"]} if counts["errors"] else {}),
         **({"links_of_no_word": num_null} if num_null else {}),
         "first_word": 1 if chosen == "naacl" else 0 if counts_from_zero else None,
         "whose": sorted(origins) or None,

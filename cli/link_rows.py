@@ -70,4 +70,11 @@ class LinkRows:
         def tell(num_null: int) -> None:
             warn(f"{name}: {counted(num_null, 'link')} of no word, left out")
 
-        return self.files[number].links(self._num_sentences, on_null=tell)
+        num_errors = 0
+        for line in self.files[number].links(self._num_sentences, on_null=tell):
+            num_errors += bool(line.error)
+            yield line
+        if num_errors:
+            warn(
+                f"{name}: {counted(num_errors, 'line')} with an error instead of links, taken for blank pairs"
+            )

@@ -89,7 +89,13 @@ def _of_line(line: str, name: str, number: int) -> SourcePair:
 
 
 def _of_objects(source: Path, odd: OddLines, *, strict: bool) -> Iterator[SourcePair]:
-    requests = json_requests(lines_of(source), name=odd.name, strict=strict, on_mended=odd.replaced.add)
+    requests = json_requests(
+        lines_of(source),
+        name=odd.name,
+        strict=strict,
+        on_mended=odd.replaced.add,
+        needed="texts in src and tgt",
+    )
     for request in requests:
         pair = _of_request(request)
         if pair.error and strict:

@@ -57,7 +57,12 @@ def plain_requests(lines: Iterable[str]) -> Iterator[Request]:
 
 
 def json_requests(
-    lines: Iterable[str], *, name: str, strict: bool, on_mended: Callable[[int], None]
+    lines: Iterable[str],
+    *,
+    name: str,
+    strict: bool,
+    on_mended: Callable[[int], None],
+    needed: str = "a text in src",
 ) -> Iterator[Request]:
     """Every line a JSON object with a text in one of `TEXT_FIELDS`, or blank.
 
@@ -70,21 +75,21 @@ def json_requests(
             if strict:
                 raise DataError(f"{name}:{number + 1}: has a \\u escape of half a character")
             on_mended(number + 1)
-        request = _parse(whole, number)
+        request = _parse(whole, number, needed)
         if request.error and strict:
             raise DataError(f"{name}:{number + 1}: {request.error}")
         yield request
 
 
-def _parse(line: str, number: int) -> Request:
+def _parse(line: str, number: int, needed: str) -> Request:
     if not line.strip():
         return Request(number, "", is_gap=True)
     try:
         fields = json.loads(line, parse_float=_finite, parse_constant=_finite)
     except (ValueError, RecursionError) as error:
-        return Request(number, "", error=f"not JSON ({error}); expected an object with a text in src")
+        return Request(number, "", error=f"not JSON ({error}); expected an object with {needed}")
     if not isinstance(fields, dict):
-        return Request(number, "", error="not a JSON object; expected one with a text in src")
+        return Request(number, "", error=f"not a JSON object; expected one with {needed}")
     if line.count("{") + line.count("[") > MOST_NESTED and _is_deeper(fields, MOST_NESTED):
         return Request(number, "", error=f"more than {MOST_NESTED} values inside of one another")
     key = next((key for key in TEXT_FIELDS if key in fields), None)

@@ -77,8 +77,10 @@ def parse_record(line: str, *, where: str) -> WordAlignment:
         src_words, tgt_words = _spans(record, "src_tokens"), _spans(record, "tgt_tokens")
         alignment = WordAlignment(str(record["src"]), str(record["tgt"]), src_words, tgt_words, links)
     except (ValueError, KeyError, TypeError) as error:
+        found = f"has no {error}" if isinstance(error, KeyError) else "has something else in its fields"
         raise DataError(
-            f"{where}: not an alignment record ({error!r}); expected what nmt align writes"
+            f"{where}: not an alignment record, {found}; expected what nmt align writes: src, tgt, "
+            "src_tokens, tgt_tokens: [[start, end], …], links: [[source, target, probability], …]"
         ) from error
     if not all(0 <= i < len(src_words) and 0 <= j < len(tgt_words) for i, j in links):
         raise DataError(
@@ -89,6 +91,15 @@ def parse_record(line: str, *, where: str) -> WordAlignment:
 
 def _spans(record: Mapping[str, Any], key: str) -> tuple[Span, ...]:
     return tuple((int(start), int(end)) for start, end in record[key])
+
+
+def _error_of(line: str) -> str:
+    """What a JSON record says instead of links, if it is one of a line that could not be linked."""
+    try:
+        record = json.loads(line)
+    except ValueError:
+        return ""
+    return str(record["error"]) if "error" in record and "links" not in record else ""
 
 
 @dataclass(frozen=True)
@@ -106,6 +117,8 @@ class LinkLine:
     origin: str = ""
     num_words: tuple[int, int] | None = None
     """Source and target words of soft rows, perhaps with the ends of the sentences."""
+    error: str = ""
+    """Why there are no links, if the line says so: it was not a pair when it was to be linked."""
 
     @property
     def has_probabilities(self) -> bool:
@@ -157,6 +170,8 @@ def parse_link_line(line: str, *, where: str) -> LinkLine:
     """Links of a line of Pharaoh, with or without scores, soft rows, talp or JSON; which, the line shows."""
     shown = format_of_line(line)
     if shown == "jsonl":
+        if error := _error_of(line):
+            return LinkLine({}, alignment=WordAlignment("", "", (), (), {}), error=error)
         alignment = parse_record(line, where=where)
         return LinkLine(alignment.links, alignment=alignment, origin=_origin(json.loads(line)))
     if shown == "talp":

@@ -24,7 +24,9 @@ class LinkFile:
                 f"{name}: {shown[0].strip()!r}, as all lines before, can be a row of NAACL or a soft row; "
                 "expected S or P behind rows of NAACL, or a file whose name ends in .naacl or .soft"
             )
-        self.is_naacl = any(map(is_naacl, shown)) and not name.endswith(".soft")
+        self.is_naacl = (
+            name.endswith(".naacl") if not shown else is_naacl(shown[0]) and not name.endswith(".soft")
+        )
         """Whether a line is a link, so that the number of sentences is not that of the lines."""
         self._lines = chain(head, stream)
 

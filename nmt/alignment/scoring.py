@@ -91,6 +91,8 @@ def bootstrap_interval(predicted: Sequence[Links], gold: Sequence[GoldLinks]) ->
 class PairedDifference:
     """How much lower or higher the error rate of some links is than that of others of the same sentences."""
 
+    other: float
+    """The error rate of the others."""
     difference: float
     """Negative: the predicted links are better."""
     low: float
@@ -110,8 +112,10 @@ def paired_bootstrap(
     drawn = _drawn_rates(predicted, gold) - _drawn_rates(other, gold)
     low, high = torch.quantile(drawn, _BOUNDS).tolist()
     num_against = min(int((drawn >= 0).sum()), int((drawn <= 0).sum()))
+    other_rate = score_links(other, gold).aer
     return PairedDifference(
-        score_links(predicted, gold).aer - score_links(other, gold).aer,
+        other_rate,
+        score_links(predicted, gold).aer - other_rate,
         low,
         high,
         min(1.0, 2 * (num_against + 1) / (BOOTSTRAP_SAMPLES + 1)),

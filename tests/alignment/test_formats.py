@@ -62,6 +62,22 @@ def test_what_is_no_record_is_named_with_its_place(line: str) -> None:
         parse_record(line, where="links.jsonl:3")
 
 
+def test_a_field_that_is_missing_is_named() -> None:
+    with pytest.raises(DataError, match="has no 'tgt_tokens'; expected what nmt align writes: src, tgt"):
+        parse_record('{"src": "", "tgt": "", "links": [], "src_tokens": []}', where="x:1")
+
+
+def test_a_line_that_could_not_be_linked_is_read_back_as_a_blank_pair() -> None:
+    line = parse_link_line('{"src": "a", "error": "has no text in tgt; expected one"}', where="x:1")
+    assert (line.links, line.error) == (set(), "has no text in tgt; expected one")
+    assert line.alignment == WordAlignment("", "", (), (), {})
+
+
+def test_an_empty_file_of_naacl_has_sentences_without_links() -> None:
+    assert [line.links for line in read_links([], name="x.naacl", num_sentences=2)] == [set(), set()]
+    assert not list(read_links([], name="x.links", num_sentences=2))
+
+
 def test_links_past_the_words_are_refused() -> None:
     line = format_record(WordAlignment("a", "b", ((0, 1),), ((0, 1),), {(1, 0): 1.0}), Origin("attention", 1))
     with pytest.raises(DataError, match="points past the last of 1 and 1 words"):

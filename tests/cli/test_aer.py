@@ -136,13 +136,14 @@ def test_everything_that_can_be_asked_for_has_a_plain_form_a_table_and_json(
     asked = ["--src", tmp_path / "src", "--tgt", tmp_path / "tgt", "--compare", tmp_path / "other"]
     asked += ["--by-length", "--worst", "2", "--errors", "1"]
     plain = run_nmt("aer", *files, *asked)
-    assert plain.lines[5:9] == [
+    assert plain.lines[5:10] == [
         "sure\t2",
         "possible\t3",
+        "AER of OTHER\t0.0000",
         "difference\t+0.1667 [+0.1667, +0.1667]",
         "p value\t0.0020",
     ]
-    assert plain.lines[11:] == [
+    assert plain.lines[12:] == [
         "words\tpairs\tAER\tprecision\trecall\tF1\tlinks",
         "0-10\t1\t0.1667\t0.7500\t1.0000\t0.8571\t4",
         "sentence\tAER\tkind\tsource\ttarget",

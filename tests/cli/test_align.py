@@ -124,8 +124,16 @@ def test_a_line_of_json_that_is_no_pair_becomes_an_object_that_says_so(run_nmt, 
     no_text = "has no text in tgt; expected one"
     assert json.loads(done.lines[2]) == {"src": "a", "id": 7, "error": no_text}
     assert f"{path}:2: not JSON (Expecting value" in done.stderr
+    assert "expected an object with texts in src and tgt" in done.stderr
+    assert "5 pairs in" in done.stderr
+    assert done.stderr.rstrip().endswith("; links: attention, decoder layer 2")
     assert f"{path}: nothing to link on 3 lines (2, 3, 4); --strict stops at the first" in done.stderr
     assert run_nmt("align", "-m", model_dir, path).lines == ["0-0", "", "", "", "0-0"]
+    (tmp_path / "links.jsonl").write_text(done.stdout)
+    read = run_nmt("symmetrize", tmp_path / "links.jsonl", tmp_path / "links.jsonl")
+    assert (read.exit_status, read.lines) == (0, ["0-0", "", "", "", "0-0"])
+    assert "links.jsonl: 3 lines with an error instead of links, taken for blank pairs" in read.stderr
+    assert "lines with an error: 3" in run_nmt("info", tmp_path / "links.jsonl").lines
     refused = run_nmt("align", "-m", model_dir, path, "--strict")
     assert (refused.exit_status, refused.lines) == (65, ["0-0"])
     assert f"{path}:2: not JSON" in refused.stderr

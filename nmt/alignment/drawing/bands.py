@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from itertools import product
+from itertools import accumulate, product
 from math import ceil
 
 from nmt.corpus.links import Link
@@ -27,17 +27,22 @@ def cut_into_bands(
     room = min(
         room, 1.15 * longest / max(1, ceil(longest / room)) + max([*src_widths, *tgt_widths], default=0)
     )
+    rest = [_from_each_on([width / room for width in side]) for side in (src_widths, tgt_widths)]
     bands: list[Band] = []
     i = j = 0
     while i < len(src_widths) or j < len(tgt_widths):
         ends = _reach(src_widths, i, room), _reach(tgt_widths, j, room)
         if ends != (len(src_widths), len(tgt_widths)):
-            open_links = [(a, b) for a, b in links if a >= i or b >= j]
-            rest = [[sum(side[k:]) / room for k in range(len(side) + 1)] for side in (src_widths, tgt_widths)]
-            ends = _best_cut((i, j), ends, open_links, rest=rest)
+            near = [(a, b) for a, b in links if (a >= i or b >= j) and (a < ends[0] or b < ends[1])]
+            ends = _best_cut((i, j), ends, near, rest=rest)
         bands.append(Band(range(i, ends[0]), range(j, ends[1])))
         i, j = ends
     return bands
+
+
+def _from_each_on(widths: Sequence[float]) -> list[float]:
+    """For each place, also that behind the last, the sum of the widths from there on."""
+    return [*accumulate(reversed(widths), initial=0.0)][::-1]
 
 
 def _reach(widths: Sequence[float], start: int, room: float) -> int:

@@ -43,7 +43,12 @@ class Place:
 
 
 def svg_picture(pair: Pair, *, room: float = ROOM) -> str:
-    """The pair as SVG, as many bands high as it takes to be no wider than `room` pixels."""
+    """The pair as SVG, as many bands high as it takes to be no wider than `room` pixels.
+
+    Raises UsageError if both of its sides are blank.
+    """
+    if not pair.alignment.src_words and not pair.alignment.tgt_words:
+        raise UsageError("both sides of the pair are blank; there is nothing to draw")
     marks = {link: mark for link, mark in pair.marks().items() if mark.is_shown}
     sides = [_Side(pair.source, pair.alignment.src_words), _Side(pair.target, pair.alignment.tgt_words)]
     bands = cut_into_bands(sides[0].widths, sides[1].widths, marks, room=room - 2 * MARGIN)

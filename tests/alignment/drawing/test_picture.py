@@ -32,6 +32,12 @@ def drawn(one: Pair, **options) -> ElementTree.Element:
     return ElementTree.fromstring(svg_picture(one, **options))
 
 
+def test_of_a_blank_pair_there_is_no_picture() -> None:
+    with pytest.raises(UsageError, match="both sides of the pair are blank; there is nothing to draw"):
+        svg_picture(pair("", " ", {}))
+    assert [text.text for text in drawn(pair("", "a", {})).iter(f"{SVG}text")] == ["a"]
+
+
 def test_each_word_is_written_and_each_link_drawn_stronger_the_more_probable() -> None:
     picture = drawn(pair("Er <b> & an", "He calls", {(0, 0): 1.0, (5, 1): 0.3}))
     assert [text.text for text in picture.iter(f"{SVG}text")] == "Er < b > & an He calls".split()
@@ -49,7 +55,7 @@ def test_compared_links_differ_in_colour_and_dashes_and_merely_possible_ones_are
     assert len({(path.get("stroke"), path.get("stroke-dasharray")) for path in paths}) == 4
 
 
-@given(st.integers(0, 60), st.integers(0, 60), st.integers(200, 900))
+@given(st.integers(0, 60), st.integers(1, 60), st.integers(200, 900))
 @settings(max_examples=25, deadline=None)
 def test_no_two_words_overlap_and_the_picture_is_as_wide_as_allowed(num_src, num_tgt, room) -> None:
     words = ["Haus", "in", "Donaudampf", "私", "ist"]
