@@ -39,8 +39,8 @@ def link_facts(path: Path) -> dict[str, Any] | None:
                 sentences=1,
                 links=len(line.links),
                 possible=len(line.possible),
-                empty=not line.links,
-                errors=bool(line.error),
+                empty=int(not line.links),
+                errors=int(bool(line.error)),
             )
             has_zero = has_zero or any(0 in link for link in line.links)
             origins |= {line.origin} - {""}

@@ -131,7 +131,7 @@ def test_a_line_of_json_that_is_no_pair_becomes_an_object_that_says_so(run_nmt, 
     assert run_nmt("align", "-m", model_dir, path).lines == ["0-0", "", "", "", "0-0"]
     (tmp_path / "links.jsonl").write_text(done.stdout)
     read = run_nmt("symmetrize", tmp_path / "links.jsonl", tmp_path / "links.jsonl")
-    assert (read.exit_status, read.lines) == (0, ["0-0", "", "", "", "0-0"])
+    assert (read.exit_status, read.lines) == (0, ["0-0:1", "", "", "", "0-0:1"])
     assert "links.jsonl: 3 lines with an error instead of links, taken for blank pairs" in read.stderr
     assert "lines with an error: 3" in run_nmt("info", tmp_path / "links.jsonl").lines
     refused = run_nmt("align", "-m", model_dir, path, "--strict")
