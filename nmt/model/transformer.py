@@ -73,14 +73,7 @@ class Transformer(nn.Module):
         | norms                      | one, zero                                              |
         """
         deviation = self.config.d_model**-0.5
-        fused: dict[nn.Module, int] = {}  # projections that are several in one product
-        for module in self.modules():
-            if isinstance(module, SelfAttention):
-                fused[module.in_proj] = 3
-            elif isinstance(module, CrossAttention):
-                fused[module.key_value_proj] = 2
-            elif isinstance(module, FeedForward) and module.gated:
-                fused[module.in_proj] = 2
+        fused = self.fused_projections()
         for module in self.modules():
             if isinstance(module, nn.Embedding):
                 nn.init.normal_(module.weight, std=deviation)
@@ -97,6 +90,18 @@ class Transformer(nn.Module):
         with torch.no_grad():
             for embedding in {self.src_embedding, self.tgt_embedding}:
                 embedding.weight[PAD_ID] = 0
+
+    def fused_projections(self) -> dict[nn.Module, int]:
+        """The linear layers that are several in one product, whose matrices stand one below the other."""
+        fused: dict[nn.Module, int] = {}
+        for module in self.modules():
+            if isinstance(module, SelfAttention):
+                fused[module.in_proj] = 3
+            elif isinstance(module, CrossAttention):
+                fused[module.key_value_proj] = 2
+            elif isinstance(module, FeedForward) and module.gated:
+                fused[module.in_proj] = 2
+        return fused
 
     def encode(self, src_tokens: Tensor, *, seen: Tensor | None = None) -> EncoderOut:
         """States of (B, S) source tokens, which end with EOS and are padded with PAD_ID on the right.

@@ -7,8 +7,8 @@ import torch
 from torch import Tensor, nn
 
 from nmt.config.schema import TrainingConfig
-from nmt.errors import ConfigError
 from nmt.model import Transformer
+from nmt.training.muon import Muon
 
 
 def trained(network: Transformer) -> list[nn.Parameter]:
@@ -19,7 +19,7 @@ def trained(network: Transformer) -> list[nn.Parameter]:
 class MuonWithAdamW:
     """Muon for the matrices inside the layers, AdamW for all else (Jordan et al., 2024), as one optimiser."""
 
-    def __init__(self, muon: torch.optim.Optimizer, adamw: torch.optim.AdamW) -> None:
+    def __init__(self, muon: Muon, adamw: torch.optim.AdamW) -> None:
         self._parts = muon, adamw
         self.param_groups = [*muon.param_groups, *adamw.param_groups]
         self.matrices = {parameter for group in muon.param_groups for parameter in group["params"]}
@@ -45,33 +45,24 @@ def make_optimizer(network: Transformer, config: TrainingConfig) -> AnyOptimizer
     """The optimiser of a network's parameters; vectors (norms and biases) are not decayed.
 
     With Muon the update of a matrix is as large as AdamW would make it, so that learning rate and decay mean
-    the same (Liu et al., 2025). ConfigError if this torch has no Muon.
+    the same (Liu et al., 2025).
     """
     if config.optimizer == "adamw":
         return _adamw(trained(network), config)
     matrices = _hidden_matrices(network)
-    others: list[Tensor] = [
-        each for each in trained(network) if not any(each is matrix for matrix in matrices)
-    ]
-    return MuonWithAdamW(_muon(matrices, config), _adamw(others, config))
+    muon = Muon(matrices, learning_rate=config.learning_rate, weight_decay=config.weight_decay)
+    return MuonWithAdamW(muon, _adamw([each for each in trained(network) if each not in matrices], config))
 
 
-def _hidden_matrices(network: Transformer) -> list[Tensor]:
-    """Weights of linear layers, but for those of the output, which are an embedding of each piece."""
+def _hidden_matrices(network: Transformer) -> dict[Tensor, int]:
+    """Weights of linear layers, of so many matrices each, but for the output's: embeddings of pieces."""
+    fused = network.fused_projections()
     linear = (module for module in network.modules() if isinstance(module, nn.Linear))
-    matrices = (module.weight for module in linear if module is not network.out_proj)
-    return [matrix for matrix in matrices if matrix.requires_grad]
-
-
-def _muon(matrices: list[Tensor], config: TrainingConfig) -> torch.optim.Optimizer:
-    if not hasattr(torch.optim, "Muon"):
-        raise ConfigError(f"training.optimizer muon needs torch 2.9 or newer; this is {torch.__version__}")
-    return torch.optim.Muon(
-        matrices,
-        lr=config.learning_rate,
-        weight_decay=config.weight_decay,
-        adjust_lr_fn="match_rms_adamw",
-    )
+    return {
+        module.weight: fused.get(module, 1)
+        for module in linear
+        if module is not network.out_proj and module.weight.requires_grad
+    }
 
 
 def _adamw(parameters: Sequence[Tensor], config: TrainingConfig) -> torch.optim.AdamW:
