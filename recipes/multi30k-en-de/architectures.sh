@@ -21,9 +21,11 @@ score() { # NAME…
 
 try pre-norm & try muon --set training.optimizer=muon
 wait
-try rms-swiglu-rotary --set model.norm=rms --set model.gated=true --set model.activation=silu --set model.d_ff=176 \
-    --set model.positions=rotary & try deep-encoder --set model.encoder_layers=6 --set model.decoder_layers=2
+try rotary --set model.positions=rotary & try rms-swiglu-rotary --set model.norm=rms --set model.gated=true \
+    --set model.activation=silu --set model.d_ff=176 --set model.positions=rotary
 wait
-try post-norm --set model.norm_position=post & try qk-norm --set model.qk_norm=true
+try deep-encoder --set model.encoder_layers=6 --set model.decoder_layers=2 & try post-norm --set model.norm_position=post
 wait
-score pre-norm muon rms-swiglu-rotary deep-encoder post-norm qk-norm
+try qk-norm --set model.qk_norm=true & try muon-rotary --set training.optimizer=muon --set model.positions=rotary
+wait
+score pre-norm muon rotary rms-swiglu-rotary deep-encoder post-norm qk-norm muon-rotary
