@@ -71,8 +71,21 @@ def json_line(record: Mapping[str, Any]) -> str:
 
 def parse_record(line: str, *, where: str) -> WordAlignment:
     """The alignment of a JSON record; raises DataError if it is none."""
+    return _alignment_of(_fields(line, where=where), where=where)
+
+
+def _fields(line: str, *, where: str) -> dict[str, Any]:
     try:
-        record = json.loads(line)
+        record: dict[str, Any] = json.loads(line)  # an object, as it begins with a brace
+    except (ValueError, RecursionError) as error:
+        raise DataError(
+            f"{where}: not an alignment record, not JSON ({error}); expected what nmt align writes"
+        ) from error
+    return record
+
+
+def _alignment_of(record: Mapping[str, Any], *, where: str) -> WordAlignment:
+    try:
         links = {(int(i), int(j)): float(share) for i, j, share in record["links"]}
         src_words, tgt_words = _spans(record, "src_tokens"), _spans(record, "tgt_tokens")
         alignment = WordAlignment(str(record["src"]), str(record["tgt"]), src_words, tgt_words, links)
@@ -91,15 +104,6 @@ def parse_record(line: str, *, where: str) -> WordAlignment:
 
 def _spans(record: Mapping[str, Any], key: str) -> tuple[Span, ...]:
     return tuple((int(start), int(end)) for start, end in record[key])
-
-
-def _error_of(line: str) -> str:
-    """What a JSON record says instead of links, if it is one of a line that could not be linked."""
-    try:
-        record = json.loads(line)
-    except ValueError:
-        return ""
-    return str(record["error"]) if "error" in record and "links" not in record else ""
 
 
 @dataclass(frozen=True)
@@ -170,10 +174,11 @@ def parse_link_line(line: str, *, where: str) -> LinkLine:
     """Links of a line of Pharaoh, with or without scores, soft rows, talp or JSON; which, the line shows."""
     shown = format_of_line(line)
     if shown == "jsonl":
-        if error := _error_of(line):
-            return LinkLine({}, alignment=WordAlignment("", "", (), (), {}), error=error)
-        alignment = parse_record(line, where=where)
-        return LinkLine(alignment.links, alignment=alignment, origin=_origin(json.loads(line)))
+        record = _fields(line, where=where)
+        if "error" in record and "links" not in record:
+            return LinkLine({}, alignment=WordAlignment("", "", (), (), {}), error=str(record["error"]))
+        alignment = _alignment_of(record, where=where)
+        return LinkLine(alignment.links, alignment=alignment, origin=_origin(record))
     if shown == "talp":
         return gold_line(parse_talp(line, where=where))
     if shown == "soft":

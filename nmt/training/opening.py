@@ -78,7 +78,8 @@ def open_run(
     if frozen is None or is_open(options):
         elapsed = time.perf_counter() - journal.booked
         now = freeze(options, network, data, elapsed=elapsed, num_ranks=ranks.world_size)
-        network = initial_network(now.config, data.tokenizers, device)
+        if now.config.model != options.model:  # its dropout is known now
+            network = initial_network(now.config, data.tokenizers, device)
     config_hashes = _record(run, now.config, data, is_begun=frozen is not None)
     journal.record(data.report)
     opened = Opened(run, now.config, data, network, device, config_hashes, now.notes)

@@ -736,11 +736,10 @@ def test_a_step_is_not_measured_where_products_in_bfloat16_are_slow(corpus, tmp_
 
 def test_open_dropout_is_chosen_by_the_passes_and_kept(corpus, tmp_path) -> None:
     model_dir = tmp_path / "model"
-    done = corpus.train(model_dir, "model.dropout=auto", "training.max_steps=3")
-    assert (
-        done.weights == corpus.train(tmp_path / "asked", "model.dropout=0.1", "training.max_steps=3").weights
-    )
-    assert load_model(model_dir, device="cpu", threads=1).config.model.dropout == 0.1
+    options = "training.batch_tokens=4000", "training.max_steps=20"  # all the text in a batch, 20 passes
+    done = corpus.train(model_dir, "model.dropout=auto", *options)
+    assert load_model(model_dir, device="cpu", threads=1).config.model.dropout == 0.2
+    assert done.weights == corpus.train(tmp_path / "asked", "model.dropout=0.2", *options).weights
 
 
 def test_measuring_changes_nothing(corpus, tmp_path) -> None:
