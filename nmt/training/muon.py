@@ -16,6 +16,7 @@ COEFFICIENTS = 3.4445, -4.7750, 2.0315
 RMS = 0.2
 """Of the elements of a step, in learning rates: what it is with AdamW (Liu et al., 2025)."""
 TINY_NORM = 1e-7
+WIDE = 2.0  # as many columns as rows, or more: then squares are cheaper to iterate on
 
 
 class Muon(torch.optim.Optimizer):
@@ -61,9 +62,29 @@ def orthogonal(matrices: Tensor) -> Tensor:
     is_tall = x.size(1) > x.size(2)
     x = x.mT if is_tall else x
     x = x / x.norm(dim=(1, 2), keepdim=True).clamp_min(TINY_NORM)
+    is_wide = x.size(2) >= WIDE * x.size(1)
+    x = _of_wide(x) if is_wide and x.dtype == torch.float32 else _of_any(x)
+    return (x.mT if is_tall else x).to(matrices.dtype)
+
+
+def _of_any(x: Tensor) -> Tensor:
     first, third, fifth = COEFFICIENTS
     for _ in range(NUM_ITERATIONS):
         square = x @ x.mT
-        x = first * x + (third * square + fifth * square @ square) @ x
-    orthogonal: Tensor = x.mT if is_tall else x
-    return orthogonal.to(matrices.dtype)
+        higher = torch.baddbmm(square, square, square, beta=third, alpha=fifth)
+        x = torch.baddbmm(x, higher, x, beta=first)
+    return x
+
+
+def _of_wide(x: Tensor) -> Tensor:
+    """The same on the small squares x xᵀ, of which each iteration multiplies x with a polynomial.
+
+    bfloat16 is not exact enough for it.
+    """
+    first, third, fifth = COEFFICIENTS
+    square, product = x @ x.mT, torch.eye(x.size(1), device=x.device).expand(len(x), -1, -1)
+    for _ in range(NUM_ITERATIONS):
+        factor = torch.baddbmm(square, square, square, beta=third, alpha=fifth)
+        factor.diagonal(dim1=1, dim2=2).add_(first)
+        square, product = factor @ square @ factor, factor @ product
+    return product @ x
