@@ -72,6 +72,22 @@ def plan_batches(
     return [batches[number] for number in order]
 
 
+def deal_batches(src_lengths: Tensor, tgt_lengths: Tensor, *, num_batches: int, seed: int) -> list[Tensor]:
+    """So many batches of about as many tokens each, as the numbers of their pairs, which are of like lengths.
+
+    There are at least as many pairs; the order of the batches is drawn by the seed.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    numbers = _by_length(src_lengths, tgt_lengths, torch.randperm(len(src_lengths), generator=generator))
+    ends = (torch.maximum(src_lengths, tgt_lengths)[numbers] + 1).cumsum(0)
+    parts = torch.arange(num_batches + 1)
+    cuts = torch.searchsorted(ends, ends[-1] * parts // num_batches, right=True)
+    cuts = (cuts - parts).cummax(0).values + parts  # no batch is empty, from the front
+    cuts = cuts.minimum(len(numbers) - num_batches + parts)  # and from the back
+    batches = numbers.tensor_split(cuts[1:-1])
+    return [batches[number] for number in torch.randperm(num_batches, generator=generator).tolist()]
+
+
 def collate(corpus: EncodedCorpus, indices: Tensor, *, num_tags: int = 0) -> Batch:
     """The pairs with these numbers, padded to the longest of them; their sources begin with so many tags."""
     src_tokens = _padded_rows(corpus.src_tokens, corpus.src_offsets, corpus.src_lengths, indices)

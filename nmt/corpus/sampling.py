@@ -22,7 +22,8 @@ from nmt.tokenizer import Tokenizer
 # Workers import this module and what it imports; without torch that takes a tenth of a second, not several.
 
 SIDES = ("src", "tgt")
-AHEAD = 4  # batches of each worker that are cut or being cut before they are asked for
+GROUP = 32  # batches whose pairs are dealt out anew, by the lengths that they have got
+AHEAD = 2 * GROUP  # batches that are cut or being cut before they are asked for
 LAST_SECONDS = 3  # in which a worker that was told to end still works: time to stop for who was told the same
 Rows = list[tuple[list[int], list[int]]]
 
@@ -97,7 +98,7 @@ class SamplingWorkers:
         try:
             for numbers in batches:
                 pending.append(self._submit(numbers, seed, epoch))
-                if len(pending) > AHEAD * self._num_workers:
+                if len(pending) > AHEAD:
                     yield pending.popleft().result()
             while pending:
                 yield pending.popleft().result()

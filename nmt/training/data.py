@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from functools import partial
+from itertools import chain, islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -14,10 +15,10 @@ from torch import Tensor
 
 from nmt.checkpoint import publish
 from nmt.config.schema import Config, DataConfig, TrainingConfig
-from nmt.corpus.batching import Batch, collate, plan_batches
+from nmt.corpus.batching import Batch, collate, deal_batches, mix_seeds, plan_batches
 from nmt.corpus.encoded import EncodedCorpus
 from nmt.corpus.reading import Pair, ParallelText, read_pairs
-from nmt.corpus.sampling import Cutter, SamplingWorkers
+from nmt.corpus.sampling import GROUP, Cutter, SamplingWorkers
 from nmt.corpus.store import StoredCorpus, open_store
 from nmt.corpus.weighting import rows_of_epoch
 from nmt.errors import NmtError
@@ -68,13 +69,17 @@ class TrainingData:
     ) -> Iterator[tuple[Tensor, Batch]]:
         """Batches of an epoch (1, 2, …) from number `start` on, a function of seed and epoch.
 
-        Each comes with the line numbers of its pairs (B,), from 1, counted through all files. Sampled pieces
-        come in the batches that were planned for the plain ones, so that a batch may be some percent larger
-        than `training.batch_tokens`. Raises ResourceError if a worker dies.
+        Each comes with the line numbers of its pairs (B,), from 1, counted through all files. Of sampled
+        pieces there are as many batches as of plain ones, so that they are some percent larger than
+        `training.batch_tokens`. Raises ResourceError if a worker dies.
         """
-        order = self._order(training, epoch)[start:]
-        batches = self._sampled(order, training.seed, epoch) if self.sampling else self._plain(order)
-        for indices, batch in zip(order, batches, strict=True):
+        order = self._order(training, epoch)
+        batches = (
+            self._sampled(order, start, training.seed, epoch)
+            if self.sampling
+            else zip(order[start:], self._plain(order[start:]), strict=True)
+        )
+        for indices, batch in batches:
             yield 1 + self.numbers[self._rows(indices)], batch.to(device)
 
     def plain_batches(self, training: TrainingConfig, device: torch.device) -> Iterator[Batch]:
@@ -130,11 +135,27 @@ class TrainingData:
     def _collate(self, corpus: EncodedCorpus, indices: Tensor) -> Batch:
         return collate(corpus, indices, num_tags=1 if self.tags else 0)
 
-    def _sampled(self, order: list[Tensor], seed: int, epoch: int) -> Iterator[Batch]:
-        """Batches cut anew at random (subword regularisation; Kudo, 2018)."""
+    def _sampled(
+        self, order: list[Tensor], start: int, seed: int, epoch: int
+    ) -> Iterator[tuple[Tensor, Batch]]:
+        """Pairs cut anew at random (subword regularisation; Kudo, 2018), with their numbers, from a batch on.
+
+        Those of some batches together are put with others of like lengths, as they have other lengths now.
+        """
         assert self.sampling is not None
-        for rows in self.sampling.cut((indices.tolist() for indices in order), seed=seed, epoch=epoch):
-            yield self._collate(EncodedCorpus.from_pairs(rows), torch.arange(len(rows)))
+        first = start - start % GROUP
+        cut = self.sampling.cut((indices.tolist() for indices in order[first:]), seed=seed, epoch=epoch)
+        for begin in range(first, len(order), GROUP):
+            indices = torch.cat(group := order[begin : begin + GROUP])
+            corpus = EncodedCorpus.from_pairs(chain.from_iterable(islice(cut, len(group))))
+            batches = deal_batches(
+                corpus.src_lengths,
+                corpus.tgt_lengths,
+                num_batches=len(group),
+                seed=mix_seeds(seed, epoch, begin),
+            )
+            for pairs in batches[max(0, start - begin) :]:
+                yield indices[pairs], self._collate(corpus, pairs)
 
     def _order(self, training: TrainingConfig, epoch: int) -> list[Tensor]:
         """The batches of an epoch; planned once, as that takes seconds for millions of pairs."""

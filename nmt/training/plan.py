@@ -241,7 +241,8 @@ def cost_of_bfloat16() -> float:
 
 def some_batches(data: TrainingData, training: TrainingConfig, device: torch.device) -> list[Batch]:
     """The first batches of training, to measure with."""
-    return list(islice(data.plain_batches(training, device), MEASURED_BATCHES))
+    batches = data.train_batches(training, epoch=1, start=0, device=device)
+    return [batch for _, batch in islice(batches, MEASURED_BATCHES)]
 
 
 def _fit(network: Transformer, data: TrainingData, training: TrainingConfig, *, num_ranks: int) -> int:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from nmt.config.schema import DataConfig, TokenizerConfig
-from nmt.corpus.batching import Batch, _by_length, collate, plan_batches
+from nmt.corpus.batching import Batch, _by_length, collate, deal_batches, plan_batches
 from nmt.corpus.cleaning import clean_pairs, fingerprint, select_pairs
 from nmt.corpus.encoded import EncodedCorpus
 from nmt.corpus.reading import read_pairs
@@ -45,6 +45,22 @@ def sentence_lengths(num_pairs: int) -> tuple[Tensor, Tensor]:
     noise = torch.randn(3, num_pairs, generator=generator)
     src = torch.exp(2.7 + 0.4 * noise[0])
     return src.long() + 1, (src * torch.exp(0.2 * noise[1])).long() + 1
+
+
+@given(pairs=lengths, data=st.data())
+def test_pairs_are_dealt_into_so_many_batches_of_about_the_same_size(
+    pairs: list[tuple[int, int]], data: st.DataObject
+) -> None:
+    src_lengths, tgt_lengths = tensors(pairs)
+    num_batches = data.draw(st.integers(1, len(pairs)))
+    batches = deal_batches(src_lengths, tgt_lengths, num_batches=num_batches, seed=1)
+    assert sorted(torch.cat(batches).tolist()) == list(range(len(pairs)))
+    assert len(batches) == num_batches
+    assert all(len(batch) for batch in batches)
+    sizes = torch.maximum(src_lengths, tgt_lengths) + 1
+    if num_batches == 1 or int(sizes.max()) * num_batches <= int(sizes.sum()):  # no pair has to be alone
+        share = int(sizes.sum()) / num_batches
+        assert all(int(sizes[batch].sum()) < share + 2 * int(sizes.max()) for batch in batches)
 
 
 @given(pairs=lengths, batch_tokens=st.integers(1, 200), epoch=st.integers(0, 3))

@@ -11,11 +11,13 @@ from nmt.config import DecodingConfig, TrainingConfig
 from nmt.corpus.reading import Pair
 from nmt.decoding import Translator
 from nmt.errors import ConfigError, DataError
+from nmt.files import read_lines
 from nmt.training.data import prepare
 from nmt.training.preparation import flags
 from nmt.training.report import as_line
 
 CPU = torch.device("cpu")
+SAMPLE = Path(__file__).parents[2] / "data" / "de-en" / "train.de"
 HELD_OUT = ("data.dev_src=", "data.dev_tgt=")
 
 
@@ -146,7 +148,7 @@ def test_batches_are_a_function_of_seed_and_epoch(corpus) -> None:
 
 
 @pytest.mark.parametrize("type", ["unigram", "bpe"])
-def test_a_sampled_epoch_is_cut_anew_and_can_be_repeated(type: str, corpus) -> None:
+def test_a_sampled_epoch_is_cut_anew_and_can_be_repeated(type: str, corpus, monkeypatch) -> None:
     options = (f"tokenizer.type={type}", "tokenizer.sampling_alpha=0.3")
     prepared = prepare(corpus.config(*options))
     assert epoch(prepared, 1) == epoch(prepare(corpus.config(*options)), 1)
@@ -156,6 +158,27 @@ def test_a_sampled_epoch_is_cut_anew_and_can_be_repeated(type: str, corpus) -> N
     assert sum(len(row) for row in cuts[0]) > int(plain.tgt_lengths.sum())
     texts = [[prepared.tgt_tokenizer.decode([id for id in row if id > 3]) for row in cut] for cut in cuts]
     assert sorted(texts[0]) == sorted(texts[1]) == sorted(corpus.lines("train.tgt"))
+    monkeypatch.setattr("nmt.training.data.GROUP", 2)
+    for start in (1, 2, 3):  # as where a run was stopped
+        assert epoch(prepared, 1, start=start) == epoch(prepared, 1)[start:] != []
+
+
+def test_pairs_are_batched_by_the_lengths_that_sampling_gave_them(make_corpus) -> None:
+    """And a batch still knows the lines of its pairs."""
+    lines = [line for line, _ in zip(read_lines(SAMPLE), range(600), strict=False)]
+    corpus = make_corpus([(line, line) for line in lines])
+    options = ("tokenizer.sampling_alpha=0.1", "tokenizer.vocab_size=900", "data.remove_duplicates=false")
+    prepared = prepare(corpus.config(*options))
+    num_places = num_real = 0
+    for numbers, batch in prepared.train_batches(
+        TrainingConfig(batch_tokens=256), epoch=1, start=0, device=CPU
+    ):
+        num_places += batch.tgt_out.numel()
+        num_real += batch.num_tokens
+        for number, ids in zip(numbers.tolist(), batch.src_tokens.tolist(), strict=True):
+            assert prepared.src_tokenizer.decode([id for id in ids if id > 3]) == lines[number - 1]
+    assert num_real > 1.2 * (int(prepared.corpus.tgt_lengths.sum()) + len(lines))
+    assert num_places < 1.15 * num_real
 
 
 def test_sampling_makes_nothing_too_long(corpus) -> None:
