@@ -225,6 +225,16 @@ class Eole(Peer):
 
     def command(self, run: Run) -> list[str]:
         """See `Engine`."""
+        return self.train(run.folder, self.config(run))
+
+    def train(self, folder: Path, config: dict[str, Any]) -> list[str]:
+        """The command that trains as a configuration says, which is written into a folder."""
+        make_dir(folder)
+        write_json(folder / "config.yaml", config)  # JSON is YAML
+        return [str(self.venv / "bin" / "eole"), "train", "--config", str(folder / "config.yaml")]
+
+    def config(self, run: Run) -> dict[str, Any]:
+        """How it trains when its pace is measured."""
         text = {"path_src": f"{run.corpus.folder}/pieces.src", "path_tgt": f"{run.corpus.folder}/pieces.tgt"}
         model = {
             "architecture": "transformer",
@@ -268,7 +278,7 @@ class Eole(Peer):
             "save_checkpoint_steps": FOR_EVER,
             "model_path": str(run.folder / "model"),
         }
-        config: dict[str, Any] = {
+        return {
             "data": {"corpus": text},
             "src_vocab": f"{run.corpus.folder}/eole.vocab",
             "share_vocab": True,
@@ -279,9 +289,6 @@ class Eole(Peer):
             "model": model,
             "training": training,
         }
-        make_dir(run.folder)
-        write_json(run.folder / "config.yaml", config)  # JSON is YAML
-        return [str(self.venv / "bin" / "eole"), "train", "--config", str(run.folder / "config.yaml")]
 
 
 class Fairseq(Peer):
