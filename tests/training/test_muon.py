@@ -3,7 +3,7 @@
 import torch
 from torch import nn
 
-from nmt.training.muon import Muon, orthogonal
+from nmt.training.muon import Muon, _of_any, _of_wide, orthogonal
 
 
 def test_each_of_stacked_matrices_is_moved_as_torch_moves_it() -> None:
@@ -20,6 +20,13 @@ def test_each_of_stacked_matrices_is_moved_as_torch_moves_it() -> None:
         theirs.step()
     torch.testing.assert_close(stacked, torch.cat(list(parts)), atol=0.01, rtol=0)
     assert [*ours.state[stacked]] == ["momentum_buffer"]
+
+
+def test_small_squares_of_wide_matrices_give_the_same() -> None:
+    torch.manual_seed(1)
+    wide = torch.randn(3, 8, 40)
+    wide /= wide.norm(dim=(1, 2), keepdim=True)
+    torch.testing.assert_close(_of_wide(wide), _of_any(wide))
 
 
 def test_wide_and_tall_matrices_become_orthogonal_with_their_directions_kept() -> None:
