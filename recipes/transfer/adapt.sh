@@ -1,0 +1,37 @@
+#!/bin/sh
+# A model of everyday sentences adapted to captions, in four ways, and what each still knows of everyday sentences.
+# usage: recipes/transfer/adapt.sh DATA_DIR RUNS_DIR [SEED]
+set -eu
+T=$1/tatoeba-de-en C=$1/multi30k RUNS=$2 SEED=${3:-1}
+mkdir -p "$RUNS"
+for lang in de en; do
+    head -2000 "$C/train.$lang" > "$RUNS/captions.$lang"
+    gzip -dc "$T/test.$lang.gz" > "$RUNS/everyday.$lang"
+done
+
+train() { # NAME OPTION…
+    run=$RUNS/$1-$SEED; shift
+    nmt train --seed "$SEED" --threads 1 --set alignment.head=false "$@" --out "$run"
+}
+
+adapt() { # NAME OPTION…
+    train "$@" --init-from "$RUNS/general-$SEED" --src "$RUNS/captions.de" --tgt "$RUNS/captions.en" \
+        --dev-src "$C/val.de" --dev-tgt "$C/val.en" --budget 4m
+}
+
+train general --src "$T/train.de.gz" --tgt "$T/train.en.gz" --dev-src "$T/dev.de.gz" --dev-tgt "$T/dev.en.gz" --budget 20m &
+train alone --src "$RUNS/captions.de" --tgt "$RUNS/captions.en" --dev-src "$C/val.de" --dev-tgt "$C/val.en" --budget 20m
+wait
+adapt tuned & adapt held --set training.l2_init=0.001
+wait
+adapt frozen --set training.freeze=encoder & adapt mixed --src "$T/train.de.gz" --tgt "$T/train.en.gz" --set data.weights=1,0.02
+wait
+
+for name in alone general tuned held frozen mixed; do
+    run=$RUNS/$name-$SEED
+    echo "$name, captions and everyday sentences:"
+    nmt evaluate -q -m "$run" "$C/test2016.de" "$C/test2016.en" -o "$run.captions.en"
+    nmt evaluate -q -m "$run" "$RUNS/everyday.de" "$RUNS/everyday.en" -o "$run.everyday.en"
+done
+nmt score "$RUNS/held-$SEED.captions.en" "$C/test2016.en" --compare "$RUNS/tuned-$SEED.captions.en"
+nmt score "$RUNS/mixed-$SEED.captions.en" "$C/test2016.en" --compare "$RUNS/tuned-$SEED.captions.en"
