@@ -5,7 +5,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from nmt.checkpoint.links import link_files, load_align_head
@@ -31,6 +30,7 @@ from nmt.checkpoint.tensors import (
     serialize,
     stored_shapes,
     take_weights,
+    undrawn,
     weights,
 )
 from nmt.config.schema import Config
@@ -85,7 +85,7 @@ def load_model(
     refuse_misfits(
         expected_shapes(config.model, *vocab_sizes), stored_shapes(weights_path), str(weights_path)
     )
-    with torch.device("meta"):  # nothing is drawn that would only be overwritten
+    with undrawn():
         network = build_network(config, src_tokenizer, tgt_tokenizer)
     take_weights(network, load_tensors(weights_path), name=str(weights_path))
     network.to(use_device(device, threads=threads)).eval()

@@ -1,15 +1,17 @@
 """Weights as safetensors: written, read, and held against the shapes that a network has."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import safetensors
 import safetensors.torch
 import torch
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
 from nmt.checkpoint.manifest import CONFIG
 from nmt.config.schema import ModelConfig
@@ -55,13 +57,30 @@ def safetensors_errors(path: Path) -> Iterator[None]:
         raise ModelError(f"{path}: not a valid safetensors file: {error}") from error
 
 
+@contextmanager
+def undrawn() -> Iterator[None]:
+    """Networks made in it have shapes, but no weights: nothing is drawn that would only be overwritten."""
+    with torch.device("meta"), _Undrawn():
+        yield
+
+
+class _Undrawn(TorchFunctionMode):
+    """Draws no normal weights: to do so on `meta`, torch would import its compiler, which takes seconds."""
+
+    def __torch_function__(
+        self, func: Callable[..., Any], types: Any, args: Any = (), kwargs: Any = None
+    ) -> Any:
+        kwargs = kwargs or {}
+        return kwargs["tensor"] if func is nn.init.normal_ else func(*args, **kwargs)
+
+
 def expected_shapes(
     config: ModelConfig, src_vocab_size: int, tgt_vocab_size: int
 ) -> Iterator[tuple[str, torch.Size]]:
     """Names and shapes of a network's weights; takes no memory, however large the numbers."""
     one_each = replace(config, encoder_layers=1, decoder_layers=1)
     num_layers = {"encoder": config.encoder_layers, "decoder": config.decoder_layers}
-    with torch.device("meta"):
+    with undrawn():
         network = Transformer(one_each, src_vocab_size=src_vocab_size, tgt_vocab_size=tgt_vocab_size)
     for name, parameter in network.named_parameters():
         stack, dot, rest = name.partition(".0.")
