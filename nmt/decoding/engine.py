@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from itertools import chain
 
 import torch
 from torch import Tensor
@@ -19,6 +20,7 @@ from nmt.hardware import hand_back_pages, is_out_of_memory
 from nmt.model import IncrementalDecoder, Precision, pack
 from nmt.model.encoded import EncodedSources
 from nmt.model.packed import has_int8_products
+from nmt.model.transformer import Transformer
 from nmt.tokenizer import BOS_ID, SPACE
 from nmt.workers import Workers
 
@@ -27,6 +29,7 @@ CPU_ROWS = 160
 
 GPU_ROWS = 4096
 
+SMALL_PRODUCT = 2**20  # multiplications of a feed-forward product: one row of 512 and 2048, for example
 FEWEST_ROWS = 32  # for a core of its own; with fewer, all cores work on the same products
 
 OnProgress = Callable[[int], None]
@@ -38,9 +41,9 @@ class Engine:
     def __init__(self, models: Sequence[TranslationModel], config: DecodingConfig) -> None:
         model = models[0]
         self.precision = choose_precision(config, model.device)
-        self._networks = [pack(each.network, self.precision) for each in models]
-        if model.device.type == "cpu":  # what was packed is only read again for alignments and scores
-            hand_back_pages(weight for each in models if each.path for weight in each.network.parameters())
+        self._models = models
+        self._packed: list[Transformer] = []  # until many rows are searched
+        self._packing = threading.Lock()
         self._watched_layer = reading_layer(model) - 1 if config.coverage_penalty else None
         self._tokenizer = model.src_tokenizer
         self._device = model.device
@@ -134,14 +137,28 @@ class Engine:
 
     def _decoder(self, num_rows: int, encoded: EncodedSources | None = None) -> Decoder:
         dtype = memory_dtype(self.precision, self._device, num_rows=num_rows)
-        watched = [self._watched_layer, *[None] * (len(self._networks) - 1)]
+        watched = [self._watched_layer, *[None] * (len(self._models) - 1)]
         decoders = [
             IncrementalDecoder(network, memory_dtype=dtype, watched_layer=layer)
-            for network, layer in zip(self._networks, watched, strict=True)
+            for network, layer in zip(self._networks(num_rows), watched, strict=True)
         ]
         if encoded and self.precision == "float32":
             decoders[0].on_encoded = encoded.keep
         return decoders[0] if len(decoders) == 1 else EnsembleDecoder(decoders)
+
+    def _networks(self, num_rows: int) -> list[Transformer]:
+        """The networks, packed for so many rows unless these are so few that plain products are faster."""
+        plain = [model.network for model in self._models]
+        on_cpu = self._device.type == "cpu"
+        if on_cpu and self.precision == "float32" and are_plain_products_faster(plain[0], num_rows):
+            return plain
+        with self._packing:
+            if not self._packed:
+                self._packed = [pack(network, self.precision) for network in plain]
+                if on_cpu:  # what was packed is only read again for alignments, scores and single lines
+                    files = (model.network.parameters() for model in self._models if model.path)
+                    hand_back_pages(chain.from_iterable(files))
+        return self._packed
 
     def _find_in_halves(self, sentence: Sentence, rules: Rules) -> list[Found]:
         """The hypotheses of a sentence, cut at the word that begins nearest to its middle."""
@@ -172,6 +189,12 @@ def choose_precision(config: DecodingConfig, device: torch.device) -> Precision:
             f"decoding.precision is int8, which torch does not have on this {device.type}; use auto"
         )
     return config.precision
+
+
+def are_plain_products_faster(network: Transformer, num_rows: int) -> bool:
+    """Whether products of so many rows take less time than oneDNN takes to begin one, or not much more."""
+    config = network.config
+    return num_rows * config.d_model * config.d_ff <= SMALL_PRODUCT
 
 
 def memory_dtype(precision: Precision, device: torch.device, *, num_rows: int) -> torch.dtype:

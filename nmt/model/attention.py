@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from nmt.model.dropout import survivors
-from nmt.model.positions import rotate
+from nmt.model.positions import Rotation
 
 
 def attend(
@@ -126,26 +126,31 @@ class SelfAttention(nn.Module):
         super().__init__()
         self.num_heads = num_heads
         self.dropout_rate = dropout_rate
+        self.head_width = d_model // num_heads
         self.rotary = rotary
         self.in_proj = nn.Linear(d_model, 3 * d_model, bias=bias)  # queries, keys, values
-        self.query_norm, self.key_norm = (_head_norm(d_model // num_heads, qk_norm) for _ in range(2))
+        self.query_norm, self.key_norm = (_head_norm(self.head_width, qk_norm) for _ in range(2))
         self.out_proj = nn.Linear(d_model, d_model, bias=bias)
 
     def forward(self, x: Tensor, *, mask: Tensor | None = None, causal: bool = False) -> Tensor:
         """(B, T, D) to (B, T, D)."""
-        places = torch.arange(x.size(1), device=x.device)
-        queries, keys, values = self.heads(self.in_proj(x), places)
+        rotation = self.rotation(torch.arange(x.size(1), device=x.device))
+        queries, keys, values = self.heads(self.in_proj(x), rotation)
         rate = self.dropout_rate if self.training else 0.0
         attended, _ = attend(queries, keys, values, mask=mask, causal=causal, dropout_rate=rate)
         out: Tensor = self.out_proj(join_heads(attended))
         return out
 
-    def heads(self, projected: Tensor, places: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Queries, keys and values (B, H, T, K) of what `in_proj` gives (B, T, 3 D) at these places."""
+    def rotation(self, places: Tensor) -> Rotation | None:
+        """What places (T,), or (B, 1, T), do to queries and keys in every layer, if they are rotations."""
+        return Rotation.at(places, self.head_width) if self.rotary else None
+
+    def heads(self, projected: Tensor, rotation: Rotation | None) -> tuple[Tensor, Tensor, Tensor]:
+        """Queries, keys and values (B, H, T, K) of what `in_proj` gives (B, T, 3 D)."""
         queries, keys, values = (split_heads(part, self.num_heads) for part in projected.chunk(3, dim=-1))
         queries, keys = self.query_norm(queries), self.key_norm(keys)
-        if self.rotary:
-            queries, keys = rotate(queries, places), rotate(keys, places)
+        if rotation:
+            queries, keys = rotation.turn(queries), rotation.turn(keys)
         return queries, keys, values
 
 

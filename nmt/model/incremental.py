@@ -21,6 +21,7 @@ from torch.nn import functional
 
 from nmt.model.attention import CrossAttention, SelfAttention, join_heads
 from nmt.model.layers import DecoderLayer, EncoderLayer
+from nmt.model.positions import Rotation
 from nmt.model.transformer import Transformer
 from nmt.tokenizer import EOS_ID
 
@@ -60,7 +61,7 @@ class _Here:
     """Where in memory the new pieces of a step go, and what they may look at."""
 
     rows: _Rows
-    places: Tensor  # (B, 1, W) in their hypotheses
+    rotation: Rotation | None  # of their places in their hypotheses
     columns: Tensor  # (B * W * H,), flat over (B, H, C)
     bias: Tensor  # (B, 1, W, C)
 
@@ -166,7 +167,9 @@ class IncrementalDecoder:
         heads = torch.arange(num_sentences * self._num_heads, device=columns.device)
         heads = heads.view(num_sentences, 1, self._num_heads)
         columns = (heads * ancestry.size(2) + columns[:, :, None]).flatten()
-        return _Here(rows, rows.pad(self._places)[:, None], columns, bias)
+        places = rows.pad(self._places)[:, None]  # (B, 1, W)
+        rotation = cast(DecoderLayer, self.network.decoder[0]).attention.rotation(places)
+        return _Here(rows, rotation, columns, bias)
 
     def _missing_columns(self, is_taken: Tensor, most: int) -> int:
         """How many columns to add, so that every sentence finds `most` free ones of (B, C).
@@ -277,31 +280,34 @@ def encode(network: Transformer, sources: Sequence[list[int]]) -> tuple[Tensor, 
     tokens = torch.tensor([token for source in sources for token in (*source, EOS_ID)], device=device)
     longest = int(lengths.max()) if len(sources) else 0
     real = torch.arange(longest, device=device) < lengths[:, None]  # (B, S)
-    places = torch.arange(longest, device=device).expand_as(real)
+    places = torch.arange(longest, device=device)
+    rotation = cast(EncoderLayer, network.encoder[0]).attention.rotation(places)
     rows = _Rows.place(real.flatten().nonzero().flatten(), (len(sources), longest))
     bias = None if bool(real.all()) else _as_bias(real[:, None, None], network.src_embedding.weight.dtype)
     x = network.src_embedding(tokens.long()) * math.sqrt(network.config.d_model)
-    x = network.src_positions(x, places[real])  # (N, D), N pieces of all sources
+    x = network.src_positions(x, places.expand_as(real)[real])  # (N, D), N pieces of all sources
     for module in network.encoder if len(sources) else ():
         layer = cast(EncoderLayer, module)
-        look_around = partial(_look_around, attention=layer.attention, rows=rows, places=places[0], bias=bias)
+        look_around = partial(
+            _look_around, attention=layer.attention, rows=rows, rotation=rotation, bias=bias
+        )
         x = layer.attention_residual(x, look_around)
         x = layer.feed_forward_residual(x, layer.feed_forward)
     return rows.pad(network.encoder_norm(x)), lengths
 
 
 def _look_around(
-    normed: Tensor, *, attention: SelfAttention, rows: _Rows, places: Tensor, bias: Tensor | None
+    normed: Tensor, *, attention: SelfAttention, rows: _Rows, rotation: Rotation | None, bias: Tensor | None
 ) -> Tensor:
     """Self-attention of the encoder over rows (N, D)."""
-    queries, keys, values = attention.heads(rows.pad(attention.in_proj(normed)), places)
+    queries, keys, values = attention.heads(rows.pad(attention.in_proj(normed)), rotation)
     out: Tensor = attention.out_proj(rows.unpad(join_heads(_attend(queries, keys, values, bias))))
     return out
 
 
 def _look_back(normed: Tensor, *, attention: SelfAttention, memory: _LayerMemory, here: _Here) -> Tensor:
     """Self-attention of the decoder over rows (N, D), which are written to memory first."""
-    queries, keys, values = attention.heads(here.rows.pad(attention.in_proj(normed)), here.places)
+    queries, keys, values = attention.heads(here.rows.pad(attention.in_proj(normed)), here.rotation)
     for kept, new in ((memory.keys, keys), (memory.values, values)):
         flat = new.transpose(1, 2).flatten(0, 2).to(kept.dtype)  # (B * W * H, K)
         kept.view(-1, kept.size(3)).index_copy_(0, here.columns, flat)
@@ -316,13 +322,16 @@ def _attend(queries: Tensor, keys: Tensor, values: Tensor, bias: Tensor | None) 
     if queries.device.type != "cpu":
         attended = functional.scaled_dot_product_attention(queries, keys, values, attn_mask=bias)
     else:  # torch's fused attention is slower for so few queries and keys
-        attended = _weights(queries, keys, bias).to(values.dtype) @ values
+        weights = _weights(queries, keys, bias).to(values.dtype)
+        attended = torch.bmm(weights.flatten(0, 1), values.flatten(0, 1)).view_as(queries)
     return attended.to(wanted)
 
 
 def _weights(queries: Tensor, keys: Tensor, bias: Tensor | None) -> Tensor:
     """softmax(QKᵀ/√K + bias), (B, H, T, S) float32."""
-    scores = (queries * queries.size(-1) ** -0.5) @ keys.transpose(-2, -1)
+    queries = queries * queries.size(-1) ** -0.5
+    scores = torch.bmm(queries.flatten(0, 1), keys.flatten(0, 1).transpose(1, 2))  # @ takes longer to begin
+    scores = scores.view(*queries.shape[:3], -1)
     weights: Tensor = (scores if bias is None else scores.add_(bias)).softmax(-1, dtype=torch.float32)
     return weights
 

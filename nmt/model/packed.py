@@ -69,10 +69,11 @@ def _in_few_sizes(product: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
     thousand, which takes a gigabyte where beams change from step to step.
     """
     flat = x.flatten(0, -2)
-    step = 1 if len(flat) <= FEW_ROWS else ROW_STEP if len(flat) <= MANY_ROWS else MANY_ROWS
-    missing = -len(flat) % step
+    num_rows = flat.size(0)
+    step = 1 if num_rows <= FEW_ROWS else ROW_STEP if num_rows <= MANY_ROWS else MANY_ROWS
+    missing = -num_rows % step
     out = product(functional.pad(flat, (0, 0, 0, missing)) if missing else flat)
-    return out[: len(flat)].view(*x.shape[:-1], out.size(-1))
+    return out[:num_rows].view(*x.shape[:-1], out.size(-1))
 
 
 class PackedLinear(nn.Module):

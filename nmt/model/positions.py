@@ -1,5 +1,8 @@
 """Where a piece stands: sinusoidal or learned embeddings, or rotations of queries and keys."""
 
+from dataclasses import dataclass
+from typing import Self
+
 import torch
 from torch import Tensor, nn
 
@@ -13,15 +16,24 @@ def sinusoids(places: Tensor, d_model: int) -> Tensor:
     return torch.cat([angles.sin(), angles.cos()], dim=-1)[..., :d_model]
 
 
-def rotate(x: Tensor, places: Tensor) -> Tensor:
-    """Rotate each half-pair of the last dimension of (B, H, T, K) by its place (RoPE; Su et al., 2021).
+@dataclass(frozen=True)
+class Rotation:
+    """By how much places turn each half-pair of queries and keys (RoPE; Su et al., 2021)."""
 
-    `places` is (T,), or (B, 1, T) where every sentence has its own.
-    """
-    angles = _angles(places, x.size(-1) // 2)  # (…, T, K/2)
-    cos, sin = angles.cos().to(x.dtype), angles.sin().to(x.dtype)
-    first, second = x.chunk(2, dim=-1)
-    return torch.cat([first * cos - second * sin, second * cos + first * sin], dim=-1)
+    cos: Tensor  # (…, K / 2) of places (…), float32
+    sin: Tensor
+
+    @classmethod
+    def at(cls, places: Tensor, width: int) -> Self:
+        """Of places (T,), or (B, 1, T) where every sentence has its own, for heads of a width K."""
+        angles = _angles(places, width // 2)
+        return cls(angles.cos(), angles.sin())
+
+    def turn(self, x: Tensor) -> Tensor:
+        """Queries or keys (B, H, T, K), turned."""
+        cos, sin = self.cos.to(x.dtype), self.sin.to(x.dtype)
+        first, second = x.chunk(2, dim=-1)
+        return torch.cat([first * cos - second * sin, second * cos + first * sin], dim=-1)
 
 
 def _angles(places: Tensor, half: int) -> Tensor:

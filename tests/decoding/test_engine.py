@@ -4,6 +4,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from unittest.mock import Mock
 
 import pytest
 import torch
@@ -34,6 +35,24 @@ def sentences(model: TranslationModel, lines: Sequence[str]) -> list[Sentence]:
 
 
 LINES = ["Der Hund schläft.", "Ja!", "Die kleine Katze sieht den Hund.", "Wir gehen", "Apfelbaum im Garten"]
+
+
+def test_weights_are_packed_once_many_rows_are_searched(
+    tiny_model: TranslationModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = tiny_model.config.model
+    monkeypatch.setattr(engine, "SMALL_PRODUCT", 2 * config.d_model * config.d_ff)
+    packing = Mock(wraps=engine.pack)
+    monkeypatch.setattr(engine, "pack", packing)
+    searching, given = Engine([tiny_model], DecodingConfig(precision="float32")), sentences(tiny_model, LINES)
+    alone = [searching.find([sentence], rules())[0] for sentence in given]
+    assert packing.call_count == 0
+    together = searching.find(given, rules())
+    searching.find(given, rules())
+    assert packing.call_count == 1
+    assert [[each.tokens for each in found] for found in alone] == [
+        [each.tokens for each in found] for found in together
+    ]
 
 
 @pytest.fixture

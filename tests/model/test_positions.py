@@ -6,7 +6,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from nmt.model.positions import Positions, rotate, sinusoids
+from nmt.model.positions import Positions, Rotation, sinusoids
+
+
+def rotate(x: Tensor, places: Tensor) -> Tensor:
+    return Rotation.at(places, x.size(-1)).turn(x)
 
 
 def test_sinusoids_by_hand() -> None:
