@@ -4,7 +4,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain, tee
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -20,6 +20,7 @@ from .console import is_terminal, out, say
 from .lines import STDIN, counted, line_output, warn_of_unlinked
 from .options import (
     UNITS,
+    ContextOption,
     DeviceOption,
     FromOption,
     ModelOption,
@@ -32,7 +33,7 @@ from .options import (
     least_sure,
 )
 from .pair_source import PairSource, SourcePair, open_pairs
-from .requests import InputFormat, format_of
+from .requests import Documents, InputFormat, format_of
 from .symmetrize import METHOD
 from .tables import draw_legend, draw_table
 
@@ -41,10 +42,9 @@ if TYPE_CHECKING:
     from nmt.alignment.merge import WordAlignment
     from nmt.alignment.origin import CombinedOrigin, Origin
     from nmt.checkpoint import Direction, TranslationModel
+    from nmt.corpus.context import LinePair
 
 Format = Literal["table", "pharaoh", "pharaoh-scores", "soft", "jsonl", "talp", "naacl"]
-Sides = tuple[str, str]
-"""Source and target line of a pair."""
 
 
 def align(
@@ -65,6 +65,7 @@ def align(
     *,
     model_dir: ModelOption,
     to: ToOption = None,
+    context: ContextOption = True,
     input_format: Annotated[
         InputFormat | None,
         typer.Option(
@@ -139,7 +140,6 @@ def align(
         raise UsageError("--strict is for JSON lines; a line of text that is no pair is always an error")
     if threshold is not None and chosen == "soft":
         raise UsageError("--format soft has all probabilities; leave out --threshold")
-    pairs = open_pairs(source, target, input_format, strict=strict)
     if chosen == "table" and output:
         raise UsageError("--format table is for the screen; with -o choose another, such as jsonl")
     if chosen == "soft" and reverse_model:
@@ -157,7 +157,9 @@ def align(
             "only; expected one from target to source"
         )
     reverse = load_model(reverse_model, device=device, threads=threads) if reverse_model else None
-    settings = Settings(units, threshold, links_from, to, layer, method or "grow-diag")
+    has_context = context and model.config.data.context > 0
+    pairs = open_pairs(source, target, input_format, strict=strict, with_context=has_context)
+    settings = Settings(units, threshold, links_from, to, layer, method or "grow-diag", context)
     unlinked: Counter[str] = Counter()
     origin: Origin | CombinedOrigin | None = None
     number, start = 0, time.monotonic()
@@ -192,6 +194,7 @@ class Settings:
     to: str | None
     layer: int | None
     method: Method
+    context: bool
 
 
 @dataclass(frozen=True)
@@ -220,9 +223,8 @@ def _linked(
 
     cut = arrived_windows if source.is_waited_for else full_windows
     windows, others = tee(_flushing(cut(source.pairs, model.config.decoding.window)))
-    sides = ([(pair.source, pair.target) for pair in window] for window in others)
     yield from zip(
-        chain.from_iterable(windows), _linked_windows(model, reverse, sides, settings), strict=True
+        chain.from_iterable(windows), _linked_windows(model, reverse, others, settings), strict=True
     )
 
 
@@ -236,7 +238,7 @@ def _flushing(windows: Iterator[list[SourcePair]]) -> Iterator[list[SourcePair]]
 def _linked_windows(
     model: "TranslationModel",
     reverse: "TranslationModel | None",
-    windows: Iterator[list[Sides]],
+    windows: Iterator[list[SourcePair]],
     settings: Settings,
 ) -> Iterator[Linked]:
     from nmt.alignment import CombinedOrigin
@@ -244,26 +246,40 @@ def _linked_windows(
 
     there = model.direction(settings.to)
     if reverse is None:
-        yield from _links_of(model, there, windows, settings, layer=settings.layer)
+        yield from _links_of(
+            model, there, _in_context(windows, model, settings), settings, layer=settings.layer
+        )
         return
     back = next((each for each in reverse.directions if each.tgt_lang == there.src_lang), reverse.direction())
     windows, others = tee(windows)
-    turned_windows = ([(target, source) for source, target in window] for window in others)
+    turned = (
+        [replace(pair, source=pair.target, target=pair.source, context=None) for pair in window]
+        for window in others
+    )
     both = zip(
-        _links_of(model, there, windows, settings, layer=settings.layer),
-        _links_of(reverse, back, turned_windows, settings),
+        _links_of(model, there, _in_context(windows, model, settings), settings, layer=settings.layer),
+        _links_of(reverse, back, _in_context(turned, reverse, settings), settings),
         strict=True,
     )
-    for linked, turned in both:
-        combined = symmetrize_alignments(linked.words, turned.words, settings.method)
-        origin = CombinedOrigin(linked.alignment.origin, turned.alignment.origin, settings.method)
+    for linked, other in both:
+        combined = symmetrize_alignments(linked.words, other.words, settings.method)
+        origin = CombinedOrigin(linked.alignment.origin, other.alignment.origin, settings.method)
         yield Linked(linked.alignment, combined, origin)
+
+
+def _in_context(
+    windows: Iterator[list[SourcePair]], model: "TranslationModel", settings: Settings
+) -> Iterator[list["LinePair"]]:
+    """The sides of pairs, and the sources before each as far as a model was trained with them."""
+    documents = Documents(model.config.data.context if settings.context else 0)
+    for window in windows:
+        yield [(pair.source, pair.target, documents.context(pair.request)) for pair in window]
 
 
 def _links_of(
     model: "TranslationModel",
     direction: "Direction",
-    windows: Iterator[list[Sides]],
+    windows: Iterator[list["LinePair"]],
     settings: Settings,
     *,
     layer: int | None = None,

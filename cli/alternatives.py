@@ -18,15 +18,16 @@ def show_alternatives(
 ) -> None:
     """Show a table for every line of the source on a terminal, elsewhere write a JSON record of it."""
     from nmt.alignment.formats import json_line
+    from nmt.corpus.context import in_context
 
     on_terminal = output_path is None and is_terminal()
     with line_output(output_path) as write:
-        for number, line in enumerate(source.lines):
-            found = translator.alternatives(line, prefix, count=count)
+        for number, line in enumerate(in_context(source.lines, translator.context_size)):
+            found = translator.alternatives(line.text, prefix, count=count, context=line.context)
             if on_terminal:
                 out.print(_table(found))
             else:
-                record = {"id": number, "src": line, "prefix": prefix}
+                record = {"id": number, "src": line.text, "prefix": prefix}
                 write(json_line(record | {"alternatives": [_record(each) for each in found]}))
 
 

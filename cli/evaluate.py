@@ -12,6 +12,7 @@ from .console import err, is_watched, say
 from .lines import counted, line_output
 from .options import (
     BeamOption,
+    ContextOption,
     DeviceOption,
     JsonOption,
     ModelOption,
@@ -41,6 +42,7 @@ def evaluate(
         list[Path], typer.Argument(metavar="REF", help="Reference translations, line by line.")
     ],
     to: ToOption = None,
+    context: ContextOption = True,
     beam: BeamOption = None,
     metric: MetricOption = "bleu,chrf",
     tokenize: TokenizeOption = "13a",
@@ -70,7 +72,7 @@ def evaluate(
     decoding = with_decoding(loaded.config, {"beam_size": beam}, set_ or []).decoding
     start = time.monotonic()
     with nullcontext() if output is None else line_output(output, inputs=inputs) as keep:
-        translator = Translator(loaded, decoding, to=to)
+        translator = Translator(loaded, decoding, to=to, context=context)
         lines = LineTranslator(translator, texts[0].name)
         hypotheses = _translate(lines, texts[0].lines, keep=keep, quiet=quiet)
     seconds = time.monotonic() - start
@@ -78,6 +80,7 @@ def evaluate(
         "model": str(model),
         "model_signature": loaded.manifest.get("signature"),
         **({"direction": str(translator.direction)} if translator.direction.tag_ids else {}),
+        **({"context": translator.context_size} if translator.context_size else {}),
         "beam_size": decoding.beam_size,
         "length_penalty": decoding.length_penalty,
         "lines": len(hypotheses),

@@ -120,6 +120,7 @@ def _config_facts(folder: Path) -> Facts:
     return {
         "languages": languages(config),
         **({"directions": "both"} if config.data.bidirectional else {}),
+        **({"context": _context(config.data.context)} if config.data.context else {}),
         "trained_on": [*config.data.src, *config.data.tgt],
         "architecture": {
             "layers": f"{model.encoder_layers}+{model.decoder_layers}",
@@ -129,6 +130,11 @@ def _config_facts(folder: Path) -> Facts:
         },
         "tokenizer": {"type": tokenizer.type, "pieces": tokenizer.vocab_size, "joint": tokenizer.joint},
     }
+
+
+def _context(size: int) -> str:
+    """What stands before a source where the network reads it."""
+    return f"up to {size} source sentences before each, every one with <s> behind it"
 
 
 def _state(path: Path) -> str:

@@ -76,11 +76,17 @@ class LineSource:
     strict: bool = False
     """An odd line is an error."""
 
-    def requests(self) -> Iterator[Request]:
-        """What the lines ask for, as they arrive."""
+    def requests(self, *, with_context: bool = False) -> Iterator[Request]:
+        """What the lines ask for, as they arrive; those of JSON may bring their context."""
         if self.input_format == "text":
             return plain_requests(self.lines)
-        return json_requests(self.lines, name=self.name, strict=self.strict, on_mended=self.odd.replaced.add)
+        return json_requests(
+            self.lines,
+            name=self.name,
+            strict=self.strict,
+            on_mended=self.odd.replaced.add,
+            with_context=with_context,
+        )
 
 
 @contextmanager

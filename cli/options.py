@@ -27,6 +27,13 @@ ToOption = Annotated[
         show_default="the target language of its training",
     ),
 ]
+ContextOption = Annotated[
+    bool,
+    typer.Option(
+        "--context/--no-context",
+        help="Give a model that was trained so the lines before each, up to a blank one; or each line alone.",
+    ),
+]
 DeviceOption = Annotated[
     Device, typer.Option("--device", help="Where to compute; auto takes a GPU if there is one.")
 ]

@@ -25,9 +25,16 @@ class SourcePair:
     """A blank line among JSON objects, which stays one."""
     error: str = ""
     """Why there is nothing to link on a line of JSON, if that is so."""
+    context: tuple[str, ...] | None = None
+    """Lines before the source, if that are to be others than those of the pairs before."""
 
     def __len__(self) -> int:
         return len(self.source) + len(self.target)
+
+    @property
+    def request(self) -> Request:
+        """Its source, as something that is asked for."""
+        return Request(0, self.source, self.fields, context=self.context, error=self.error)
 
 
 @dataclass(frozen=True)
@@ -51,9 +58,14 @@ class PairSource:
 
 
 def open_pairs(
-    source: Path, target: Path | None, input_format: InputFormat, *, strict: bool = False
+    source: Path,
+    target: Path | None,
+    input_format: InputFormat,
+    *,
+    strict: bool = False,
+    with_context: bool = False,
 ) -> PairSource:
-    """The pairs of two files, or of one whose every line holds both sides.
+    """The pairs of two files, or of one whose every line holds both sides; objects may bring context.
 
     A line of JSON that holds no pair says why; it is a DataError with `strict`.
     """
@@ -62,7 +74,7 @@ def open_pairs(
     if input_format == "jsonl":
         if target:
             raise UsageError("JSON lines hold both sides, in src and tgt; leave out TGT")
-        return PairSource(_of_objects(source, odd, strict=strict), paths, odd)
+        return PairSource(_of_objects(source, odd, strict=strict, with_context=with_context), paths, odd)
     if target:
         return PairSource((SourcePair(one, other) for one, other in aligned_lines(paths)), paths, odd)
     lines = enumerate(lines_of(source), start=1)
@@ -88,13 +100,14 @@ def _of_line(line: str, name: str, number: int) -> SourcePair:
     return SourcePair(" ".join(words[:middle]), " ".join(words[middle + 1 :]))
 
 
-def _of_objects(source: Path, odd: OddLines, *, strict: bool) -> Iterator[SourcePair]:
+def _of_objects(source: Path, odd: OddLines, *, strict: bool, with_context: bool) -> Iterator[SourcePair]:
     requests = json_requests(
         lines_of(source),
         name=odd.name,
         strict=strict,
         on_mended=odd.replaced.add,
         needed="texts in src and tgt",
+        with_context=with_context,
     )
     for request in requests:
         pair = _of_request(request)
@@ -110,4 +123,4 @@ def _of_request(request: Request) -> SourcePair:
     target = request.fields.get("tgt")
     if not isinstance(target, str):
         return replace(pair, error="has no text in tgt; expected one")
-    return replace(pair, source=request.text, target=target)
+    return replace(pair, source=request.text, target=target, context=request.context)

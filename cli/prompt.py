@@ -25,7 +25,8 @@ def greeting(model: Path, config: Config, direction: "Direction") -> str:
     known = (direction.src_lang, direction.tgt_lang) if direction.tag_ids else known_languages(config)
     languages = " to ".join(known)
     name = f"{model}, {languages}" if languages else str(model)
-    return f"{name}: each line is translated as it is entered; Ctrl-D ends"
+    new = "; a blank one begins another document" if config.data.context else ""
+    return f"{name}: each line is translated as it is entered{new}; Ctrl-D ends"
 
 
 def ask() -> str:

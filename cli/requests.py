@@ -4,7 +4,7 @@ import json
 import math
 import re
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -37,6 +37,8 @@ class Request:
     """Phrases that its translation has."""
     forbid: tuple[str, ...] = ()
     """Phrases that its translation has not."""
+    context: tuple[str, ...] | None = None
+    """The lines before it, if that are to be others than the texts of the requests before."""
     error: str = ""
     """Why there is nothing to translate on a line of JSON, if that is so."""
     is_gap: bool = False
@@ -63,9 +65,11 @@ def json_requests(
     strict: bool,
     on_mended: Callable[[int], None],
     needed: str = "a text in src",
+    with_context: bool = False,
 ) -> Iterator[Request]:
     """Every line a JSON object with a text in one of `TEXT_FIELDS`, or blank.
 
+    `with_context` a field `context` is a text, or a list of them.
     Of any other line the request says what is wrong with it. `on_mended` hears the number, from 1, of each
     that escapes half a character. With `strict` both are a DataError that names the line.
     """
@@ -76,6 +80,8 @@ def json_requests(
                 raise DataError(f"{name}:{number + 1}: has a \\u escape of half a character")
             on_mended(number + 1)
         request = _parse(whole, number, needed)
+        if with_context:
+            request = _with_context(request)
         if request.error and strict:
             raise DataError(f"{name}:{number + 1}: {request.error}")
         yield request
@@ -107,6 +113,18 @@ def _parse(line: str, number: int, needed: str) -> Request:
     return Request(number, fields[key], fields, prefix=prefix, require=require, forbid=forbid)
 
 
+def _with_context(request: Request) -> Request:
+    context = request.fields.get("context")
+    if context is None or request.error:
+        return request
+    lines = [context] if isinstance(context, str) else context
+    if not _is_list_of_texts(lines):
+        return Request(
+            request.number, "", request.fields, error="context is neither a text nor a list of texts"
+        )
+    return replace(request, context=tuple(lines))
+
+
 def _is_list_of_texts(value: Any) -> bool:
     return isinstance(value, list) and all(isinstance(each, str) for each in value)
 
@@ -129,3 +147,26 @@ def _is_deeper(value: Any, most: int) -> bool:
 def _with_whole_characters(line: str) -> str:
     """JSON with U+FFFD for every escaped half of a surrogate pair: no UTF-8 could be made of it."""
     return _ESCAPES.sub(lambda found: "\\ufffd" if found["half"] else found[0], line)
+
+
+class Documents:
+    """Tells of requests, in their order, what comes before each in its document."""
+
+    def __init__(self, size: int) -> None:
+        """`size` are the lines that are looked back at."""
+        from nmt.corpus.context import Document
+
+        self._document = Document(size)
+        self._size = size
+        self._doc: Any = None
+
+    def context(self, request: Request) -> tuple[str, ...]:
+        """The texts before a request, or those it brings; a blank one or another `doc` begins a document."""
+        if request.error:
+            return ()
+        doc = request.fields.get("doc", self._doc)
+        if doc != self._doc:
+            self._document.end()
+        before, self._doc = self._document.context, doc
+        self._document.add(request.text)
+        return before if request.context is None or not self._size else request.context

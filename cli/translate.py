@@ -19,6 +19,7 @@ from .lines import STDIN, check_output, warn_of_unlinked
 from .options import (
     UNITS,
     BeamOption,
+    ContextOption,
     DeviceOption,
     FromOption,
     OutputOption,
@@ -58,6 +59,7 @@ def translate(
     *,
     models: ModelsOption,
     to: ToOption = None,
+    context: ContextOption = True,
     input_path: Annotated[
         Path | None, typer.Option("--input", "-i", metavar="FILE", help="Translate the lines of a file.")
     ] = None,
@@ -204,6 +206,7 @@ def translate(
             align_all=align and has_several and layout != "text",
             nbest=num_hypotheses,
             to=to,
+            context=context,
         )
         if score_path:
             if source is None:
@@ -270,7 +273,7 @@ def _run(lines: LineTranslator, view: View, source: LineSource, sinks: Sinks, *,
     start, unlinked = time.monotonic(), Counter[str]()
     shows_progress = is_watched() and not quiet and not (sinks.is_stdout and is_terminal())
     with progress(shown=shows_progress) as on_progress:
-        for requests in windows(source.requests(), lines.window):
+        for requests in windows(source.requests(with_context=lines.has_context), lines.window):
             translations = lines.translate(requests, on_progress)
             for request, translation in zip(requests, translations, strict=True):
                 sinks.write(translation, view, request)

@@ -12,7 +12,7 @@ from nmt.errors import DataError, UsageError
 
 from .console import err, warn
 from .lines import counted
-from .requests import Request
+from .requests import Documents, Request
 
 if TYPE_CHECKING:
     from nmt.decoding import Translation, Translator
@@ -48,7 +48,9 @@ class LineTranslator:
         self.name = name
         self.asked = asked or Asked()
         self.window = translator.config.window
+        self.has_context = translator.context_size > 0
         self.num_lines = 0
+        self._documents = Documents(translator.context_size)
         self._longest = translator.longest
         self._num_cut = 0
 
@@ -64,6 +66,7 @@ class LineTranslator:
         try:
             translations = self.translator.translate(
                 [request.text for request in requests],
+                [self._documents.context(request) for request in requests],
                 prefixes=[request.prefix or self.asked.prefix for request in requests],
                 require=[(*self.asked.require, *request.require) for request in requests],
                 forbid=[request.forbid for request in requests],

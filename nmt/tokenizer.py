@@ -23,6 +23,7 @@ from nmt.files import open_for_reading
 from nmt.protobuf import protobuf_fields
 
 PAD_ID, UNK_ID, BOS_ID, EOS_ID = 0, 1, 2, 3
+SEPARATOR_ID = BOS_ID  # behind a sentence of context in a source, which has no other; no text is cut into it
 Span = tuple[int, int]
 
 SPACE = "▁"  # U+2581, how SentencePiece writes a space

@@ -34,10 +34,10 @@ def attend_both_ways(
 ) -> list[dict[int, tuple[Tensor, Tensor | None]]]:
     """Of each pair, in the model's first direction, and each layer two (T, S), see `Alignment`.
 
-    The second is the attention of the model's other direction; None if it has no other.
+    The second is the attention of the model's other direction, without context; None if it has no other.
     """
     there, *back = model.directions
-    tagged = [PiecePair(pair.src, pair.tgt, there.tag_ids) for pair in pairs]
+    tagged = [pair.tagged(there.tag_ids) for pair in pairs]
     forward = attend(model.network, tagged, layers, encoded=encoded)
     if not back:
         return [{layer: (rows, None) for layer, rows in of_pair.items()} for of_pair in forward]
@@ -61,7 +61,8 @@ def attend(
     """Cross-attention (T, S) of each pair and layer (from 1), heads averaged, rows summing to 1.
 
     A target piece looks from the position where it is the decoder's input (Shift-Att; Chen et al., 2020): row
-    t of the decoder's input BOS y1 … yT outputs y(t+1); row t + 1 has seen it. EOS and tags are left out.
+    t of the decoder's input BOS y1 … yT outputs y(t+1); row t + 1 has seen it. EOS and what stands before a
+    source are left out.
     """
     forced = read_pairs(network, pairs, encoded)
     indices = {layer: layer - 1 for layer in layers}
@@ -73,12 +74,12 @@ def attend(
     )
     averaged = {
         layer: decoded.attention[i].mean(1).cpu() for layer, i in indices.items()
-    }  # (B, T + 1, tags + S + 1)
+    }  # (B, T + 1, what is before + S + 1)
     first = 1 if read == "input" else 0
     return [
         {
             layer: _normalized(
-                rows[b, first : first + len(pair.tgt), len(pair.tags) : len(pair.tags) + len(pair.src)]
+                rows[b, first : first + len(pair.tgt), len(pair.before) : len(pair.before) + len(pair.src)]
             )
             for layer, rows in averaged.items()
         }
@@ -87,5 +88,5 @@ def attend(
 
 
 def _normalized(rows: Tensor) -> Tensor:
-    totals = rows.sum(-1, keepdim=True)  # what is left beside EOS and tags
+    totals = rows.sum(-1, keepdim=True)  # what is left beside EOS and what stands before
     return torch.where(totals > 0, rows / totals, 1 / rows.size(-1))

@@ -8,6 +8,7 @@ from nmt.alignment.linking import align_layers, align_pairs, link_by_text
 from nmt.alignment.scoring import LinkCounts, count_links
 from nmt.alignment.text_aligner import TextAligner
 from nmt.checkpoint import TranslationModel
+from nmt.corpus.context import LinePair
 from nmt.corpus.links import GoldLinks, Link
 
 PROBE_PAIRS = 500
@@ -19,11 +20,11 @@ LOWEST_THRESHOLD = 0.1
 class Probe:
     """Pairs of the training text, and the links between words that the HMM aligners give them."""
 
-    pairs: Sequence[tuple[str, str]]
+    pairs: Sequence[LinePair]
     links: Sequence[frozenset[Link]]
 
     @classmethod
-    def of(cls, model: TranslationModel, pairs: Sequence[tuple[str, str]], aligner: TextAligner) -> "Probe":
+    def of(cls, model: TranslationModel, pairs: Sequence[LinePair], aligner: TextAligner) -> "Probe":
         """Some of the pairs that the aligners were trained on."""
         some = pairs[:: max(1, len(pairs) // PROBE_PAIRS)][:PROBE_PAIRS]
         return cls(some, [frozenset(one.words().links) for one in link_by_text(model, some, aligner)])

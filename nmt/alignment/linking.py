@@ -1,7 +1,7 @@
 """Links pairs of lines: the one function behind `nmt align` and translations, wherever links come from."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 
@@ -15,6 +15,7 @@ from nmt.alignment.parts import Side, corresponding_parts
 from nmt.alignment.text_aligner import CutLine, TextAligner
 from nmt.checkpoint import Direction, TranslationModel, load_tensors, relink_command
 from nmt.config.schema import LinksFrom
+from nmt.corpus.context import Context, LinePair, before, cut_contexts
 from nmt.errors import ModelError, UsageError
 from nmt.hardware import hand_back_freed_memory
 from nmt.model.align_head import look
@@ -40,16 +41,20 @@ class EncodedPair:
     src: Pieces = _NO_PIECES
     tgt: Pieces = _NO_PIECES
     unlinked: Unlinked | None = None
+    context: Context = ()
+    """Lines before the source."""
+    before: Sequence[int] = ()
+    """What of them stands before its pieces."""
 
     @property
     def ids(self) -> PiecePair | None:
         """The numbers of its pieces, if there are any."""
-        return PiecePair(self.src.ids, self.tgt.ids) if self.src.ids else None
+        return PiecePair(self.src.ids, self.tgt.ids, self.before) if self.src.ids else None
 
 
 def align_pairs(
     model: TranslationModel,
-    pairs: Iterable[tuple[str, str]],
+    pairs: Iterable[LinePair],
     *,
     links_from: LinksFrom = "auto",
     layer: int | None = None,
@@ -62,7 +67,7 @@ def align_pairs(
 
 def align_windows(
     model: TranslationModel,
-    windows: Iterable[Sequence[tuple[str, str]]],
+    windows: Iterable[Sequence[LinePair]],
     *,
     links_from: LinksFrom = "auto",
     layer: int | None = None,
@@ -72,7 +77,8 @@ def align_windows(
     """Link the pairs of window after window, each as soon as it is there; a blank line has no links.
 
     Of lines that are too long for the model the parts that correspond are linked, see `corresponding_parts`.
-    The pairs are in a `direction` of the model, by default its first; links are the same in both. `layer` is
+    The pairs are in a `direction` of the model, by default its first; links are the same in both, if the
+    model was not trained with context: it sees that of its first direction only. `layer` is
     that of the attention, counted from 1, by default the model's own. Sources in `encoded` are not encoded
     again. Raises UsageError if the model has not what links are to come from.
     """
@@ -80,7 +86,7 @@ def align_windows(
     find = _finder(model, origin, encoded)
     is_turned = direction is not None and direction != model.directions[0]
     for window in windows:
-        in_pieces = [encode_pair(model, *(pair[::-1] if is_turned else pair)) for pair in window]
+        in_pieces = [encode_pair(model, *((pair[1], pair[0]) if is_turned else pair)) for pair in window]
         for some in _by_size(in_pieces):
             alignments = [
                 _by_parts(model, pair, find, origin)
@@ -109,13 +115,13 @@ def _by_size(pairs: Sequence[EncodedPair]) -> Iterator[list[EncodedPair]]:
         yield some
 
 
-def _in_windows(pairs: Iterable[tuple[str, str]], size: int) -> Iterator[list[tuple[str, str]]]:
+def _in_windows(pairs: Iterable[LinePair], size: int) -> Iterator[list[LinePair]]:
     stream = iter(pairs)
     return iter(lambda: list(islice(stream, size)), [])
 
 
 def align_layers(
-    model: TranslationModel, pairs: Iterable[tuple[str, str]], layers: Sequence[int]
+    model: TranslationModel, pairs: Iterable[LinePair], layers: Sequence[int]
 ) -> Iterator[dict[int, Alignment]]:
     """Like `align_pairs` by attention, in several layers: an alignment for each of them."""
     for window in _in_windows(pairs, model.config.decoding.window):
@@ -138,7 +144,7 @@ def align_layers(
 
 
 def link_by_text(
-    model: TranslationModel, pairs: Iterable[tuple[str, str]], aligner: TextAligner
+    model: TranslationModel, pairs: Iterable[LinePair], aligner: TextAligner
 ) -> Iterator[Alignment]:
     """Links of pairs by HMM aligners that do not lie in the model's folder."""
     encoded = [encode_pair(model, *pair) for pair in pairs]
@@ -147,15 +153,20 @@ def link_by_text(
     yield from together([_alignment(pair, found, origin) for pair, found in links])
 
 
-def encode_pair(model: TranslationModel, source: str, target: str) -> EncodedPair:
-    """A pair in the model's first direction in pieces."""
+def encode_pair(model: TranslationModel, source: str, target: str, context: Context = ()) -> EncodedPair:
+    """A pair in the model's first direction in pieces, with what is before it if the model was trained so."""
     if not source.strip() or not target.strip():
         return EncodedPair(source, target)
     src, tgt = model.src_tokenizer.encode_with_spans(source), model.tgt_tokenizer.encode_with_spans(target)
-    num_tags = len(model.directions[0].tag_ids)
-    if max(len(src.ids), len(tgt.ids)) + num_tags > longest_side(model.network):
-        return EncodedPair(source, target, unlinked="too long")
-    return EncodedPair(source, target, src, tgt) if src.ids and tgt.ids else EncodedPair(source, target)
+    longest = longest_side(model.network) - len(model.directions[0].tag_ids)
+    if max(len(src.ids), len(tgt.ids)) > longest:
+        return EncodedPair(source, target, unlinked="too long", context=context)
+    if not (src.ids and tgt.ids):
+        return EncodedPair(source, target)
+    data, encode = model.config.data, model.src_tokenizer.encode_batch
+    (lines,) = cut_contexts([context], encode, size=data.context)
+    own = before(lines, min(data.max_length, longest) - len(src.ids))
+    return EncodedPair(source, target, src, tgt, context=context, before=own)
 
 
 def _by_parts(model: TranslationModel, pair: EncodedPair, find: "_Find", origin: Origin) -> Alignment:
@@ -167,7 +178,10 @@ def _by_parts(model: TranslationModel, pair: EncodedPair, find: "_Find", origin:
         Side.of(pair.target, model.tgt_tokenizer, max_length),
         max_length,
     )
-    encoded = [encode_pair(model, pair.source[slice(*src)], pair.target[slice(*tgt)]) for src, tgt in spans]
+    encoded = [
+        encode_pair(model, pair.source[slice(*src)], pair.target[slice(*tgt)], pair.context)
+        for src, tgt in spans
+    ]
     parts = [
         Part(_alignment(part, found, origin), src[0], tgt[0])
         for part, found, (src, tgt) in zip(encoded, find(encoded), spans, strict=True)
@@ -265,7 +279,7 @@ def link_by_head(
     src, tgt = (
         pad(side, model.device) for side in ([pair.src for pair in pairs], [pair.tgt for pair in pairs])
     )
-    tagged = [PiecePair(pair.src, pair.tgt, model.directions[0].tag_ids) for pair in pairs]
+    tagged = [pair.tagged(model.directions[0].tag_ids) for pair in pairs]
     _, found = head(look(model.network, tagged, layer=head.layer, encoded=encoded), src, tgt)
     forward, backward = (each.cpu() for each in found.probs())
     return [
@@ -288,7 +302,7 @@ def _by_text(aligner: TextAligner, pairs: Sequence[EncodedPair]) -> list[Probabi
 def cut_pair(pair: EncodedPair) -> tuple[CutLine, CutLine]:
     """The pair as the text aligner takes it."""
     return (
-        CutLine.of(pair.source, pair.src.ids, pair.src.spans),
+        replace(CutLine.of(pair.source, pair.src.ids, pair.src.spans), before=pair.before),
         CutLine.of(pair.target, pair.tgt.ids, pair.tgt.spans),
     )
 

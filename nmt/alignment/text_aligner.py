@@ -23,6 +23,8 @@ class CutLine:
     words: list[str]
     word_of: list[int]
     """Place of the word that each piece is in."""
+    before: Sequence[int] = ()
+    """Pieces of its context, which only the network sees."""
 
     @classmethod
     def of(cls, line: str, piece_ids: list[int], spans: Sequence[Span]) -> "CutLine":

@@ -34,9 +34,13 @@ class DataConfig:
     invalid_utf8: InvalidUtf8 = "error"
     """A line that is not UTF-8 is an error; `skip` drops the pair, `replace` mends it with U+FFFD."""
     remove_duplicates: bool = True
-    """Drop a pair that occurred before, both sides equal."""
+    """Drop a pair that occurred before, both sides equal, and their context, if there is any."""
     bidirectional: bool = False
     """Train one model for both directions: a tag before a source says which language is wanted."""
+    context: int = 0
+    """Sentences of the same document that are read before each source (2-to-1 and more of Tiedemann &
+    Scherrer, 2017). Lines in a row are a document; a blank one on the side of the source, or the end of a
+    file, ends it. Of a source and its context together the last `max_length` pieces are read."""
     src_lang: str = ""
     """Code of the source language, such as `de`; empty: the ending of the files, if it is one, else `src`."""
     tgt_lang: str = ""
@@ -47,6 +51,11 @@ class DataConfig:
         """Codes of source and target language."""
         src, tgt = file_languages(self.src, self.tgt)
         return self.src_lang or src, self.tgt_lang or tgt
+
+    @property
+    def contexts(self) -> tuple[int, int]:
+        """How many lines before it a line of either side has where it is a source."""
+        return self.context, self.context if self.bidirectional else 0
 
     def __post_init__(self) -> None:
         if len(self.src) != len(self.tgt):
@@ -75,6 +84,7 @@ class DataConfig:
                 "give two with --set data.src_lang=… --set data.tgt_lang=…"
             )
         _require(self.max_length >= 1, "data.max_length", self.max_length, "at least 1")
+        _require(0 <= self.context <= 100, "data.context", self.context, "0 to 100")
         _require(self.max_ratio >= 1.0, "data.max_ratio", self.max_ratio, "at least 1")
 
 

@@ -4,7 +4,7 @@ from array import array
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import accumulate, chain, islice
+from itertools import accumulate, chain, islice, repeat
 from typing import BinaryIO, Self
 
 import torch
@@ -75,18 +75,22 @@ def encode_pairs(pairs: Iterable[Pair], encode_src: Encode, encode_tgt: Encode) 
         yield from zip(encode_src(src_lines), encode_tgt(tgt_lines), strict=True)
 
 
-def directed(pairs: Iterable[EncodedPair], tags: Sequence[int]) -> Iterator[EncodedPair]:
+def directed(
+    pairs: Iterable[EncodedPair], tags: Sequence[int], contexts: Sequence[EncodedPair] = ()
+) -> Iterator[EncodedPair]:
     """Every pair in both directions, sources behind their tags: of the target's language, then the source's.
 
-    Without tags every pair as it is.
+    Without tags every pair in its own direction. Of `contexts`, if there are any, each pair has what comes
+    before its sides where they are sources.
     """
-    for src_ids, tgt_ids in pairs:
+    nothing: EncodedPair = ([], [])
+    for (src_ids, tgt_ids), (src_before, tgt_before) in zip(pairs, contexts or repeat(nothing), strict=False):
         if not tags:
-            yield src_ids, tgt_ids
+            yield [*src_before, *src_ids], tgt_ids
             continue
         into_tgt, into_src = tags
-        yield [into_tgt, *src_ids], tgt_ids
-        yield [into_src, *tgt_ids], src_ids
+        yield [into_tgt, *src_before, *src_ids], tgt_ids
+        yield [into_src, *tgt_before, *tgt_ids], src_ids
 
 
 def as_ids(tokens: Tensor) -> Tensor:

@@ -2,15 +2,20 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import compress
 from pathlib import Path
 from typing import NamedTuple
 
 from torch import Tensor
 
+from nmt.corpus.context import Context, in_context
 from nmt.errors import DataError, UsageError
 from nmt.files import InvalidUtf8, check_counts, read_lines
 
 Pair = tuple[str, str]
+Contexts = tuple[Context, Context]
+"""The lines before a pair in its document, of both sides."""
+NO_CONTEXTS: Contexts = ((), ())
 OnLine = Callable[[str], None]
 
 FLAGS_AT_A_TIME = 1 << 16
@@ -39,6 +44,23 @@ class ParallelText:
         """The pairs whose number is true in `keep`, a bool tensor with one element for each pair."""
         assert len(keep) == self.num_pairs, f"{len(keep)} flags for {self.num_pairs} pairs"
         return self._read(_flags(keep), _flags(keep))
+
+    def select_in_context(self, keep: Tensor, sizes: tuple[int, int]) -> Iterator[tuple[Pair, Contexts]]:
+        """The same pairs with their contexts, on either side of as many lines as `sizes` say.
+
+        Dropped pairs are context, too. A document ends with its file.
+        """
+        if not any(sizes):
+            yield from ((pair, NO_CONTEXTS) for pair in self.select(keep))
+            return
+        flags = _flags(keep)
+        for paths in zip(self.src_paths, self.tgt_paths, strict=True):
+            sides = [
+                in_context(read_lines(path, on_invalid=self.on_invalid), size)
+                for path, size in zip(paths, sizes, strict=True)
+            ]
+            for src, tgt in compress(zip(*sides, strict=True), flags):
+                yield (src.text, tgt.text), (src.context, tgt.context)
 
     def _read(self, keep_src: Iterator[bool] | None, keep_tgt: Iterator[bool] | None) -> Iterator[Pair]:
         for src_path, tgt_path in zip(self.src_paths, self.tgt_paths, strict=True):

@@ -16,12 +16,15 @@ from os import _exit
 from pathlib import Path
 from types import FrameType
 
+from nmt.corpus.context import before
 from nmt.errors import ResourceError
 from nmt.tokenizer import Tokenizer
 
 # Workers import this module and what it imports; without torch that takes a tenth of a second, not several.
 
 SIDES = ("src", "tgt")
+IN_CONTEXT = "\n"
+"""Stands between stored lines of a context and the line that has it: no line has one."""
 GROUP = 32  # batches whose pairs are dealt out anew, by the lengths that they have got
 AHEAD = 2 * GROUP  # batches that are cut or being cut before they are asked for
 LAST_SECONDS = 3  # in which a worker that was told to end still works: time to stop for who was told the same
@@ -69,10 +72,15 @@ class Sampler:
         tags = self._cutter.tags
         line_number, direction = divmod(number, len(tags)) if tags else (number, 0)
         sides = zip(self._lines, self._tokenizers, strict=True)
-        src, tgt = (self._cut_line(lines[line_number], tokenizer, generator) for lines, tokenizer in sides)
+        src, tgt = (
+            [self._cut_line(line, tokenizer, generator) for line in lines[line_number]]
+            for lines, tokenizer in sides
+        )
         if direction:
             src, tgt = tgt, src
-        return [*tags[direction : direction + 1], *src], tgt
+        *context, own = src
+        room = self._cutter.max_length - len(own)
+        return [*tags[direction : direction + 1], *before(context, room), *own], tgt[-1]
 
     def _cut_line(self, line: str, tokenizer: Tokenizer, generator: random.Random) -> list[int]:
         ids = tokenizer.sample(line, alpha=self._cutter.alpha, generator=generator)
@@ -128,7 +136,7 @@ class SamplingWorkers:
 
 
 class _Lines:
-    """The lines of one side, mapped into memory."""
+    """The lines of one side, each behind its context, mapped into memory."""
 
     def __init__(self, folder: Path, side: str) -> None:
         self._text = _mapped(folder / f"{side}.lines")
@@ -137,8 +145,9 @@ class _Lines:
     def __len__(self) -> int:
         return len(self._offsets) - 1
 
-    def __getitem__(self, number: int) -> str:
-        return self._text[self._offsets[number] : self._offsets[number + 1]].decode()
+    def __getitem__(self, number: int) -> list[str]:
+        text = self._text[self._offsets[number] : self._offsets[number + 1]].decode()
+        return text.split(IN_CONTEXT)
 
 
 def _mapped(path: Path) -> mmap.mmap:

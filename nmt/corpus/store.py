@@ -15,7 +15,7 @@ from torch import Tensor
 
 from nmt.corpus.cleaning import CleanPairs
 from nmt.corpus.encoded import EncodedCorpus, RowWriter, directed
-from nmt.corpus.sampling import SIDES
+from nmt.corpus.sampling import IN_CONTEXT, SIDES
 from nmt.files import plain_file, sha256_file, write_json
 
 MANIFEST = "corpus.json"
@@ -40,7 +40,8 @@ class StoredCorpus:
 class StoreWriter:
     """Writes pairs into a folder, stretch by stretch, without keeping more of them than their lengths.
 
-    With `tags` each is written in both directions, see `directed`; its lines are written once.
+    With `tags` each is written in both directions, see `directed`; its lines are written once, each with its
+    context before it, see `IN_CONTEXT`.
     """
 
     def __init__(
@@ -62,10 +63,10 @@ class StoreWriter:
             for chunk in chunks:
                 num_directions = max(1, len(self._tags))
                 self._numbers.extend(number for number in chunk.numbers for _ in range(num_directions))
-                pieces = list(directed(chunk.pieces, self._tags))
+                pieces = list(directed(chunk.pieces, self._tags, chunk.before))
                 for writer, rows in zip(self._pieces, _sides(pieces), strict=True):
                     writer.extend(rows)
-                for line_writer, lines in zip(self._lines, _sides(chunk.lines), strict=False):
+                for line_writer, lines in zip(self._lines, _sides(_in_context(chunk)), strict=False):
                     line_writer.extend(lines)
                 yield chunk
 
@@ -128,6 +129,15 @@ class _LineWriter:
 
     def write_offsets(self) -> None:
         _write_array(self._offsets_path, self._offsets)
+
+
+def _in_context(chunk: CleanPairs) -> list[tuple[str, str]]:
+    if not chunk.contexts:
+        return chunk.lines
+    return [
+        (IN_CONTEXT.join((*src_context, src)), IN_CONTEXT.join((*tgt_context, tgt)))
+        for (src, tgt), (src_context, tgt_context) in zip(chunk.lines, chunk.contexts, strict=True)
+    ]
 
 
 def _sides(pairs: list[tuple[Any, Any]]) -> tuple[list[Any], list[Any]]:

@@ -81,7 +81,7 @@ class Engine:
                 stopped.set()
                 raise
 
-        by_length = sorted(range(len(sentences)), key=lambda i: (-len(sentences[i].source), i))
+        by_length = sorted(range(len(sentences)), key=lambda i: (-len(sentences[i].src_tokens), i))
         num_workers = max(1, min(self._num_cores, len(sentences) * rules.width // FEWEST_ROWS))
         shares = [by_length[start::num_workers] for start in range(num_workers)]
         workers = Workers(num_workers, num_cores=self._num_cores)

@@ -42,7 +42,7 @@ def log_mean(log_probs: Sequence[Tensor]) -> Tensor:
 
 
 def check_ensemble(models: Sequence[TranslationModel]) -> None:
-    """ConfigError, naming both, if two models differ in the pieces of text, or in their directions."""
+    """ConfigError, naming both, if two models differ in the pieces of text, their directions or context."""
     first, *others = models
     for other in others:
         if other.tokenizer_hash != first.tokenizer_hash:
@@ -55,6 +55,12 @@ def check_ensemble(models: Sequence[TranslationModel]) -> None:
             raise ConfigError(
                 f"{name_of(first)} and {name_of(other)} were trained for other directions: "
                 f"{' as against '.join(ways)}; expected the same in an ensemble"
+            )
+        if other.config.data.context != first.config.data.context:
+            sizes = (model.config.data.context for model in (first, other))
+            raise ConfigError(
+                f"{name_of(first)} and {name_of(other)} were trained with other contexts: "
+                f"{' as against '.join(map(str, sizes))} sentences; expected the same in an ensemble"
             )
 
 

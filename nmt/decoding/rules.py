@@ -28,15 +28,15 @@ class Sentence:
     """Of which one follows the prefix; none: whatever does."""
     seed: int = 0
     """Of what is drawn, if translations are sampled."""
-    tags: tuple[int, ...] = ()
-    """What the network is given before the source."""
+    before: Sequence[int] = ()
+    """What the network is given before the source: the tag of a language, and its context."""
     demands: Demands | None = None
     """Phrases that every translation has, or has not."""
 
     @property
     def src_tokens(self) -> list[int]:
         """What the network is given, without EOS."""
-        return [*self.tags, *self.source]
+        return [*self.before, *self.source]
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from nmt.checkpoint import Direction, TranslationModel
+from nmt.corpus.context import Context, Document, before, cut_contexts
 from nmt.corpus.words import Span, is_blank
 from nmt.decoding.ensemble import log_mean
 from nmt.decoding.hypothesis import Hypothesis
@@ -17,6 +18,7 @@ from nmt.decoding.rules import Rules
 from nmt.model.forced import PiecePair, in_batches, longest_side, token_log_probs
 from nmt.model.transformer import Transformer
 
+LineAndTarget = tuple[str, str | Hypothesis]
 Unscored = Literal["blank source", "too long", "out of memory"]
 
 
@@ -45,24 +47,42 @@ class _Encoded:
 
 def score_pairs(
     models: Sequence[TranslationModel],
-    pairs: Iterable[tuple[str, str | Hypothesis]],
+    pairs: Iterable[LineAndTarget],
+    contexts: Iterable[Sequence[str]] | None = None,
     *,
+    context_size: int,
     direction: Direction,
     rules: Rules,
     window: int,
     batch_tokens: int,
 ) -> Iterator[Scored]:
     """Score pairs in their order, `window` of them at a time; see `Translator.score`."""
-    stream = iter(pairs)
+    rows = _in_context(pairs, context_size) if contexts is None else zip(pairs, contexts, strict=True)
     compute = partial(_log_probs, [model.network for model in models])
-    while some := list(islice(stream, window)):
-        encoded = [_encode(models, direction, source, target) for source, target in some]
+    encode = models[0].src_tokenizer.encode_batch
+    while some := list(islice(rows, window)):
+        cut = cut_contexts((context for _, context in some), encode, size=context_size)
+        encoded = [
+            _encode(models, direction, *pair, context) for (pair, _), context in zip(some, cut, strict=True)
+        ]
         found = in_batches([each.pair for each in encoded], compute, batch_tokens=batch_tokens)
         yield from (_scored(each, log_probs, rules) for each, log_probs in zip(encoded, found, strict=True))
 
 
+def _in_context(pairs: Iterable[LineAndTarget], size: int) -> Iterator[tuple[LineAndTarget, Context]]:
+    """Each pair with the sources before it."""
+    document = Document(size)
+    for pair in pairs:
+        yield pair, document.context
+        document.add(pair[0])
+
+
 def _encode(
-    models: Sequence[TranslationModel], direction: Direction, source: str, target: str | Hypothesis
+    models: Sequence[TranslationModel],
+    direction: Direction,
+    source: str,
+    target: str | Hypothesis,
+    context: Sequence[Sequence[int]],
 ) -> _Encoded:
     src = [] if is_blank(source) else models[0].src_tokenizer.encode(source)
     if isinstance(target, Hypothesis):
@@ -72,7 +92,8 @@ def _encode(
         text, tgt, spans = target, pieces.ids, tuple(pieces.spans)
     if not src:
         return _Encoded(source, text, unscored="blank source" if tgt else None)
-    pair = PiecePair(src, tgt, direction.tag_ids)
+    room = min(model.config.data.max_length for model in models) - len(src)
+    pair = PiecePair(src, tgt, before(context, room)).tagged(direction.tag_ids)
     if pair.length > 1 + min(longest_side(model.network) for model in models):
         return _Encoded(source, text, unscored="too long")
     return _Encoded(source, text, pair, spans)

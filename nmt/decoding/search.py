@@ -210,7 +210,7 @@ class _Beams:
         if not self._rules.coverage_penalty:
             return 0.0
         sentence = self._live[index].sentence
-        covered = self._coverage[row, len(sentence.tags) : len(sentence.src_tokens)]
+        covered = self._coverage[row, len(sentence.before) : len(sentence.src_tokens)]
         return self._rules.coverage_penalty * float(covered.clamp(LEAST_COVERAGE, 1.0).log().sum())
 
     def _going_on(self, candidates: Candidates, ends: Tensor) -> Tensor:

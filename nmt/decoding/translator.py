@@ -14,6 +14,7 @@ from nmt.alignment import align_windows, origin_of_links
 from nmt.checkpoint import TranslationModel, load_model
 from nmt.config import from_dict
 from nmt.config.schema import DecodingConfig
+from nmt.corpus.context import LinePair, before, cut_contexts, in_context
 from nmt.corpus.words import Span
 from nmt.decoding.alternatives import Option, next_options
 from nmt.decoding.engine import Engine, OnProgress
@@ -23,7 +24,7 @@ from nmt.decoding.lines import LinePlan, plan_lines
 from nmt.decoding.mbr import utilities
 from nmt.decoding.requests import Request, RequestReader
 from nmt.decoding.rules import Rules, Sampling, Sentence
-from nmt.decoding.scoring import Scored, score_pairs
+from nmt.decoding.scoring import LineAndTarget, Scored, score_pairs
 from nmt.decoding.search import Found
 from nmt.decoding.translation import Alternative, LineTooLongError, RequestError, Translation
 from nmt.decoding.windows import full_windows
@@ -60,13 +61,15 @@ class Translator:
         align_all: bool = False,
         nbest: int = 1,
         to: str | None = None,
+        context: bool = True,
     ) -> None:
         """Find the `nbest` best translations of a line, or all of `config.samples`, if that is not 0.
 
         With `align` the best of them is aligned, with `align_all` every one. Several models give the mean of
         their probabilities; alignments are those of the first. `to` is the target language of models that
-        have several. Raises ConfigError if tokenizers or directions of the models differ, or if `nbest` is
-        more than the beam holds; UsageError if there is no such language, or nothing to make links with.
+        have several. Lines have those before them as their `context`, if models were trained so. Raises
+        ConfigError if tokenizers, directions or contexts of the models differ, or if `nbest` is more than the
+        beam holds; UsageError if there is no such language, or nothing to make links with.
         """
         if not config.samples and nbest > config.beam_size:
             raise ConfigError(
@@ -77,6 +80,7 @@ class Translator:
         self.model = self.models[0]
         self.direction = self.model.direction(to)
         self.config = config
+        self.context_size = self.model.config.data.context if context else 0
         self.align, self.align_all = align or align_all, align_all
         self._origin = origin_of_links(self.model, self.model.config.alignment.source) if self.align else None
         self.longest = min(model.config.data.max_length for model in self.models)
@@ -108,15 +112,16 @@ class Translator:
         align_all: bool = False,
         nbest: int = 1,
         to: str | None = None,
+        context: bool = True,
         **options: bool | int | float | str,
     ) -> Self:
         """Load a model folder, or several as an ensemble.
 
         `device` is auto, cpu, cuda or mps; `threads` are those of the CPU, for the whole process, 0: all;
-        `to` is a language, such as "de", for models that translate into several; `options` are those of
-        DecodingConfig, such as `beam_size=4`, by default the first model's. Raises UsageError if there is no
-        such folder, language or option, ModelError if a folder is damaged.
-
+        `to` is a language, such as "de", for models that translate into several; without `context` a model
+        for documents translates each line alone; `options` are those of DecodingConfig, such as
+        `beam_size=4`, by default the first model's. Raises UsageError if there is no such folder, language or
+        option, ModelError if a folder is damaged.
         >>> translator = Translator.load("demo-model", nbest=2, align_all=True)
         >>> translation = translator.translate(["Der Hund schläft im Garten."])[0]
         >>> [one.target for one in translation.alignments] == [one.text for one in translation.hypotheses]
@@ -131,19 +136,23 @@ class Translator:
         ]
         stored = asdict(models[0].config)
         config = from_dict(stored | {"decoding": stored["decoding"] | options}).decoding
-        return cls(models, config, align=align, align_all=align_all, nbest=nbest, to=to)
+        return cls(models, config, align=align, align_all=align_all, nbest=nbest, to=to, context=context)
 
     def stream(self, lines: Iterable[str]) -> Iterator[Translation]:
         """Translations in the order of the lines, of which no more than `config.window` are read ahead.
+
+        Models for documents see the lines before each, up to a blank one.
 
         >>> lines = (line.strip() for line in ["Ja!\\n", "\\n"])  # such as an open file gives
         >>> [translation.source for translation in translator.stream(lines)]
         ['Ja!', '']
         """
-        for window in full_windows(lines, self.config.window):
-            yield from self.translate(window)
+        for window in full_windows(in_context(lines, self.context_size), self.config.window):
+            yield from self.translate([line.text for line in window], [line.context for line in window])
 
-    def score(self, pairs: Iterable[tuple[str, str | Hypothesis]]) -> Iterator[Scored]:
+    def score(
+        self, pairs: Iterable[LineAndTarget], contexts: Iterable[Sequence[str]] | None = None
+    ) -> Iterator[Scored]:
         """Scores of translations that are already there, in the order of the pairs and in constant memory.
 
         A target is a line, which is cut into pieces as the tokenizer does it, or a hypothesis, whose own
@@ -151,7 +160,7 @@ class Translator:
         the line is another, that of the hypothesis is the one it was found with. Always computed with the
         weights as they are stored, in float32 on a CPU, and in one piece: of a line that was translated in
         parts, or in bfloat16 or int8, the score is another. A blank source and pairs with a side of more than
-        1,024 pieces have no scores.
+        1,024 pieces have no scores. `contexts` are as those of `translate`.
 
         >>> scored = next(translator.score([("Der Hund schläft.", "The dog is sleeping.")]))
         >>> [scored.target[slice(*word.span)] for word in scored.hypothesis.word_scores()]
@@ -160,6 +169,8 @@ class Translator:
         return score_pairs(
             self.models,
             pairs,
+            contexts,
+            context_size=self.context_size,
             direction=self.direction,
             rules=self.rules,
             window=self.config.window,
@@ -169,6 +180,7 @@ class Translator:
     def translate(
         self,
         lines: Sequence[str],
+        contexts: Sequence[Sequence[str]] | None = None,
         *,
         prefixes: Sequence[str] | None = None,
         forbid: Sequence[Sequence[str]] | None = None,
@@ -177,15 +189,19 @@ class Translator:
     ) -> list[Translation]:
         """Translations in the order of the lines; a blank line stays blank, `config.on_long` rules the long.
 
-        Of each line: what its translation begins with, phrases that are not in it, and phrases that are; see
-        `Request`. `on_progress` hears how many more sentences are done, from whichever thread finished them.
-        Raises LineTooLongError if long lines are errors, and RequestError if what is asked of a line can not
-        be written or contradicts itself, both before anything is translated; and RequestError if no
-        translation of a line was found that is as asked.
+        `contexts` are, for models for documents, the lines before each, the nearest last; by default they are
+        taken from `lines`, in which a blank one begins another document. A part of a long line sees the parts
+        before it, too. Also of each line: what its translation begins with, phrases that are not in it, and
+        phrases that are; see `Request`. `on_progress` hears how many more sentences are done, from whichever
+        thread finished them. Raises LineTooLongError if long lines are errors, and RequestError if what is
+        asked of a line can not be written or contradicts itself, both before anything is translated; and
+        RequestError if no translation of a line was found that is as asked.
         """
-        given = [each for each in (prefixes, forbid, require) if each is not None]
+        given = [each for each in (contexts, prefixes, forbid, require) if each is not None]
         if any(len(each) != len(lines) for each in given):
-            raise ValueError("prefixes, forbid and require go with the lines, one for each")
+            raise ValueError("contexts, prefixes, forbid and require go with the lines, one for each")
+        if contexts is None:
+            contexts = [line.context for line in in_context(lines, self.context_size)]
         requests = [
             Request(prefix, tuple(without), tuple(having))
             for prefix, without, having in zip(
@@ -196,9 +212,8 @@ class Translator:
             )
         ]
         plans = self._plan(lines)
-        sentences = [
-            self._sentences(index, *each) for index, each in enumerate(zip(plans, requests, strict=True))
-        ]
+        asked = zip(plans, requests, self._cut(contexts), strict=True)
+        sentences = [self._sentences(index, *each) for index, each in enumerate(asked)]
         encoded = self._kept_for_links()
         every = [one for each in sentences for one in each]
         found = iter(self.engine.find(every, self.rules, on_progress=on_progress, encoded=encoded))
@@ -206,9 +221,11 @@ class Translator:
             self._translation(index, plan, [next(found) for _ in plan.parts])
             for index, plan in enumerate(plans)
         ]
-        return self._aligned(plans, translations, encoded) if self.align else translations
+        return self._aligned(plans, contexts, translations, encoded) if self.align else translations
 
-    def alternatives(self, line: str, prefix: str = "", *, count: int = 5) -> tuple[Alternative, ...]:
+    def alternatives(
+        self, line: str, prefix: str = "", *, count: int = 5, context: Sequence[str] = ()
+    ) -> tuple[Alternative, ...]:
         """The `count` likeliest pieces after the beginning of a translation, the likeliest first.
 
         The translation begins with the pieces that `prefix` is cut into. So the next one may also continue
@@ -222,7 +239,8 @@ class Translator:
             raise LineTooLongError(0, plan.num_pieces, self.model.config.data.max_length)
         if not plan.parts:
             return ()
-        sentence = self._with_prefix(self._sentence(plan.parts[0]), prefix)
+        (lines,) = self._cut([context])
+        sentence = self._with_prefix(self._sentence(plan.parts[0], lines), prefix)
         excluded = self._inside_words() if sentence.prefix and prefix[-1].isspace() else ()
         options = next_options(self.engine, sentence, self.rules, count=count, excluded=excluded)
         return tuple(self._alternative(plan, len(sentence.prefix), option) for option in options)
@@ -258,26 +276,37 @@ class Translator:
         tokenizer, on_long = self.model.src_tokenizer, self.config.on_long
         return plan_lines(lines, tokenizer, longest=self.longest, on_long=on_long)
 
-    def _sentences(self, index: int, plan: LinePlan, request: Request) -> list[Sentence]:
+    def _cut(self, contexts: Sequence[Sequence[str]]) -> list[list[list[int]]]:
+        """Contexts in pieces, as far as the models were trained with them."""
+        if not self.context_size and any(contexts):
+            raise UsageError("contexts are only for models that were trained with them (data.context)")
+        return cut_contexts(contexts, self.model.src_tokenizer.encode_batch, size=self.context_size)
+
+    def _sentences(
+        self, index: int, plan: LinePlan, request: Request, context: list[list[int]]
+    ) -> list[Sentence]:
         """The parts of a line with what is asked of its translation."""
         config = self.model.config.model
         longest = config.max_positions - 1 if config.positions == "learned" else sys.maxsize
         try:
-            return self._requests.apply(
-                request, [self._sentence(part) for part in plan.parts], longest=longest
-            )
+            parts = [
+                self._sentence(part, [*context, *plan.parts[:number]])
+                for number, part in enumerate(plan.parts)
+            ]
+            return self._requests.apply(request, parts, longest=longest)
         except DataError as error:
             raise RequestError(index, str(error)) from None
 
-    def _sentence(self, source: list[int]) -> Sentence:
+    def _sentence(self, source: list[int], context: list[list[int]]) -> Sentence:
         seed = zlib.crc32(repr(source).encode(), self.config.seed) if self.rules.sampling else 0
         most, fewest = self._limit(len(source)), math.ceil(self.config.min_length_ratio * len(source))
+        nearest = context[max(0, len(context) - self.context_size) :]
         return Sentence(
             source,
             max_length=most,
             min_length=min(fewest, most),
             seed=seed,
-            tags=self.direction.tag_ids,
+            before=(*self.direction.tag_ids, *before(nearest, self.longest - len(source))),
         )
 
     def _limit(self, num_pieces: int) -> int:
@@ -329,13 +358,17 @@ class Translator:
         return EncodedSources() if is_needed and self.direction == self.model.directions[0] else None
 
     def _aligned(
-        self, plans: list[LinePlan], translations: list[Translation], encoded: EncodedSources | None
+        self,
+        plans: list[LinePlan],
+        contexts: Sequence[Sequence[str]],
+        translations: list[Translation],
+        encoded: EncodedSources | None,
     ) -> list[Translation]:
         """With links to what was translated, which leaves out the end of a line that was cut off."""
         numbers = [len(one.hypotheses) if self.align_all else 1 for one in translations]
-        pairs = [
-            (plan.translated, hypothesis.text)
-            for plan, translation, number in zip(plans, translations, numbers, strict=True)
+        pairs: list[LinePair] = [
+            (plan.translated, hypothesis.text, tuple(context))
+            for plan, context, translation, number in zip(plans, contexts, translations, numbers, strict=True)
             for hypothesis in translation.hypotheses[:number]
         ]
         alignments = align_windows(

@@ -15,7 +15,7 @@ from nmt.files import write_bytes, write_text
 from nmt.model.attention import CrossAttention, SelfAttention
 from nmt.model.layers import DecoderLayer, EncoderLayer, FeedForward
 from nmt.model.positions import Positions
-from nmt.tokenizer import BOS_ID, EOS_ID, UNK_ID, Tokenizer
+from nmt.tokenizer import BOS_ID, EOS_ID, SEPARATOR_ID, UNK_ID, Tokenizer
 
 LEAST_POSITIONS = 1024
 """CTranslate2 cuts sources off at this length if it is not told otherwise."""
@@ -44,11 +44,18 @@ for result in translator.translate_batch(sources, **options):
 - Leave blank lines out, and split long ones: the model learnt from sentences of at most {longest:,} pieces.
 - `return_attention=True` gives the attention of decoder layer {layer}, heads averaged, where nmt reads word
   alignments: for each piece in the row behind its own, in which it is the input of the decoder.
-{tags}{positions}"""
+{tags}{context}{positions}"""
 
 TAGS = """\
 - The first piece of a source says what to translate into: `{into_tgt}` for {tgt}, `{into_src}` for {src}.
   Its column of the attention belongs to no word.
+"""
+
+CONTEXT = """\
+- The model was trained with context: before the pieces of a source{behind} stand those of up to {size}
+  sentences before it in its document, the oldest first, each with `{separator}` behind it. Of more than make
+  {longest:,} pieces with those of the source, only the last. Their columns of the attention belong to no
+  word. The first sentence of a document has nothing before it.
 """
 
 POSITIONS = """\
@@ -233,6 +240,19 @@ def _tokenizers(model: TranslationModel) -> dict[str, Tokenizer]:
     return {SRC_TOKENIZER: model.src_tokenizer, TGT_TOKENIZER: model.tgt_tokenizer}
 
 
+def _context(model: TranslationModel) -> str:
+    """What a source has before it, if the model was trained with context."""
+    data = model.config.data
+    if not data.context:
+        return ""
+    return CONTEXT.format(
+        size=data.context,
+        behind=", behind the one for the language," if data.bidirectional else "",
+        separator=model.src_tokenizer.piece(SEPARATOR_ID),
+        longest=data.max_length,
+    )
+
+
 def _readme(model: TranslationModel, quantization: str) -> str:
     names = list(_tokenizers(model))
     lines = (
@@ -251,6 +271,7 @@ def _readme(model: TranslationModel, quantization: str) -> str:
         tokenizers="\n".join(lines),
         source=source,
         tags=tags,
+        context=_context(model),
         beam_size=model.config.decoding.beam_size,
         length_penalty=model.config.decoding.length_penalty,
         eos=model.tgt_tokenizer.piece(EOS_ID),

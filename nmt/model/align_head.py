@@ -59,14 +59,22 @@ def look(
     layer: int,
     encoded: EncodedSources | None = None,
 ) -> View:
-    """The states of a batch of pairs, all with as many tags, at a decoder layer from 1.
+    """The states of a batch of pairs at a decoder layer from 1.
 
     Sources that are in `encoded` are not encoded again.
     """
     forced = read_pairs(network, pairs, encoded)
     queries = network.queries(forced.tgt_tokens, forced.encoder_out, layer=layer - 1)
-    num_tags, longest = len(pairs[0].tags), max(len(pair.src) for pair in pairs)
-    return View(forced.encoder_out.states[:, num_tags : num_tags + longest], queries[:, 1:])
+    return View(_own(forced.encoder_out.states, pairs), queries[:, 1:])
+
+
+def _own(states: Tensor, pairs: Sequence[PiecePair]) -> Tensor:
+    """The encoder states (B, S, D) of the sources themselves, without what stands before them."""
+    starts = torch.tensor([len(pair.before) for pair in pairs], device=states.device)
+    longest = max(len(pair.src) for pair in pairs)
+    places = starts[:, None] + torch.arange(longest, device=states.device)  # (B, S)
+    places = places.clamp(max=states.size(1) - 1)  # beyond there is only padding
+    return states.gather(1, places[..., None].expand(-1, -1, states.size(2)))
 
 
 class AlignHead(nn.Module):

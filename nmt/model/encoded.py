@@ -17,7 +17,7 @@ KEPT_BYTES = 2**28
 
 
 class EncodedSources:
-    """States of sources by their tokens, tags included, as far as there is room; threads may share it."""
+    """States of sources by all their tokens, as far as there is room; threads may share it."""
 
     def __init__(self, room: int = KEPT_BYTES) -> None:
         self._states: dict[tuple[int, ...], Tensor] = {}

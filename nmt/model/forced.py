@@ -3,7 +3,7 @@
 # B pairs, S source pieces, T target pieces, N pieces of all targets, D d_model, V vocabulary
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 import torch
@@ -33,13 +33,17 @@ class PiecePair:
 
     src: list[int]
     tgt: list[int]
-    tags: tuple[int, ...] = ()
-    """What the network is given before the source."""
+    before: Sequence[int] = ()
+    """What the network is given before the source: the tag of a language, and its context."""
+
+    def tagged(self, tags: Sequence[int]) -> "PiecePair":
+        """With tags before everything."""
+        return replace(self, before=(*tags, *self.before))
 
     @property
     def length(self) -> int:
-        """Of the longer side, with its tags and its end."""
-        return max(len(self.tags) + len(self.src), len(self.tgt)) + 1
+        """Of the longer side, with what stands before it and its end."""
+        return max(len(self.before) + len(self.src), len(self.tgt)) + 1
 
 
 def longest_side(network: Transformer) -> int:
@@ -96,7 +100,7 @@ def _batches(pairs: Sequence[PiecePair | None], batch_tokens: int) -> Iterator[l
 class Forced:
     """A batch of pairs as the network takes it in."""
 
-    encoder_out: EncoderOut  # of (B, S + 1) sources, or more by their tags
+    encoder_out: EncoderOut  # of (B, S + 1) sources, or more by what stands before them
     tgt_tokens: Tensor  # (B, T + 1), the decoder's input BOS y1 … yT
 
 
@@ -104,7 +108,7 @@ def read_pairs(
     network: Transformer, pairs: Sequence[PiecePair], encoded: EncodedSources | None = None
 ) -> Forced:
     """Encode the sources of a batch that are not encoded yet, and make the decoder's input of its targets."""
-    encoder_out = encode_sources(network, [[*pair.tags, *pair.src] for pair in pairs], encoded)
+    encoder_out = encode_sources(network, [[*pair.before, *pair.src] for pair in pairs], encoded)
     return Forced(encoder_out, pad([[BOS_ID, *pair.tgt] for pair in pairs], encoder_out.states.device))
 
 

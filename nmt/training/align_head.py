@@ -133,7 +133,7 @@ class _Examples:
             return self.kept[number].to(torch.float32)
         batch = [self.pairs[i] for i in indices]
         tags = self.model.directions[0].tag_ids
-        pieces = [PiecePair(src.piece_ids, tgt.piece_ids, tags) for src, tgt in batch]
+        pieces = [PiecePair(src.piece_ids, tgt.piece_ids, src.before).tagged(tags) for src, tgt in batch]
         device = self.model.device
         forward, backward = self.label(batch)
         example = Example(

@@ -33,10 +33,16 @@ LIMITS = """\
 - It knows what its training text knows. On other subjects and in another style expect worse translations than
   the scores say; names, numbers and rare words are the first to go wrong.
 - It can be fluent and wrong. Let someone who knows both languages read what matters.
-- It translates line by line and does not see the lines around.
+- {context}
 - {long_lines}
 - A link of the word alignment says where the model looked, not that two words mean the same.
 - What is unfair or private in the training text can come out again."""
+
+ALONE = "It translates line by line and does not see the lines around."
+IN_CONTEXT = (
+    "It translates line by line, and sees up to {size} source lines before each, for which it was trained; a "
+    "blank line begins another document. It does not see what it has made of them."
+)
 
 LONG_LINES: dict[OnLong, str] = {
     "split": "A line of more than {most} pieces is split and its parts are translated one by one.",
@@ -151,6 +157,8 @@ def _data(config: Config, data: Mapping[str, Any]) -> str:
     if "pairs" in data and "kept" in data:
         lines.append(f"- {data['kept']:,} of {data['pairs']:,} pairs kept")
     lines += [f"- dropped ({reason}): {count:,}" for reason, count in data.get("dropped", {}).items()]
+    if data.get("documents"):
+        lines.append(f"- {data['documents']:,} documents, which blank source lines end")
     if data.get("mended"):
         lines.append(f"- lines mended with U+FFFD: {data['mended']:,}")
     if config.data.dev_src:
@@ -210,7 +218,8 @@ def _training(config: Config, training: Mapping[str, Any]) -> str:
 
 def _limits(config: Config) -> str:
     long_lines = LONG_LINES[config.decoding.on_long].format(most=config.data.max_length)
-    return LIMITS.format(long_lines=long_lines)
+    context = IN_CONTEXT.format(size=config.data.context) if config.data.context else ALONE
+    return LIMITS.format(context=context, long_lines=long_lines)
 
 
 def _origin(manifest: Mapping[str, Any]) -> str:

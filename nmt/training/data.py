@@ -16,8 +16,9 @@ from torch import Tensor
 from nmt.checkpoint import publish
 from nmt.config.schema import Config, DataConfig, TrainingConfig
 from nmt.corpus.batching import Batch, collate, deal_batches, mix_seeds, plan_batches
+from nmt.corpus.context import LinePair
 from nmt.corpus.encoded import EncodedCorpus
-from nmt.corpus.reading import Pair, ParallelText, read_pairs
+from nmt.corpus.reading import Contexts, Pair, ParallelText, read_pairs
 from nmt.corpus.sampling import GROUP, Cutter, SamplingWorkers
 from nmt.corpus.store import StoredCorpus, open_store
 from nmt.corpus.weighting import rows_of_epoch
@@ -42,6 +43,7 @@ class TrainingData:
     """Of the pairs to train on in the text, from 0 (pairs,) int64."""
     corpus: EncodedCorpus
     dev_pairs: list[Pair]
+    dev_contexts: list[Contexts]
     dev_corpus: EncodedCorpus
     tokenizers: Tokenizers
     sampling: SamplingWorkers | None
@@ -52,6 +54,8 @@ class TrainingData:
     """What sources begin with, see `directed`, if every pair is there in both directions."""
     ends: tuple[int, ...] = ()
     """Where the rows of each pair of files end in the corpus."""
+    contexts: tuple[int, int] = (0, 0)
+    """How many lines of context there are of both sides."""
     _plans: dict[tuple[int, int, int], list[Tensor]] = field(default_factory=dict)  # the last one
 
     @property
@@ -115,10 +119,11 @@ class TrainingData:
         for indices in order:
             yield self._collate(corpus, indices).to(device)
 
-    def sample_pairs(self, most: int = SAMPLE_PAIRS) -> list[Pair]:
+    def sample_pairs(self, most: int = SAMPLE_PAIRS) -> list[LinePair]:
         """At most so many pairs of the training text as it was given, spread evenly over it."""
         numbers = spread(self.numbers[:: max(1, len(self.tags))], most)
-        return list(self.text.select(flags(numbers, len(self.text))))
+        found = self.text.select_in_context(flags(numbers, len(self.text)), self.contexts)
+        return [(*pair, contexts[0]) if any(self.contexts) else pair for pair, contexts in found]
 
     def close(self) -> None:
         """End the processes that cut text, if there are any."""
@@ -231,6 +236,7 @@ def _open_or_make(
     if len(stored.numbers) < FEWEST_SHARED:
         num_workers = 0
     dev_pairs = [(src, tgt) for src, tgt in stored.facts["dev_pairs"]]
+    dev_contexts = [(tuple(src), tuple(tgt)) for src, tgt in stored.facts["dev_contexts"]]
     src_paths, tgt_paths = (tuple(each) for each in paths(config.data))
     on_invalid, num_invalid = config.data.invalid_utf8, stored.facts["num_invalid"]
     return TrainingData(
@@ -238,7 +244,8 @@ def _open_or_make(
         numbers=stored.numbers,
         corpus=stored.corpus,
         dev_pairs=dev_pairs,
-        dev_corpus=encode_dev(config.data, tokenizers, dev_pairs),
+        dev_contexts=dev_contexts,
+        dev_corpus=encode_dev(config.data, tokenizers, dev_pairs, dev_contexts),
         tokenizers=tokenizers,
         sampling=SamplingWorkers(cutter, num_workers=num_workers) if alpha else None,
         report=report,
@@ -246,6 +253,7 @@ def _open_or_make(
         hash=hash,
         tags=tags,
         ends=tuple(ends.tolist()),
+        contexts=config.data.contexts,
     )
 
 
@@ -274,7 +282,7 @@ def _open(config: Config, folder: Path, given: Tokenizers | None, hash: str) -> 
         del wanted["tokenizer"]  # how they were made is of no interest then
         wanted["tokenizers"] = given.hashes
     stored = open_store(folder, wanted)
-    if stored is None or "file_pairs" not in stored.facts:  # which older versions did not note
+    if stored is None or "dev_contexts" not in stored.facts:  # which older versions did not note
         return None
     return stored if stored.has_lines or not config.tokenizer.sampling_alpha else None
 

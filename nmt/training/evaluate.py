@@ -10,6 +10,7 @@ from torch import Tensor
 
 from nmt.alignment import align_pairs
 from nmt.checkpoint import TranslationModel
+from nmt.corpus.context import Context
 from nmt.decoding import Translator
 from nmt.evaluation import score
 from nmt.model import Transformer
@@ -35,17 +36,19 @@ def translate_dev(
     model: TranslationModel, data: TrainingData, *, number: int, on_progress: Callable[[int], None]
 ) -> DevTranslation:
     """Translate `dev_sentences` of the development set as a user would; sample number 0, 1, …"""
-    pairs = data.dev_pairs[: model.config.training.dev_sentences]
+    most = model.config.training.dev_sentences
+    pairs, contexts = data.dev_pairs[:most], data.dev_contexts[:most]
     sides = [src for src, _ in pairs], [tgt for _, tgt in pairs]
-    hypotheses = _translate(model, sides[0], on_progress=on_progress)
+    before = [src for src, _ in contexts], [tgt for _, tgt in contexts]
+    hypotheses = _translate(model, sides[0], before[0], on_progress=on_progress)
     (bleu,) = score(hypotheses, [sides[1]])
     forward, *others = model.directions
     values = {str(forward): bleu.value}
     for direction in others:
-        reverse = _translate(model, sides[1], to=direction.tgt_lang, on_progress=on_progress)
+        reverse = _translate(model, sides[1], before[1], to=direction.tgt_lang, on_progress=on_progress)
         values[str(direction)] = score(reverse, [sides[0]])[0].value
     shown = number * SAMPLE_STRIDE % len(pairs)
-    (alignment,) = align_pairs(model, [(pairs[shown][0], hypotheses[shown])])
+    (alignment,) = align_pairs(model, [(sides[0][shown], hypotheses[shown], before[0][shown])])
     return DevTranslation(
         fmean(values.values()),
         values if others else {},
@@ -57,6 +60,7 @@ def translate_dev(
 def _translate(
     model: TranslationModel,
     lines: list[str],
+    contexts: list[Context],
     *,
     to: str | None = None,
     on_progress: Callable[[int], None],
@@ -64,9 +68,9 @@ def _translate(
     decoding = replace(model.config.decoding, beam_size=model.config.training.dev_beam_size, on_long="split")
     translator, hypotheses = Translator(model, decoding, to=to), list[str]()
     for start in range(0, len(lines), PART):
-        part = lines[start : start + PART]
-        hypotheses += [translation.text for translation in translator.translate(part)]
-        on_progress(len(part))
+        part = slice(start, start + PART)
+        hypotheses += [each.text for each in translator.translate(lines[part], contexts[part])]
+        on_progress(len(lines[part]))
     return hypotheses
 
 

@@ -29,7 +29,7 @@ PARTS = {
     "decoder": ("decoder", "decoder_norm"),
 }
 """Modules of the network that `training.freeze` names."""
-FREE = CHANGEABLE - {"tokenizer.model"} | {"data.src_lang", "data.tgt_lang"}
+FREE = CHANGEABLE - {"tokenizer.model"} | {"data.src_lang", "data.tgt_lang", "data.context"}
 """Options that need not be those of the model that a training begins with."""
 
 
@@ -67,8 +67,8 @@ def _is_free(key: str, value: object) -> bool:
 
 
 def _own_data(config: Config, data: DataConfig) -> dict[str, Any]:
-    """Whether the model is for both directions, and its languages where the names of files tell none."""
-    own: dict[str, Any] = {"bidirectional": config.data.bidirectional}
+    """Both directions, context, and the languages of the model where the names of files tell none."""
+    own: dict[str, Any] = {"bidirectional": config.data.bidirectional, "context": config.data.context}
     if data.languages == UNKNOWN != config.data.languages:
         own["src_lang"], own["tgt_lang"] = config.data.languages
     return own

@@ -12,7 +12,7 @@ from nmt.alignment.origin import LinkSource, source_of_links
 from nmt.alignment.text_aligner import CutPair, TextAligner, train_text_aligner
 from nmt.checkpoint import TranslationModel
 from nmt.config.schema import LinksFrom
-from nmt.corpus.reading import Pair
+from nmt.corpus.context import LinePair
 from nmt.errors import DataError
 from nmt.model.align_head import AlignHead
 from nmt.training.align_head import EPOCHS, fresh_head, make_labels, train_align_head
@@ -45,7 +45,7 @@ class LinkModels:
 
 def learn_links(
     model: TranslationModel,
-    pairs: Sequence[Pair],
+    pairs: Sequence[LinePair],
     *,
     on_progress: OnProgress = lambda _: None,
     on_stage: OnStage = lambda _: None,
@@ -77,18 +77,18 @@ def learn_links(
 
 
 def _cut(
-    model: TranslationModel, pairs: Sequence[Pair], on_progress: OnProgress
-) -> tuple[list[Pair], list[CutPair]]:
+    model: TranslationModel, pairs: Sequence[LinePair], on_progress: OnProgress
+) -> tuple[list[LinePair], list[CutPair]]:
     """The pairs that can be learnt from, as they are and cut into pieces and words."""
-    used, cut = list[Pair](), list[CutPair]()
+    used, cut = list[LinePair](), list[CutPair]()
     for pair in usable_pairs(model, pairs):
-        used.append((pair.source, pair.target))
+        used.append((pair.source, pair.target, pair.context))
         cut.append(cut_pair(pair))
         on_progress(0)
     return used, cut
 
 
-def usable_pairs(model: TranslationModel, pairs: Iterable[Pair]) -> Iterator[EncodedPair]:
+def usable_pairs(model: TranslationModel, pairs: Iterable[LinePair]) -> Iterator[EncodedPair]:
     """The pairs with pieces on both sides, and not too many, in pieces."""
     for pair in pairs:
         encoded = encode_pair(model, *pair)

@@ -8,7 +8,7 @@ from torch import Tensor
 from nmt.corpus.batching import Batch
 from nmt.model import EncoderOut, Transformer
 from nmt.model.transformer import DecoderOut
-from nmt.tokenizer import BOS_ID, EOS_ID, PAD_ID
+from nmt.tokenizer import BOS_ID, EOS_ID, PAD_ID, SEPARATOR_ID
 from nmt.training.consistency import Consistency, consistent_cross_entropy, seen
 from nmt.training.cross_entropy import cross_entropy
 
@@ -89,6 +89,7 @@ def reconstruction_loss(network: Transformer, batch: Batch, source: EncoderOut, 
     tgt_pieces = (batch.tgt_in != PAD_ID) & (batch.tgt_in != BOS_ID)  # (B, T)
     src_pieces = (batch.src_tokens != PAD_ID) & (batch.src_tokens != EOS_ID)  # (B, S)
     src_pieces[:, : batch.num_tags] = False
+    src_pieces &= ~_reversed_any(batch.src_tokens == SEPARATOR_ID)  # the context
     columns = attention * tgt_pieces[:, :, None]
     columns = columns / columns.sum(1, keepdim=True).clamp_min(1e-6)  # (B, T, S)
     tgt_told, src_told = _some(batch.tgt_in, tgt_pieces), _some(batch.src_tokens, src_pieces)
@@ -100,6 +101,11 @@ def reconstruction_loss(network: Transformer, batch: Batch, source: EncoderOut, 
         network.tgt_to_src(from_target[src_told]), network.src_embedding.weight, batch.src_tokens[src_told]
     )
     return TELL_EVERY * (tgt_loss + SOURCE_SHARE * src_loss)
+
+
+def _reversed_any(is_there: Tensor) -> Tensor:
+    """Whether there is one at each place (B, S) or behind it."""
+    return is_there.flip(1).cumsum(1).flip(1) > 0
 
 
 def _some(tokens: Tensor, pieces: Tensor) -> Tensor:

@@ -52,6 +52,7 @@ def facts_of_run(
             **({"corpora": report.corpora} if len(report.corpora) > 1 else {}),
             **({"in_epoch": report.num_in_epoch} if report.weights else {}),
             "dropped": report.dropped,
+            **({"documents": report.num_documents} if report.num_documents else {}),
             "mended": report.num_mended,
             "held_out": data.held_out_lines,
             "hash": data.hash,

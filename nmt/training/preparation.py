@@ -1,9 +1,10 @@
 """Makes the stored corpus of a run out of its text: surveyed, held out, cleaned and cut into pieces."""
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
+from itertools import compress
 from pathlib import Path
 from typing import Any
 
@@ -19,13 +20,15 @@ from nmt.corpus.cleaning import (
     Fingerprints,
     Selection,
     clean_pairs,
+    cut_before,
+    num_documents,
     num_overlapping,
     select_pairs,
     survey,
 )
 from nmt.corpus.encoded import Encode, EncodedCorpus, directed, encode_pairs
 from nmt.corpus.heldout import hold_out
-from nmt.corpus.reading import Pair, ParallelText
+from nmt.corpus.reading import NO_CONTEXTS, Contexts, Pair, ParallelText
 from nmt.corpus.store import StoreWriter
 from nmt.errors import DataError, ModelError
 from nmt.files import write_bytes
@@ -103,9 +106,10 @@ def make_corpus(
     Raises DataError if counts differ, if text is not UTF-8, or if no pair is left.
     """
     data = config.data
-    text, prints = survey(*paths(data), on_invalid=data.invalid_utf8)
+    text, prints = survey(*paths(data), on_invalid=data.invalid_utf8, contexts=data.contexts)
     dev = _given_dev(data, prints) if data.dev_src else _held_out_dev(config, text, prints)
     selection = select_pairs(prints, remove_duplicates=data.remove_duplicates, held_out=dev.held_out)
+    documents = num_documents(prints, text.file_pairs) if data.context else 0
     del prints
     _refuse_empty(selection.num_kept, selection.dropped)
     tokenizers = tokenizers or _make_tokenizers(config, text, selection)
@@ -118,8 +122,9 @@ def make_corpus(
     dropped = selection.dropped + written.dropped
     _refuse_empty(written.num_kept, dropped)
     if not dev.pairs:  # better than nothing to look at where there are too few to hold any out
-        dev = _Dev(written.first_pairs, "training", overlap=len(written.first_pairs))
-    encode_dev(data, tokenizers, dev.pairs)  # raises the error if it can not be used
+        first = written.first_pairs
+        dev = _Dev(first, written.first_contexts, "training", overlap=len(first))
+    encode_dev(data, tokenizers, dev.pairs, dev.contexts)  # raises the error if it can not be used
     report = DataReport(
         num_pairs=len(text),
         num_kept=written.num_kept,
@@ -131,10 +136,12 @@ def make_corpus(
         dev_from=dev.origin,
         src_vocab_size=tokenizers.src.vocab_size,
         tgt_vocab_size=tokenizers.tgt.vocab_size,
+        num_documents=documents,
     )
     facts = {
         "report": asdict(report),
         "dev_pairs": dev.pairs,
+        "dev_contexts": dev.contexts,
         "held_out_lines": [] if dev.held_out is None else [number + 1 for number in dev.held_out.tolist()],
         "num_invalid": text.num_invalid,
         "file_pairs": text.file_pairs,
@@ -142,15 +149,20 @@ def make_corpus(
     writer.finish({**made_of, "tokenizers": tokenizers.hashes}, facts)
 
 
-def encode_dev(data: DataConfig, tokenizers: Tokenizers, pairs: Iterable[Pair]) -> EncodedCorpus:
+def encode_dev(
+    data: DataConfig, tokenizers: Tokenizers, pairs: Sequence[Pair], contexts: Sequence[Contexts]
+) -> EncodedCorpus:
     """The development set in pieces, in all directions, without what would be too long to train on."""
-    encoded = encode_pairs(pairs, *tokenizers.encoders(1))
-    short = [pair for pair in encoded if max(map(len, pair)) <= data.max_length]
+    encode = tokenizers.encoders(1)
+    encoded = list(encode_pairs(pairs, *encode))
+    is_short = [max(map(len, pair)) <= data.max_length for pair in encoded]
+    short = list(compress(encoded, is_short))
     if not short:
         raise DataError(
             f"no development pair of at most {data.max_length} pieces (data.max_length) on both sides"
         )
-    return EncodedCorpus.from_pairs(directed(short, tokenizers.tags(data)))
+    cut = cut_before(short, list(compress(contexts, is_short)), encode, data)
+    return EncodedCorpus.from_pairs(directed(short, tokenizers.tags(data), cut))
 
 
 def paths(data: DataConfig) -> tuple[list[Path], list[Path]]:
@@ -165,16 +177,20 @@ class _Written:
     num_kept: int
     dropped: Counter[str]
     first_pairs: list[Pair]
+    first_contexts: list[Contexts]
 
 
 def _write(writer: StoreWriter, chunks: Iterable[CleanPairs], num_first: int) -> _Written:
     """Store all pairs; keep the first so many."""
-    num_kept, dropped, first_pairs = 0, Counter(dict.fromkeys(LENGTH_REASONS, 0)), list[Pair]()
+    num_kept, dropped = 0, Counter(dict.fromkeys(LENGTH_REASONS, 0))
+    first_pairs, first_contexts = list[Pair](), list[Contexts]()
     for chunk in writer.write(chunks):
         num_kept += len(chunk.numbers)
         dropped.update(chunk.dropped)
-        first_pairs += chunk.lines[: num_first - len(first_pairs)]
-    return _Written(num_kept, +dropped, first_pairs)
+        more = num_first - len(first_pairs)
+        first_pairs += chunk.lines[:more]
+        first_contexts += (chunk.contexts or [NO_CONTEXTS] * len(chunk.lines))[:more]
+    return _Written(num_kept, +dropped, first_pairs, first_contexts)
 
 
 @dataclass(frozen=True)
@@ -182,6 +198,7 @@ class _Dev:
     """A development set and where it comes from."""
 
     pairs: list[Pair]
+    contexts: list[Contexts]
     origin: DevOrigin
     overlap: int = 0
     num_dropped: int = 0  # for want of text on a side
@@ -190,11 +207,11 @@ class _Dev:
 
 def _given_dev(data: DataConfig, prints: Fingerprints) -> _Dev:
     text, dev_prints = survey([Path(data.dev_src)], [Path(data.dev_tgt)], on_invalid=data.invalid_utf8)
-    pairs = list(text.select(dev_prints.is_usable))
+    pairs, contexts = _with_contexts(text, dev_prints.is_usable, data)
     if not pairs:
         raise DataError(f"{data.dev_src}: no pair with text on both sides; expected a development set")
     overlap = num_overlapping(prints, dev_prints)
-    return _Dev(pairs, "given", overlap=overlap, num_dropped=len(text) - len(pairs))
+    return _Dev(pairs, contexts, "given", overlap=overlap, num_dropped=len(text) - len(pairs))
 
 
 def _held_out_dev(config: Config, text: ParallelText, prints: Fingerprints) -> _Dev:
@@ -202,7 +219,13 @@ def _held_out_dev(config: Config, text: ParallelText, prints: Fingerprints) -> _
     held_out = hold_out(prints, seed=config.training.seed)
     if not select_pairs(prints, remove_duplicates=True, held_out=held_out).num_kept:
         held_out = held_out[:0]
-    return _Dev(list(text.select(flags(held_out, len(text)))), "held out", held_out=held_out)
+    pairs, contexts = _with_contexts(text, flags(held_out, len(text)), config.data)
+    return _Dev(pairs, contexts, "held out", held_out=held_out)
+
+
+def _with_contexts(text: ParallelText, keep: Tensor, data: DataConfig) -> tuple[list[Pair], list[Contexts]]:
+    found = list(text.select_in_context(keep, data.contexts))
+    return [pair for pair, _ in found], [contexts for _, contexts in found]
 
 
 def spread(numbers: Tensor, most: int) -> Tensor:

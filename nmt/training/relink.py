@@ -14,7 +14,8 @@ from nmt.config.presets import Options, merge
 from nmt.config.schema import Config
 from nmt.config.toml import from_dict
 from nmt.corpus.cleaning import Selection, clean_pairs, select_pairs, survey
-from nmt.corpus.reading import Pair
+from nmt.corpus.context import LinePair
+from nmt.corpus.reading import NO_CONTEXTS
 from nmt.errors import ConfigError, Interrupted, UsageError
 from nmt.files import write_text
 from nmt.hardware import num_usable_cores
@@ -110,7 +111,7 @@ def _wanted(model: TranslationModel, options: Options) -> Config:
 class _Text:
     """Pairs to learn from, and what became of all others."""
 
-    pairs: list[Pair]
+    pairs: list[LinePair]
     num_pairs: int
     dropped: Counter[str]
     num_mended: int
@@ -130,7 +131,7 @@ def _read(model: TranslationModel, wanted: Config, *, is_own: bool) -> _Text:
     data = wanted.data
     if is_own:
         _refuse_missing(model)
-    text, prints = survey(*paths(data), on_invalid=data.invalid_utf8)
+    text, prints = survey(*paths(data), on_invalid=data.invalid_utf8, contexts=data.contexts)
     held_out = _held_out(model.manifest, len(text)) if is_own else None
     clean = select_pairs(prints, remove_duplicates=data.remove_duplicates, held_out=held_out)
     keep = flags(spread(clean.keep.nonzero().squeeze(1), SAMPLE_PAIRS), len(text))
@@ -138,9 +139,10 @@ def _read(model: TranslationModel, wanted: Config, *, is_own: bool) -> _Text:
     dropped = clean.dropped + Counter({f"more than {SAMPLE_PAIRS:,}": num_beyond})
     tokenizers = Tokenizers(model.src_tokenizer, model.tgt_tokenizer, model.config.tokenizer.joint)
     encode = tokenizers.encoders(wanted.training.threads or num_usable_cores())
-    pairs = list[Pair]()
+    pairs = list[LinePair]()
     for chunk in clean_pairs(text, Selection(keep, dropped), data, *encode):
-        pairs += chunk.lines
+        contexts = chunk.contexts or [NO_CONTEXTS] * len(chunk.lines)
+        pairs += [(*pair, before) for pair, (before, _) in zip(chunk.lines, contexts, strict=True)]
         dropped += chunk.dropped
     num_mended = text.num_invalid if data.invalid_utf8 == "replace" else 0
     names = [] if is_own else [path.name for path in (*text.src_paths, *text.tgt_paths)]

@@ -10,6 +10,7 @@ from nmt.corpus.weighting import num_wanted
 
 DevOrigin = Literal["given", "held out", "training"]
 """Where the development pairs are from; the last: there are too few pairs to hold any out."""
+ENDS = "a blank source line, of a pair that is dropped, ends one, and what else is dropped stays context"
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,7 @@ class DataReport:
     src_vocab_size: int
     tgt_vocab_size: int
     corpora: tuple[int, ...] = ()  # pairs to train on of each pair of files
+    num_documents: int = 0  # of the source, if pairs have context
     weights: tuple[float, ...] = ()  # how many times an epoch has them; none: all once
 
     @property
@@ -228,6 +230,7 @@ def _data_line(report: DataReport) -> str:
         f"data: {report.num_kept:,} of {report.num_pairs:,} pairs to train on, {dev}"
         f"{f'; an epoch has {report.num_in_epoch:,}: {epoch}' if epoch else ''}"
         f"{f'; dropped: {dropped}' if dropped else ''}"
+        f"{f'; {report.num_documents:,} documents: {ENDS}' if report.num_documents else ''}"
         f"{f'; {report.num_mended:,} lines mended with U+FFFD' if report.num_mended else ''}"
     )
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from nmt.checkpoint import WEIGHTS, Direction
 from nmt.config.languages import UNKNOWN
+from nmt.corpus.context import LineInContext, in_context
 from nmt.corpus.words import is_blank
 from nmt.decoding import Translator
 from nmt.decoding.windows import full_windows
@@ -71,10 +72,11 @@ def make_pairs(
 ) -> Made:
     """Translate all lines of some files, or go on where an earlier call ended, in whatever way.
 
-    Lines that are blank, no UTF-8 or too long to train on are skipped, so are empty translations. Before each
-    translation goes the `tag`. What is done is on disk after each window of lines; no more of them are in
-    memory. Files appear under their names when they are whole. Raises OutputError if others are there, or
-    were begun in another way, unless it is a `restart`; DataError if they are damaged.
+    Lines that are blank, no UTF-8 or too long to train on are skipped, so are empty translations; with
+    context blank lines stay on both sides, to keep documents apart. Before each translation goes the `tag`.
+    What is done is on disk after each window of lines; no more of them are in memory. Files appear under
+    their names when they are whole. Raises OutputError if others are there, or were begun in another way,
+    unless it is a `restart`; DataError if they are damaged.
     """
     made_of = _made_of(translator, texts, tag)
     with locked(files.folder):
@@ -101,7 +103,8 @@ def _go_on(
     tag: str,
     on_progress: OnProgress | None,
 ) -> None:
-    all_lines = chain.from_iterable(read_lines(path, on_invalid="skip") for path in texts)
+    size = translator.context_size
+    all_lines = chain.from_iterable(in_context(read_lines(path, on_invalid="skip"), size) for path in texts)
     lines = islice(all_lines, made.num_lines, None)
     for window in full_windows(lines, translator.config.window):
         skipped: Counter[str] = Counter()
@@ -116,16 +119,19 @@ def _go_on(
 
 
 def _pairs(
-    translator: Translator, lines: Sequence[str], skipped: Counter[str], on_progress: OnProgress | None
+    translator: Translator,
+    lines: Sequence[LineInContext],
+    skipped: Counter[str],
+    on_progress: OnProgress | None,
 ) -> Iterator[tuple[str, str]]:
     """Lines with their translations, each as often as it has any; counts what is skipped."""
-    readable = ["" if line == NOT_UTF8 else line for line in lines]
+    readable = ["" if line.text == NOT_UTF8 else line.text for line in lines]
     pieces = translator.model.src_tokenizer.encode_batch(readable)
     reasons = [
         "not UTF-8"
-        if line == NOT_UTF8
+        if line.text == NOT_UTF8
         else "blank"
-        if is_blank(line) or not ids
+        if is_blank(line.text) or not ids
         else "too long"
         if len(ids) > translator.longest
         else ""
@@ -133,7 +139,17 @@ def _pairs(
     ]
     skipped.update(reason for reason in reasons if reason)
     usable = [line for line, reason in zip(lines, reasons, strict=True) if not reason]
-    for translation in translator.translate(usable, on_progress=on_progress):
+    translations = iter(
+        translator.translate(
+            [line.text for line in usable], [line.context for line in usable], on_progress=on_progress
+        )
+    )
+    for reason in reasons:
+        if reason == "blank" and translator.context_size:
+            yield "", ""
+        if reason:
+            continue
+        translation = next(translations)
         texts = [one.text for one in translation.hypotheses if not is_blank(one.text)]
         skipped.update({"no translation": 1} if not texts else {})
         yield from ((translation.source, text) for text in texts)
@@ -141,12 +157,12 @@ def _pairs(
 
 def _append(files: PairFiles, made: Made, pairs: Sequence[tuple[str, str]], tag: str) -> None:
     """Write pairs behind those that are noted, over whatever else is there."""
-    sides = [text for text, _ in pairs], [f"{tag} {one}" if tag else one for _, one in pairs]
+    sides = [text for text, _ in pairs], [f"{tag} {one}" if tag and one else one for _, one in pairs]
     for number, (path, lines) in enumerate(zip(files.both, sides, strict=True)):
         data = "".join(f"{line}\n" for line in lines).encode()
         append_at(_part(path), made.num_bytes[number], data)
         made.num_bytes[number] += len(data)
-    made.num_pairs += len(pairs)
+    made.num_pairs += sum(1 for _, translation in pairs if translation)
 
 
 def _note(files: PairFiles, made: Made, made_of: Mapping[str, Any]) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from statistics import fmean
 
 from nmt.checkpoint import Direction, TranslationModel
-from nmt.corpus.reading import Pair
+from nmt.corpus.reading import Contexts, Pair
 from nmt.decoding import Hypothesis, Translator
 from nmt.evaluation import score
 from nmt.training.data import TrainingData
@@ -49,12 +49,13 @@ def tune_length_penalty(
     A beam that has to be full of finished hypotheses finds the same ones whatever the penalty is.
     """
     started = time.perf_counter()
-    pairs = data.dev_pairs[: model.config.training.dev_sentences]
+    most = model.config.training.dev_sentences
+    pairs, contexts = data.dev_pairs[:most], data.dev_contexts[:most]
     decoding = model.config.decoding
     if len(pairs) < FEWEST_PAIRS or decoding.beam_size == 1:
         return None
     default, scores = decoding.length_penalty, dict[float, float]()
-    sides = [_search(model, direction, pairs, on_progress) for direction in model.directions]
+    sides = [_search(model, direction, pairs, contexts, on_progress) for direction in model.directions]
     for penalty in sorted({*GRID, default}):
         scores[penalty] = fmean(bleu(*side, penalty, default) for side in sides)
         on_progress(0)
@@ -89,17 +90,19 @@ def _search(
     model: TranslationModel,
     direction: Direction,
     pairs: Sequence[Pair],
+    contexts: Sequence[Contexts],
     on_progress: Callable[[int], None],
 ) -> tuple[list[tuple[Hypothesis, ...]], list[str]]:
     """All hypotheses of the beams, and the references."""
-    sources, references = ([pair[side] for pair in pairs] for side in (0, 1))
-    if direction != model.directions[0]:
-        sources, references = references, sources
+    side = model.directions.index(direction)  # of the source
+    sources, references = [pair[side] for pair in pairs], [pair[1 - side] for pair in pairs]
+    before = [each[side] for each in contexts]
     decoding = replace(model.config.decoding, on_long="split", samples=0, mbr=False)
     to = direction.tgt_lang if direction.tag_ids else None
     translator = Translator(model, decoding, nbest=decoding.beam_size, to=to)
     found: list[tuple[Hypothesis, ...]] = []
     for start in range(0, len(sources), PART):
-        found += [each.hypotheses for each in translator.translate(sources[start : start + PART])]
+        part = slice(start, start + PART)
+        found += [each.hypotheses for each in translator.translate(sources[part], before[part])]
         on_progress(0)
     return found, references

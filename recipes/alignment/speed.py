@@ -92,7 +92,7 @@ def needed(pair: PiecePair, config: ModelConfig, *, head_layer: int) -> Products
     below, num_ff = head_layer - 1, 3 if config.gated else 2
     square, wide, head = (d_model, d_model), (d_model, d_ff), (d_model, WIDTH)
     num_src, num_tgt = len(pair.src), len(pair.tgt)
-    a, b = len(pair.tags) + num_src + 1, num_tgt + 1
+    a, b = len(pair.before) + num_src + 1, num_tgt + 1
     in_encoder, in_decoder = config.encoder_layers * a, below * b
     by_shape = {
         square: d_model**2 * (4 * in_encoder + 6 * in_decoder + 2 * below * a + 4 * b),
@@ -182,7 +182,7 @@ def linking_table(model: TranslationModel, pairs: Sequence[Pair], *, num_rounds:
     if model.align_head is None:
         raise UsageError(f"{model.path}: has no align head; train one: nmt train --align-head-only")
     encoded, tags = [encode_pair(model, *pair).ids for pair in pairs], model.directions[0].tag_ids
-    tagged = [PiecePair(pair.src, pair.tgt, tags) for pair in encoded if pair]
+    tagged = [pair.tagged(tags) for pair in encoded if pair]
     layer = model.align_head.layer
     products = total([needed(pair, model.config.model, head_layer=layer) for pair in tagged])
     yield "| products | GFLOP | GFLOP/s | CPU s |\n|---|---|---|---|"

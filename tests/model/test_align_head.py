@@ -47,7 +47,7 @@ def find(network: Transformer, head: AlignHead, pairs: list[PiecePair]) -> tuple
 @pytest.mark.parametrize("tags", [(), (4,)])
 @torch.no_grad()
 def test_padded_in_a_batch_is_as_alone(network: Transformer, head: AlignHead, tags) -> None:
-    pairs = [replace(pair, tags=tags) for pair in PAIRS]
+    pairs = [replace(pair, before=tags) for pair in PAIRS]
     together = find(network, head, pairs)
     for row, pair in enumerate(pairs):
         num_src, num_tgt = len(pair.src), len(pair.tgt)
@@ -76,13 +76,13 @@ def test_either_side_sums_to_one_with_null(network: Transformer, head: AlignHead
 
 @torch.no_grad()
 def test_places_are_those_of_pieces_and_sources_may_be_encoded_already(network: Transformer) -> None:
-    pairs = [replace(pair, tags=(4,)) for pair in PAIRS]
+    pairs = [replace(pair, before=(4,)) for pair in PAIRS]
     view = look(network, pairs, layer=1)
     assert view.keys.shape[1] == 5  # tags and EOS are left out
     assert view.queries.shape[1] == 4  # and BOS
     encoded = EncodedSources()
     for some in ([0, 2], [1]):  # the last is encoded where it is needed
-        sources = [[*pairs[i].tags, *pairs[i].src] for i in some]
+        sources = [[*pairs[i].before, *pairs[i].src] for i in some]
         encoded.keep(sources, encode(network, sources)[0] + 1)
     again = look(network, pairs, layer=1, encoded=encoded)
     for row, pair in enumerate(pairs):
