@@ -77,10 +77,10 @@ def align_windows(
     """Link the pairs of window after window, each as soon as it is there; a blank line has no links.
 
     Of lines that are too long for the model the parts that correspond are linked, see `corresponding_parts`.
-    The pairs are in a `direction` of the model, by default its first; links are the same in both, if the
-    model was not trained with context: it sees that of its first direction only. `layer` is
-    that of the attention, counted from 1, by default the model's own. Sources in `encoded` are not encoded
-    again. Raises UsageError if the model has not what links are to come from.
+    The pairs are in a `direction` of the model, by default its first; links are the same in both, but for
+    their context, if there is any, which is read in the first only. `layer` is that of the attention, counted
+    from 1, by default the model's own. Sources in `encoded` are not encoded again. Raises UsageError if the
+    model has not what links are to come from.
     """
     origin = origin_of_links(model, links_from, layer=layer)
     find = _finder(model, origin, encoded)

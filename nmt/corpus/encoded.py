@@ -4,7 +4,7 @@ from array import array
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import accumulate, chain, islice, repeat
+from itertools import accumulate, chain, islice
 from typing import BinaryIO, Self
 
 import torch
@@ -84,7 +84,8 @@ def directed(
     before its sides where they are sources.
     """
     nothing: EncodedPair = ([], [])
-    for (src_ids, tgt_ids), (src_before, tgt_before) in zip(pairs, contexts or repeat(nothing), strict=False):
+    rows = zip(pairs, contexts, strict=True) if contexts else ((pair, nothing) for pair in pairs)
+    for (src_ids, tgt_ids), (src_before, tgt_before) in rows:
         if not tags:
             yield [*src_before, *src_ids], tgt_ids
             continue

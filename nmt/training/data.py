@@ -282,9 +282,9 @@ def _open(config: Config, folder: Path, given: Tokenizers | None, hash: str) -> 
         del wanted["tokenizer"]  # how they were made is of no interest then
         wanted["tokenizers"] = given.hashes
     stored = open_store(folder, wanted)
-    if stored is None or "dev_contexts" not in stored.facts:  # which older versions did not note
-        return None
-    return stored if stored.has_lines or not config.tokenizer.sampling_alpha else None
+    if stored is None or stored.has_lines or not config.tokenizer.sampling_alpha:
+        return stored
+    return None
 
 
 def _made_of(config: Config, hash: str) -> dict[str, Any]:

@@ -219,8 +219,8 @@ def replace_languages(config: Config) -> Config:
 
 
 def test_a_run_that_was_stopped_ends_as_if_it_had_not_been(tmp_path) -> None:
-    """Also if the files have other names by then, of which the languages can not be told."""
-    data = write_text(tmp_path, num_pairs=60)
+    """Also with context, and if files have other names by then, of which the languages can not be told."""
+    data = write_text(tmp_path, num_pairs=60) | {"context": 1}
     small = {**TRAINING, "max_steps": 6, "eval_steps": 4, "batch_tokens": 160}
     config = config_of(data, training=small, tokenizer={"sampling_alpha": 0.2})
     train(config, tmp_path / "whole")

@@ -56,6 +56,27 @@ def test_both_files_go_together_and_what_is_skipped_is_counted(translator, text,
     assert sorted(path.name for path in files.folder.iterdir()) == ["lock", STATE, "pairs.src", "pairs.tgt"]
 
 
+def test_documents_stay_apart_and_lines_see_those_before_them(translator, text, tmp_path) -> None:
+    data = replace(translator.model.config.data, context=1)
+    model = replace(translator.model, config=replace(translator.model.config, data=data))
+    translator = Translator(model, replace(translator.config, samples=0, beam_size=1, window=1))
+    lines = [line.decode() for line in (*LINES[:3:2], *LINES[5:])]
+    contexts = [(), (), (LINES[4].decode(),), (lines[2],)]
+    expected = [f"<BT> {each.text}" for each in translator.translate(lines, contexts)]
+    files, calls = files_in(tmp_path / "made", translator), iter(range(100))
+
+    def stop(_: int) -> None:
+        if next(calls) == 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        make_pairs(translator, [text], files, tag="<BT>", on_progress=stop)
+    made = make_pairs(translator, [text], files, tag="<BT>")
+    assert files.translation.read_text().splitlines() == [expected[0], "", *expected[1:]]
+    assert files.text.read_text().splitlines() == [lines[0], "", *lines[1:]]
+    assert (made.num_pairs, made.skipped) == (4, {"blank": 1, "not UTF-8": 1, "too long": 1})
+
+
 def test_a_job_that_dies_at_any_instant_goes_on_and_loses_nothing(
     translator, text, tmp_path, monkeypatch
 ) -> None:
