@@ -44,10 +44,10 @@ def find(network: Transformer, head: AlignHead, pairs: list[PiecePair]) -> tuple
     return head(look(network, pairs, layer=head.layer), src, tgt)
 
 
-@pytest.mark.parametrize("tags", [(), (4,)])
+@pytest.mark.parametrize("befores", [[()] * 4, [(4,)] * 4, [(4,), (4, 5, 6, 2), (4, 5, 2, 6, 7, 8, 2), ()]])
 @torch.no_grad()
-def test_padded_in_a_batch_is_as_alone(network: Transformer, head: AlignHead, tags) -> None:
-    pairs = [replace(pair, before=tags) for pair in PAIRS]
+def test_padded_in_a_batch_is_as_alone(network: Transformer, head: AlignHead, befores) -> None:
+    pairs = [replace(pair, before=before) for pair, before in zip(PAIRS, befores, strict=True)]
     together = find(network, head, pairs)
     for row, pair in enumerate(pairs):
         num_src, num_tgt = len(pair.src), len(pair.tgt)

@@ -10,7 +10,7 @@ from nmt.config import ModelConfig
 from nmt.corpus.batching import Batch, collate
 from nmt.corpus.encoded import EncodedCorpus
 from nmt.model import Transformer
-from nmt.tokenizer import BOS_ID, EOS_ID, PAD_ID
+from nmt.tokenizer import BOS_ID, EOS_ID, PAD_ID, SEPARATOR_ID
 from nmt.training import loss as loss_module
 from nmt.training.loss import batch_loss
 
@@ -105,14 +105,14 @@ def test_padding_adds_nothing(network, batch, reconstruction: float) -> None:
     assert batch.num_tokens == sum(len(tgt) + 1 for _, tgt in PAIRS) == int((batch.tgt_out != PAD_ID).sum())
 
 
-def test_a_tag_is_no_piece_to_be_told_from_the_other_side(network, monkeypatch) -> None:
+def test_a_tag_and_the_context_are_no_pieces_to_be_told_from_the_other_side(network, monkeypatch) -> None:
     told: list[torch.Tensor] = []
     monkeypatch.setattr(loss_module, "_some", lambda _, pieces: told.append(pieces) or pieces)
-    tagged = collate(
-        EncodedCorpus.from_pairs(([3, *src], tgt) for src, tgt in PAIRS), torch.arange(4), num_tags=1
-    )
-    for each in (tagged, *tagged.split(2), tagged.to(torch.device("cpu"))):
-        loss_of(network, each, 0.1, 0.5)
-        _, src_pieces = told[-2:]
-        assert not src_pieces[:, 0].any()
-        assert int(src_pieces.sum()) == int((each.src_tokens[:, 1:] > EOS_ID).sum())
+    for before in ([3], [3, 5, 6, SEPARATOR_ID], [3, 5, SEPARATOR_ID, 6, 7, SEPARATOR_ID]):
+        corpus = EncodedCorpus.from_pairs(([*before, *src], tgt) for src, tgt in PAIRS)
+        batch = collate(corpus, torch.arange(4), num_tags=1)
+        for each in (batch, *batch.split(2), batch.to(torch.device("cpu"))):
+            loss_of(network, each, 0.1, 0.5)
+            _, src_pieces = told[-2:]
+            assert not src_pieces[:, : len(before)].any()
+            assert int(src_pieces.sum()) == int((each.src_tokens[:, len(before) :] > EOS_ID).sum())
