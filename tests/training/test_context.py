@@ -121,7 +121,7 @@ def test_the_program_translates_documents(learnt, tmp_path, run_nmt) -> None:
     assert [float(each) for each in scores] == pytest.approx([each["score"] for each in records], abs=1e-4)
     facts = json.loads(run_nmt("evaluate", "-m", learnt, tmp_path / "src", tmp_path / "tgt", "--json").stdout)
     assert facts["context"] == 1
-    assert facts["scores"][0]["score"] == pytest.approx(100)
+    assert facts["scores"][1]["value"] > 99  # chrF, as no line has four words
     assert "up to 1 source sentences before each, every one with <s>" in run_nmt("info", learnt).stdout
     assert "sees up to 1 source lines before each" in (learnt / "README.md").read_text()
     next_word = json.loads(run_nmt(*command, "--alternatives", "1", "ni ba", "o ke").lines[1])
