@@ -40,7 +40,8 @@ class DataConfig:
     context: int = 0
     """Sentences of the same document that are read before each source (2-to-1 and more of Tiedemann &
     Scherrer, 2017). Lines in a row are a document; a blank one on the side of the source, or the end of a
-    file, ends it. Of a source and its context together the last `max_length` pieces are read."""
+    file, ends it. Of a source and its context together the last `max_length` pieces are read; as they are
+    longer, fewer pairs fit into a batch."""
     src_lang: str = ""
     """Code of the source language, such as `de`; empty: the ending of the files, if it is one, else `src`."""
     tgt_lang: str = ""

@@ -89,7 +89,7 @@ def reconstruction_loss(network: Transformer, batch: Batch, source: EncoderOut, 
     tgt_pieces = (batch.tgt_in != PAD_ID) & (batch.tgt_in != BOS_ID)  # (B, T)
     src_pieces = (batch.src_tokens != PAD_ID) & (batch.src_tokens != EOS_ID)  # (B, S)
     src_pieces[:, : batch.num_tags] = False
-    src_pieces &= ~_reversed_any(batch.src_tokens == SEPARATOR_ID)  # the context
+    src_pieces &= ~_up_to_last(batch.src_tokens == SEPARATOR_ID)  # the context
     columns = attention * tgt_pieces[:, :, None]
     columns = columns / columns.sum(1, keepdim=True).clamp_min(1e-6)  # (B, T, S)
     tgt_told, src_told = _some(batch.tgt_in, tgt_pieces), _some(batch.src_tokens, src_pieces)
@@ -103,8 +103,8 @@ def reconstruction_loss(network: Transformer, batch: Batch, source: EncoderOut, 
     return TELL_EVERY * (tgt_loss + SOURCE_SHARE * src_loss)
 
 
-def _reversed_any(is_there: Tensor) -> Tensor:
-    """Whether there is one at each place (B, S) or behind it."""
+def _up_to_last(is_there: Tensor) -> Tensor:
+    """Whether each place of a row (B, S) is the last that is true, or before it."""
     return is_there.flip(1).cumsum(1).flip(1) > 0
 
 
