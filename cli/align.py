@@ -140,6 +140,7 @@ def align(
         raise UsageError("--strict is for JSON lines; a line of text that is no pair is always an error")
     if threshold is not None and chosen == "soft":
         raise UsageError("--format soft has all probabilities; leave out --threshold")
+    pairs = open_pairs(source, target, input_format, strict=strict)
     if chosen == "table" and output:
         raise UsageError("--format table is for the screen; with -o choose another, such as jsonl")
     if chosen == "soft" and reverse_model:
@@ -157,8 +158,8 @@ def align(
             "only; expected one from target to source"
         )
     reverse = load_model(reverse_model, device=device, threads=threads) if reverse_model else None
-    has_context = context and model.config.data.context > 0
-    pairs = open_pairs(source, target, input_format, strict=strict, with_context=has_context)
+    if context and model.config.data.context:
+        pairs = pairs.with_context(strict=strict)
     settings = Settings(units, threshold, links_from, to, layer, method or "grow-diag", context)
     unlinked: Counter[str] = Counter()
     origin: Origin | CombinedOrigin | None = None

@@ -76,7 +76,7 @@ class LineSource:
     strict: bool = False
     """An odd line is an error."""
 
-    def requests(self, *, with_context: bool = False) -> Iterator[Request]:
+    def requests(self, *, has_context: bool = False) -> Iterator[Request]:
         """What the lines ask for, as they arrive; those of JSON may bring their context."""
         if self.input_format == "text":
             return plain_requests(self.lines)
@@ -85,7 +85,7 @@ class LineSource:
             name=self.name,
             strict=self.strict,
             on_mended=self.odd.replaced.add,
-            with_context=with_context,
+            has_context=has_context,
         )
 
 

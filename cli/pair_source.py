@@ -9,7 +9,7 @@ from nmt.errors import DataError, UsageError
 
 from .line_source import OddLines
 from .lines import STDIN, aligned_lines, is_waited_for, lines_of, name_of
-from .requests import InputFormat, Request, json_requests
+from .requests import InputFormat, Request, json_requests, with_context
 
 SEPARATOR = "|||"
 
@@ -56,16 +56,15 @@ class PairSource:
         """The files that are read."""
         return [path for path in self.paths if path != STDIN]
 
+    def with_context(self, *, strict: bool) -> "PairSource":
+        """The same with what JSON objects say of their context; something else there is an error."""
+        return replace(self, pairs=_with_context(self.pairs, self.odd.name, strict=strict))
+
 
 def open_pairs(
-    source: Path,
-    target: Path | None,
-    input_format: InputFormat,
-    *,
-    strict: bool = False,
-    with_context: bool = False,
+    source: Path, target: Path | None, input_format: InputFormat, *, strict: bool = False
 ) -> PairSource:
-    """The pairs of two files, or of one whose every line holds both sides; objects may bring context.
+    """The pairs of two files, or of one whose every line holds both sides.
 
     A line of JSON that holds no pair says why; it is a DataError with `strict`.
     """
@@ -74,11 +73,20 @@ def open_pairs(
     if input_format == "jsonl":
         if target:
             raise UsageError("JSON lines hold both sides, in src and tgt; leave out TGT")
-        return PairSource(_of_objects(source, odd, strict=strict, with_context=with_context), paths, odd)
+        return PairSource(_of_objects(source, odd, strict=strict), paths, odd)
     if target:
         return PairSource((SourcePair(one, other) for one, other in aligned_lines(paths)), paths, odd)
     lines = enumerate(lines_of(source), start=1)
     return PairSource((_of_line(line, odd.name, number) for number, line in lines), paths, odd)
+
+
+def _with_context(pairs: Iterator[SourcePair], name: str, *, strict: bool) -> Iterator[SourcePair]:
+    for number, pair in enumerate(pairs, start=1):
+        request = with_context(pair.request)
+        if request.error and strict:
+            raise DataError(f"{name}:{number}: {request.error}")
+        sides = ("", "") if request.error else (pair.source, pair.target)
+        yield replace(pair, source=sides[0], target=sides[1], context=request.context, error=request.error)
 
 
 def _of_line(line: str, name: str, number: int) -> SourcePair:
@@ -100,14 +108,13 @@ def _of_line(line: str, name: str, number: int) -> SourcePair:
     return SourcePair(" ".join(words[:middle]), " ".join(words[middle + 1 :]))
 
 
-def _of_objects(source: Path, odd: OddLines, *, strict: bool, with_context: bool) -> Iterator[SourcePair]:
+def _of_objects(source: Path, odd: OddLines, *, strict: bool) -> Iterator[SourcePair]:
     requests = json_requests(
         lines_of(source),
         name=odd.name,
         strict=strict,
         on_mended=odd.replaced.add,
         needed="texts in src and tgt",
-        with_context=with_context,
     )
     for request in requests:
         pair = _of_request(request)
@@ -123,4 +130,4 @@ def _of_request(request: Request) -> SourcePair:
     target = request.fields.get("tgt")
     if not isinstance(target, str):
         return replace(pair, error="has no text in tgt; expected one")
-    return replace(pair, source=request.text, target=target, context=request.context)
+    return replace(pair, source=request.text, target=target)

@@ -65,13 +65,13 @@ def json_requests(
     strict: bool,
     on_mended: Callable[[int], None],
     needed: str = "a text in src",
-    with_context: bool = False,
+    has_context: bool = False,
 ) -> Iterator[Request]:
     """Every line a JSON object with a text in one of `TEXT_FIELDS`, or blank.
 
-    `with_context` a field `context` is a text, or a list of them.
-    Of any other line the request says what is wrong with it. `on_mended` hears the number, from 1, of each
-    that escapes half a character. With `strict` both are a DataError that names the line.
+    Of any other line the request says what is wrong with it, and so if it `has_context` that is none, see
+    `with_context`. `on_mended` hears the number, from 1, of each that escapes half a character. With
+    `strict` both are a DataError that names the line.
     """
     for number, line in enumerate(lines):
         whole = _with_whole_characters(line)
@@ -80,8 +80,8 @@ def json_requests(
                 raise DataError(f"{name}:{number + 1}: has a \\u escape of half a character")
             on_mended(number + 1)
         request = _parse(whole, number, needed)
-        if with_context:
-            request = _with_context(request)
+        if has_context:
+            request = with_context(request)
         if request.error and strict:
             raise DataError(f"{name}:{number + 1}: {request.error}")
         yield request
@@ -113,7 +113,8 @@ def _parse(line: str, number: int, needed: str) -> Request:
     return Request(number, fields[key], fields, prefix=prefix, require=require, forbid=forbid)
 
 
-def _with_context(request: Request) -> Request:
+def with_context(request: Request) -> Request:
+    """A request with the context that its field of this name brings, a text or a list of them, if any."""
     context = request.fields.get("context")
     if context is None or request.error:
         return request

@@ -273,7 +273,7 @@ def _run(lines: LineTranslator, view: View, source: LineSource, sinks: Sinks, *,
     start, unlinked = time.monotonic(), Counter[str]()
     shows_progress = is_watched() and not quiet and not (sinks.is_stdout and is_terminal())
     with progress(shown=shows_progress) as on_progress:
-        for requests in windows(source.requests(with_context=lines.has_context), lines.window):
+        for requests in windows(source.requests(has_context=lines.has_context), lines.window):
             translations = lines.translate(requests, on_progress)
             for request, translation in zip(requests, translations, strict=True):
                 sinks.write(translation, view, request)

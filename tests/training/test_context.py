@@ -148,6 +148,12 @@ def test_json_lines_bring_their_context_or_tell_documents_apart(learnt, run_nmt)
     assert found[5]["error"] == "context is neither a text nor a list of texts"
     assert texts[6] == "he ke"
     assert texts[7] == texts[8]  # both without anything before them
+    pairs = "".join(f"{json.dumps(record | {'tgt': 'she ke'})}\n" for record in records[4:7])
+    command = ("align", "-m", learnt, "--threads", "1", "--input-format", "jsonl", "--from", "attention")
+    linked = [json.loads(line) for line in run_nmt(*command, "--format", "jsonl", stdin=pairs).lines]
+    assert ["links" in each for each in linked] == [True, False, True]
+    assert linked[1]["error"] == found[5]["error"]
+    assert run_nmt(*command, "--strict", stdin=pairs).stderr.startswith("error: stdin:2: context is neither")
 
 
 def test_links_are_between_words_of_a_pair_whatever_stands_before_it(learnt, model, run_nmt) -> None:
