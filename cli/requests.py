@@ -69,9 +69,9 @@ def json_requests(
 ) -> Iterator[Request]:
     """Every line a JSON object with a text in one of `TEXT_FIELDS`, or blank.
 
-    Of any other line the request says what is wrong with it, and so if it `has_context` that is none, see
-    `with_context`. `on_mended` hears the number, from 1, of each that escapes half a character. With
-    `strict` both are a DataError that names the line.
+    Of any other line the request says what is wrong with it. `on_mended` hears the number, from 1, of each
+    that escapes half a character. With `strict` both are a DataError that names the line. If objects may
+    bring context (`has_context`), it is read as by `with_context`.
     """
     for number, line in enumerate(lines):
         whole = _with_whole_characters(line)
