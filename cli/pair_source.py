@@ -1,6 +1,6 @@
-"""Pairs to align: two files beside each other, lines of `source ||| target`, or JSON objects."""
+"""Pairs to align or to score: two files beside each other, lines of `source ||| target`, or JSON objects."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -62,7 +62,7 @@ def open_pairs(
     if input_format == "jsonl":
         if target:
             raise UsageError("JSON lines hold both sides, in src and tgt; leave out TGT")
-        return PairSource(_of_objects(source, odd, strict=strict), paths, odd)
+        return PairSource(object_pairs(lines_of(source), odd, strict=strict), paths, odd)
     if target:
         return PairSource((SourcePair(one, other) for one, other in aligned_lines(paths)), paths, odd)
     lines = enumerate(lines_of(source), start=1)
@@ -88,9 +88,10 @@ def _of_line(line: str, name: str, number: int) -> SourcePair:
     return SourcePair(" ".join(words[:middle]), " ".join(words[middle + 1 :]))
 
 
-def _of_objects(source: Path, odd: OddLines, *, strict: bool) -> Iterator[SourcePair]:
+def object_pairs(lines: Iterable[str], odd: OddLines, *, strict: bool) -> Iterator[SourcePair]:
+    """The pairs of JSON objects with texts in src and tgt; see `open_pairs`."""
     requests = json_requests(
-        lines_of(source),
+        lines,
         name=odd.name,
         strict=strict,
         on_mended=odd.replaced.add,

@@ -158,6 +158,8 @@ def translate(
     _check_paths(texts, input_path, [path for path in (output_path, align_path) if path])
     if score_path and (align or align_path or nbest or layout == "nbest"):
         raise UsageError("--score tells what is thought of given lines; leave out --align and --nbest")
+    if score_path and score_path != STDIN and input_format == "jsonl":
+        raise UsageError("JSON lines hold both sides, in src and tgt; give --score -, not a file")
     if alternatives and (align or align_path or nbest or score_path or word_scores):
         raise UsageError(
             "--alternatives shows no more than them; leave out --align, --nbest, --score and the like"
@@ -171,7 +173,8 @@ def translate(
         )
     units = tokens or UNITS
     path = None if input_path == STDIN else input_path
-    with open_source(texts or [], path, input_format=input_format, strict=strict) as source:
+    work = "score" if score_path else "translate"
+    with open_source(texts or [], path, input_format=input_format, strict=strict, work=work) as source:
         from nmt.alignment import origin_of_links
         from nmt.checkpoint import load_model
         from nmt.decoding import Translator
