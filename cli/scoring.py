@@ -45,7 +45,7 @@ def score_lines(
 ) -> None:
     """Write a score for every line of the source and of `targets`, or a JSON record with those of `words`.
 
-    `targets` is a file, or `-`: then each line of the source has both, with a tab between or in a JSON object.
+    `targets` is a file, or `-`: then each line of the source has both, with a tab between or in an object.
     A pair without a score gives an empty line, or a record that says why.
     """
     start, number, unscored = time.monotonic(), 0, Counter[str]()

@@ -17,6 +17,7 @@ from .console import is_terminal, is_watched, say
 from .line_source import LineSource, open_source
 from .lines import STDIN, check_output, warn_of_unlinked
 from .options import (
+    SHORTLIST,
     UNITS,
     BeamOption,
     DeviceOption,
@@ -24,6 +25,7 @@ from .options import (
     OutputOption,
     QuietOption,
     SetOption,
+    ShortlistOption,
     ThreadsOption,
     ToOption,
     UnitsOption,
@@ -85,6 +87,7 @@ def translate(
         ),
     ] = None,
     precision: PrecisionOption = None,
+    shortlist: ShortlistOption = False,
     sample: SampleOption = None,
     temperature: TemperatureOption = None,
     seed: SampleSeedOption = None,
@@ -188,6 +191,7 @@ def translate(
             "length_penalty": length_penalty,
             "on_long": on_long,
             "precision": precision,
+            "shortlist": SHORTLIST if shortlist else None,
             "samples": samples,
             "temperature": temperature,
             "seed": seed,
