@@ -76,7 +76,7 @@ def _tab_separated(source: LineSource) -> Iterator[SourcePair]:
         if is_blank(line):
             yield SourcePair("", "")
         elif len(cells) == 2:
-            yield SourcePair(*cells)
+            yield SourcePair(cells[0], cells[1])
         else:
             raise DataError(
                 f"{source.name}:{number}: {counted(len(cells) - 1, 'tab')}, expected SOURCE, one tab and "
@@ -95,8 +95,9 @@ def _beside(source: LineSource, targets: Path) -> Iterator[SourcePair]:
 
 
 def _text(pair: SourcePair, scored: "Scored") -> str:
-    is_scored = scored.hypothesis and not pair.is_gap and not pair.error
-    return f"{scored.hypothesis.score:.6f}" if is_scored else ""
+    if scored.hypothesis is None or pair.is_gap or pair.error:
+        return ""
+    return f"{scored.hypothesis.score:.6f}"
 
 
 def _json(pair: SourcePair, scored: "Scored", number: int, words: UnitMode | None) -> str:

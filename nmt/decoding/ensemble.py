@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 
 from nmt.checkpoint import TranslationModel
-from nmt.decoding.search import Decoder, ShortlistedDecoder
+from nmt.decoding.search import Decoder
+from nmt.decoding.shortlist import ShortlistedDecoder
 from nmt.errors import ConfigError
 
 

@@ -22,7 +22,7 @@ from torch.nn import functional
 from nmt.decoding.candidates import Candidates, best_candidates, sampled_candidates
 from nmt.decoding.constraints import Standings, begin, constrain, divide, follow
 from nmt.decoding.rules import Rules, Sentence, forbid
-from nmt.decoding.shortlist import Shortlist
+from nmt.decoding.shortlist import Shortlist, ShortlistedDecoder, spread
 
 LEAST_COVERAGE = 1e-6  # of a source token that nothing looks at, as its logarithm has to be finite
 
@@ -42,16 +42,6 @@ class WatchedDecoder(Decoder, Protocol):
 
     watched: Tensor | None
     """Attention to the source in the last step, (N, S), of the tokens that were put in."""
-
-
-class ShortlistedDecoder(Decoder, Protocol):
-    """One whose logits are of few tokens, in columns that mean others in every sentence; EOS comes first."""
-
-    def allow(self, own: Sequence[Tensor]) -> None:
-        """Tell which tokens, besides those that all share, each of the sentences admitted last may have."""
-
-    def tokens(self, rows: Tensor, columns: Tensor) -> Tensor:
-        """Which tokens these columns of rows of the last logits are of, PAD_ID where there is none."""
 
 
 @dataclass(frozen=True)
@@ -167,7 +157,7 @@ class _Beams:
         self._decoder.admit([sentence.src_tokens for _, sentence in sentences])
         if self._shortlist:
             own = [self._shortlist.own(sentence) for _, sentence in sentences]
-            cast(ShortlistedDecoder, self._decoder).allow(own)
+            self._short_decoder.allow(own)
         first = len(self._live)
         self._live += [_Progress(*each) for each in sentences]
         self._standings |= begin([sentence for _, sentence in sentences], self.num_rows)
@@ -200,7 +190,7 @@ class _Beams:
         """What may come next, from log P of it, (N, V) or of the columns of a shortlist."""
         sentences, rules = [each.sentence for each in self._live], self._rules
         if self._shortlist and self._names_tokens(sentences):
-            log_probs = self._spread(log_probs)
+            log_probs = spread(log_probs, self._short_decoder, self._shortlist.vocab_size)
         elif self._shortlist:
             rules = self._column_rules
         before = log_probs[list(self._standings)] if self._standings else log_probs
@@ -214,27 +204,19 @@ class _Beams:
         found = best_candidates(*rows)
         if self._standings:
             return divide(found, log_probs, self._log_probs, self._standings, self._owners, rules)
-        return self._named(found) if rules is self._column_rules else found
+        if rules is self._column_rules:
+            return replace(found, tokens=self._short_decoder.tokens(found.rows, found.tokens))
+        return found
+
+    @property
+    def _short_decoder(self) -> ShortlistedDecoder:
+        return cast(ShortlistedDecoder, self._decoder)
 
     def _names_tokens(self, sentences: list[Sentence]) -> bool:
         """Whether tokens are asked for, forbidden or drawn by what they are."""
         rules = self._rules
         is_asked = any(sentence.prefix or sentence.demands for sentence in sentences)
         return is_asked or rules.no_repeat_ngram > 0 or rules.sampling is not None
-
-    def _spread(self, log_probs: Tensor) -> Tensor:
-        """log P of all tokens, (N, V), from that of the columns of a shortlist."""
-        assert self._shortlist is not None
-        rows = torch.arange(len(log_probs), device=log_probs.device)[:, None]
-        columns = torch.arange(log_probs.size(1), device=log_probs.device)
-        tokens = cast(ShortlistedDecoder, self._decoder).tokens(rows, columns)
-        everything = log_probs.new_full((len(log_probs), self._shortlist.vocab_size), -math.inf)
-        return everything.scatter_(1, tokens, log_probs)
-
-    def _named(self, candidates: Candidates) -> Candidates:
-        """Candidates with tokens in place of columns of a shortlist."""
-        decoder = cast(ShortlistedDecoder, self._decoder)
-        return replace(candidates, tokens=decoder.tokens(candidates.rows, candidates.tokens))
 
     def _finish(self, candidates: Candidates, ends: Tensor) -> None:
         """Keep what ends among the `width` best of a sentence."""

@@ -1,10 +1,12 @@
 """Which tokens may come in a translation: those that a model's own aligners link to its source."""
 
-# V source or target vocabulary, E entries of a lexicon, N tokens that a source token brings
+# V source or target vocabulary, N tokens that a source token brings, R rows of a search, C their columns
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import chain
-from typing import Self
+from typing import Protocol, Self
 
 import torch
 from torch import Tensor
@@ -79,3 +81,21 @@ def likeliest(lexicon: Lexicon, count: int, *, num_src: int) -> Tensor:
     is_chosen = ranks < width
     found[src[is_chosen], ranks[is_chosen]] = lexicon.tgt[order][is_chosen]
     return found
+
+
+class ShortlistedDecoder(Protocol):
+    """A decoder whose logits are of few tokens, in columns that mean others in every sentence; EOS first."""
+
+    def allow(self, own: Sequence[Tensor]) -> None:
+        """Tell which tokens, besides those that all share, each of the sentences admitted last may have."""
+
+    def tokens(self, rows: Tensor, columns: Tensor) -> Tensor:
+        """Which tokens these columns of rows of the last logits are of, PAD_ID where there is none."""
+
+
+def spread(log_probs: Tensor, decoder: ShortlistedDecoder, vocab_size: int) -> Tensor:
+    """log P of all tokens, (R, V), minus infinity where a row has none, from that of its columns, (R, C)."""
+    rows = torch.arange(len(log_probs), device=log_probs.device)[:, None]
+    columns = torch.arange(log_probs.size(1), device=log_probs.device)
+    everything = log_probs.new_full((len(log_probs), vocab_size), -math.inf)
+    return everything.scatter_(1, decoder.tokens(rows, columns), log_probs)

@@ -154,8 +154,8 @@ class Translator:
         tokens are scored. What a search found has the same text cut otherwise now and then: then the score of
         the line is another, that of the hypothesis is the one it was found with. Always computed with the
         weights as they are stored, in float32 on a CPU, of all pieces, and in one piece: of a line that was
-        translated in parts, with a shortlist, or in bfloat16 or int8, the score is another. A blank source and pairs with a side of more than
-        1,024 pieces have no scores.
+        translated in parts, with a shortlist, or in bfloat16 or int8, the score is another. A blank source
+        and pairs with a side of more than 1,024 pieces have no scores.
 
         >>> scored = next(translator.score([("Der Hund schläft.", "The dog is sleeping.")]))
         >>> [scored.target[slice(*word.span)] for word in scored.hypothesis.word_scores()]
