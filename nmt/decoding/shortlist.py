@@ -16,9 +16,6 @@ from nmt.checkpoint import Direction, TranslationModel
 from nmt.decoding.rules import Sentence
 from nmt.tokenizer import EOS_ID
 
-NUM_SHARED = 200
-"""Tokens that every translation may have: those that most often come from no source token."""
-
 
 @dataclass(frozen=True)
 class Shortlist:
@@ -38,13 +35,14 @@ class Shortlist:
         direction: Direction,
         *,
         size: int,
+        num_common: int,
         banned: tuple[int, ...],
-        num_shared: int = NUM_SHARED,
     ) -> Self:
         """The shortlist of a model, in which every source token brings its `size` likeliest translations.
 
-        It brings itself too, if it is written alike in the target language. `banned` never come. Raises
-        UsageError if the model has no aligners.
+        It brings itself too, if it is written alike in the target language. All share EOS and the
+        `num_common` tokens that most often come from no source token. `banned` never come. Raises UsageError
+        if the model has no aligners.
         """
         lexicon = load_lexicon(model, direction)
         src, tgt = model.src_tokenizer, model.tgt_tokenizer
@@ -56,7 +54,7 @@ class Shortlist:
         by_use = lexicon.from_nowhere.masked_fill(is_banned, -1)
         by_use[EOS_ID] = by_use.max() + 1
         num_allowed = int((by_use >= 0).sum())
-        shared = by_use.argsort(descending=True, stable=True)[: min(num_shared + 1, num_allowed)]
+        shared = by_use.argsort(descending=True, stable=True)[: min(num_common + 1, num_allowed)]
         return cls(tgt.vocab_size, shared, brought.masked_fill(is_banned[brought], EOS_ID))
 
     def own(self, sentence: Sentence) -> Tensor:

@@ -82,8 +82,10 @@ class Translator:
         self._origin = origin_of_links(self.model, self.model.config.alignment.source) if self.align else None
         self.longest = min(model.config.data.max_length for model in self.models)
         banned = _banned_ids(self.model)
-        size = config.shortlist
-        shortlist = Shortlist.of(self.model, self.direction, size=size, banned=banned) if size else None
+        shortlist = None
+        if config.shortlist:
+            sizes = {"size": config.shortlist, "num_common": config.shortlist_common}
+            shortlist = Shortlist.of(self.model, self.direction, banned=banned, **sizes)
         self.engine = Engine(self.models, config, shortlist)
         self.rules = Rules(
             bos_id=BOS_ID,

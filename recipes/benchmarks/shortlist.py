@@ -15,8 +15,8 @@ from nmt.decoding import Sentence
 from nmt.decoding.shortlist import Shortlist
 from nmt.files import read_lines
 
-SIZES = (10, 20, 40, 80)
-NUM_SHARED = (0, 50, 100, 200, 300)
+SIZES = (10, 40, 1000)
+NUM_COMMON = (200, 500, 1000, 1500)
 
 Pairs = Sequence[tuple[list[int], list[int]]]
 """The pieces of sources and of their translations."""
@@ -39,12 +39,12 @@ def main() -> None:
             translator.model,
             translator.direction,
             size=size,
+            num_common=max(NUM_COMMON),
             banned=translator.rules.banned,
-            num_shared=max(NUM_SHARED),
         )
-        for num_shared in NUM_SHARED:
-            pieces, texts, mean = measure(replace(whole, shared=whole.shared[: num_shared + 1]), pairs)
-            print(f"| {size} | {num_shared} | {pieces:.2%} | {texts:.1%} | {mean:.0f} |", flush=True)
+        for num_common in NUM_COMMON:
+            pieces, texts, mean = measure(replace(whole, shared=whole.shared[: num_common + 1]), pairs)
+            print(f"| {size} | {num_common} | {pieces:.2%} | {texts:.1%} | {mean:.0f} |", flush=True)
 
 
 def translate(translator: Translator, lines: Sequence[str]) -> Pairs:

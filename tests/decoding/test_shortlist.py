@@ -25,8 +25,7 @@ LINES = ["Der Hund schläft.", "Ja!", "Die kleine Katze sieht den Hund.", "Wir g
 @pytest.fixture
 def few(linked_model: TranslationModel) -> Shortlist:
     """A shortlist with hardly anything that all sentences share."""
-    whole = Shortlist.of(linked_model, linked_model.direction(), size=3, banned=BANNED)
-    return replace(whole, shared=whole.shared[:8])
+    return Shortlist.of(linked_model, linked_model.direction(), size=3, num_common=7, banned=BANNED)
 
 
 def sentences(model: TranslationModel, **options: Any) -> list[Sentence]:
@@ -65,6 +64,7 @@ def test_a_sentence_may_have_what_its_source_brings_and_what_is_asked_for(
     linked_model: TranslationModel, few: Shortlist
 ) -> None:
     assert few.shared[0] == EOS_ID
+    assert len({*few.shared.tolist()} - {*BANNED}) == 8
     source = linked_model.src_tokenizer.encode("Der Hund schläft.")
     lexicon, allowed = load_lexicon(linked_model, linked_model.direction()), {*source}
     for id in source:

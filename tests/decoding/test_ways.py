@@ -31,7 +31,7 @@ WAYS: dict[str, dict[str, Any]] = {
     "bfloat16": {"precision": "bfloat16"},
     "int8": {"precision": "int8"},
     "ensemble": {"ensemble": True},
-    "shortlist": {"shortlist": 5},
+    "shortlist": {"shortlist": 5, "shortlist_common": 50},
     "few rows": {"batch_rows": 7, "batch_tokens": 20},
 }
 
