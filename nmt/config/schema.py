@@ -336,10 +336,11 @@ class DecodingConfig:
     """Give up hypotheses less likely than the best of their sentence by more than this, in nats; 0: none. Of
     no effect where several translations are asked for."""
     shortlist: int = 0
-    """Only pieces come that are among the so many likeliest translations of a source piece, or common ones; 0:
+    """Only pieces come that are among the so many likeliest translations of a source piece, or common; 0:
     all. log P is of these pieces alone. Takes HMM aligners: a model with links."""
     shortlist_common: int = 1000
-    """Pieces of a shortlist that may come in all sentences, those that most often come from no source piece."""
+    """Pieces that may come in all sentences of a shortlist: those that most often come from no source
+    piece."""
     precision: Literal["auto", "float32", "bfloat16", "int8"] = "auto"
     """Arithmetic of matrix products; `auto`: float32 on a CPU, bfloat16 on a GPU. int8 is for CPUs."""
     batch_rows: int = 0
