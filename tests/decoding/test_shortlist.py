@@ -10,12 +10,11 @@ import torch
 from nmt.alignment import Lexicon, load_lexicon
 from nmt.checkpoint import TranslationModel
 from nmt.config import DecodingConfig
-from nmt.decoding import Found, Rules, Sentence, Translator
+from nmt.decoding import Found, Rules, Sentence
 from nmt.decoding.demands import Demands, Required
 from nmt.decoding.engine import Engine
 from nmt.decoding.rules import Sampling
 from nmt.decoding.shortlist import Shortlist, likeliest
-from nmt.errors import UsageError
 from nmt.tokenizer import BOS_ID, EOS_ID
 
 BANNED = (0, 1, BOS_ID)
@@ -118,8 +117,3 @@ def test_log_p_is_of_what_may_come_in_the_sentence(linked_model: TranslationMode
         places = [columns.tolist().index(token) for token in (*best.tokens, EOS_ID)]
         log_probs = logits[0][:, columns].log_softmax(-1)[range(len(places)), places]
         assert best.token_log_probs == pytest.approx(log_probs.tolist(), abs=1e-4)
-
-
-def test_a_model_without_links_has_no_shortlist(tiny_model: TranslationModel) -> None:
-    with pytest.raises(UsageError, match=r"has no HMM aligners.*--shortlist.*nmt train --align-head-only"):
-        Translator(tiny_model, DecodingConfig(shortlist=10))
