@@ -11,6 +11,7 @@ import typer
 from .console import err, is_watched, say
 from .lines import counted, line_output
 from .options import (
+    SHORTLIST,
     BeamOption,
     ContextOption,
     DeviceOption,
@@ -18,6 +19,7 @@ from .options import (
     ModelOption,
     QuietOption,
     SetOption,
+    ShortlistOption,
     ThreadsOption,
     ToOption,
 )
@@ -44,6 +46,7 @@ def evaluate(
     to: ToOption = None,
     context: ContextOption = True,
     beam: BeamOption = None,
+    shortlist: ShortlistOption = False,
     metric: MetricOption = "bleu,chrf",
     tokenize: TokenizeOption = "13a",
     lowercase: LowercaseOption = False,
@@ -69,7 +72,8 @@ def evaluate(
     inputs = [source, *references]
     texts = read_texts(inputs)
     loaded = load_model(model, device=device, threads=threads, with_links=False)
-    decoding = with_decoding(loaded.config, {"beam_size": beam}, set_ or []).decoding
+    flags = {"beam_size": beam, "shortlist": SHORTLIST if shortlist else None}
+    decoding = with_decoding(loaded.config, flags, set_ or []).decoding
     start = time.monotonic()
     with nullcontext() if output is None else line_output(output, inputs=inputs) as keep:
         translator = Translator(loaded, decoding, to=to, context=context)
@@ -83,6 +87,7 @@ def evaluate(
         **({"context": translator.context_size} if translator.context_size else {}),
         "beam_size": decoding.beam_size,
         "length_penalty": decoding.length_penalty,
+        **({"shortlist": decoding.shortlist} if decoding.shortlist else {}),
         "lines": len(hypotheses),
         "seconds": round(seconds, 3),
     }

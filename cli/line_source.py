@@ -91,9 +91,12 @@ class LineSource:
 
 @contextmanager
 def open_source(
-    texts: list[str], path: Path | None, *, input_format: InputFormat, strict: bool
+    texts: list[str], path: Path | None, *, input_format: InputFormat, strict: bool, work: str = "translate"
 ) -> Iterator[LineSource | None]:
-    """The lines of the arguments, the file or stdin; none if a person is there to be asked for them."""
+    """The lines of the arguments, the file or stdin; none if a person is there to be asked for them.
+
+    `work` is what is to be done with them, as a verb.
+    """
     if not texts and path is None and input_format == "text" and is_interactive() and is_terminal():
         yield None
         return
@@ -101,7 +104,7 @@ def open_source(
         name, stream = "arguments", _as_file(texts)
     else:
         name, stream = (str(path), open_for_reading(path)) if path else ("stdin", open_stdin())
-    odd = OddLines(name, "translate")
+    odd = OddLines(name, work)
     on_invalid: InvalidUtf8 = "error" if strict else "replace"
     lines = decode_lines(stream, name, on_invalid=on_invalid, on_mended=odd.replaced.add)
     waits = not texts and is_waited_for(path or STDIN)

@@ -57,6 +57,15 @@ BeamOption = Annotated[
         "--beam", min=1, metavar="N", help="Beam size; 1 is greedy.", show_default="the model's, usually 5"
     ),
 ]
+SHORTLIST = 40  # translations of every source piece; the table in recipes/benchmarks
+ShortlistOption = Annotated[
+    bool,
+    typer.Option(
+        "--shortlist",
+        metavar="",
+        help="Only pieces that the model's HMM aligners link to the source, and common ones; faster on CPUs.",
+    ),
+]
 UnitsOption = Annotated[
     UnitMode | None,
     typer.Option(

@@ -1,6 +1,6 @@
-"""Pairs to align: two files beside each other, lines of `source ||| target`, or JSON objects."""
+"""Pairs to align or to score: two files beside each other, lines of `source ||| target`, or JSON objects."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -58,7 +58,7 @@ class PairSource:
 
     def with_context(self, *, strict: bool) -> "PairSource":
         """The same with what JSON objects say of their context; something else there is an error."""
-        return replace(self, pairs=_with_context(self.pairs, self.odd.name, strict=strict))
+        return replace(self, pairs=pairs_with_context(self.pairs, self.odd.name, strict=strict))
 
 
 def open_pairs(
@@ -73,20 +73,11 @@ def open_pairs(
     if input_format == "jsonl":
         if target:
             raise UsageError("JSON lines hold both sides, in src and tgt; leave out TGT")
-        return PairSource(_of_objects(source, odd, strict=strict), paths, odd)
+        return PairSource(object_pairs(lines_of(source), odd, strict=strict), paths, odd)
     if target:
         return PairSource((SourcePair(one, other) for one, other in aligned_lines(paths)), paths, odd)
     lines = enumerate(lines_of(source), start=1)
     return PairSource((_of_line(line, odd.name, number) for number, line in lines), paths, odd)
-
-
-def _with_context(pairs: Iterator[SourcePair], name: str, *, strict: bool) -> Iterator[SourcePair]:
-    for number, pair in enumerate(pairs, start=1):
-        request = with_context(pair.request)
-        if request.error and strict:
-            raise DataError(f"{name}:{number}: {request.error}")
-        sides = ("", "") if request.error else (pair.source, pair.target)
-        yield replace(pair, source=sides[0], target=sides[1], context=request.context, error=request.error)
 
 
 def _of_line(line: str, name: str, number: int) -> SourcePair:
@@ -108,9 +99,10 @@ def _of_line(line: str, name: str, number: int) -> SourcePair:
     return SourcePair(" ".join(words[:middle]), " ".join(words[middle + 1 :]))
 
 
-def _of_objects(source: Path, odd: OddLines, *, strict: bool) -> Iterator[SourcePair]:
+def object_pairs(lines: Iterable[str], odd: OddLines, *, strict: bool) -> Iterator[SourcePair]:
+    """The pairs of JSON objects with texts in src and tgt; see `open_pairs`."""
     requests = json_requests(
-        lines_of(source),
+        lines,
         name=odd.name,
         strict=strict,
         on_mended=odd.replaced.add,
@@ -121,6 +113,16 @@ def _of_objects(source: Path, odd: OddLines, *, strict: bool) -> Iterator[Source
         if pair.error and strict:
             raise DataError(f"{odd.name}:{request.number + 1}: {pair.error}")
         yield pair
+
+
+def pairs_with_context(pairs: Iterator[SourcePair], name: str, *, strict: bool) -> Iterator[SourcePair]:
+    """Pairs with what their objects say of their context; what says it in another way has an error."""
+    for number, pair in enumerate(pairs, start=1):
+        request = with_context(pair.request)
+        if request.error and strict:
+            raise DataError(f"{name}:{number}: {request.error}")
+        sides = ("", "") if request.error else (pair.source, pair.target)
+        yield replace(pair, source=sides[0], target=sides[1], context=request.context, error=request.error)
 
 
 def _of_request(request: Request) -> SourcePair:

@@ -3,7 +3,7 @@
 import time
 from collections import Counter
 from collections.abc import Iterator
-from itertools import zip_longest
+from itertools import tee, zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -16,6 +16,8 @@ from nmt.files import check_counts, read_lines
 from .console import say, warn
 from .line_source import LineSource
 from .lines import STDIN, counted, line_output
+from .pair_source import SourcePair, object_pairs, pairs_with_context
+from .requests import Documents
 from .translation_view import hypothesis_record
 
 if TYPE_CHECKING:
@@ -27,7 +29,7 @@ ScoreOption = Annotated[
         "--score",
         metavar="FILE",
         help="Translate nothing, but score the lines of FILE as translations of the input's: one score for "
-        "each line, or JSON. With - input lines are SOURCE, a tab and TARGET.",
+        "each line, or JSON. With - input lines have both: SOURCE, a tab and TARGET, or JSON with src, tgt.",
     ),
 ]
 
@@ -44,29 +46,45 @@ def score_lines(
 ) -> None:
     """Write a score for every line of the source and of `targets`, or a JSON record with those of `words`.
 
-    `targets` is a file, or `-`: then each line of the source has both, with a tab between. A pair without a
-    score gives an empty line, or a record that says why.
+    `targets` is a file, or `-`: then each line of the source has both, with a tab between or in an object.
+    A pair without a score gives an empty line, or a record that says why.
     """
     start, number, unscored = time.monotonic(), 0, Counter[str]()
-    pairs = _tab_separated(source) if targets == STDIN else _beside(source, targets)
+    pairs = _pairs(source, targets)
+    if translator.context_size:
+        pairs = pairs_with_context(pairs, source.name, strict=source.strict)
+    pairs, others, requested = tee(pairs, 3)
+    documents = Documents(translator.context_size)
+    found = translator.score(
+        ((pair.source, pair.target) for pair in others),
+        (documents.context(pair.request) for pair in requested),
+    )
     with line_output(output_path, inputs=[] if targets == STDIN else [targets]) as write:
-        for number, scored in enumerate(translator.score(pairs), start=1):
-            write(_json(scored, number - 1, words) if as_json else _text(scored))
+        for number, (pair, scored) in enumerate(zip(pairs, found, strict=True), start=1):
+            write(_json(pair, scored, number - 1, words) if as_json else _text(pair, scored))
             if scored.unscored:
                 unscored[scored.unscored] += 1
+            if pair.error:
+                source.odd.refuse(number - 1, pair.error)
     for reason, count in unscored.items():
         warn(f"{reason}, without a score: {counted(count, 'line')}")
     if not quiet:
         say(f"{counted(number, 'line')} in {time.monotonic() - start:.1f} s")
 
 
-def _tab_separated(source: LineSource) -> Iterator[tuple[str, str]]:
+def _pairs(source: LineSource, targets: Path) -> Iterator[SourcePair]:
+    if source.input_format == "jsonl":
+        return object_pairs(source.lines, source.odd, strict=source.strict)
+    return _tab_separated(source) if targets == STDIN else _beside(source, targets)
+
+
+def _tab_separated(source: LineSource) -> Iterator[SourcePair]:
     for number, line in enumerate(source.lines, start=1):
         cells = line.split("\t")
         if is_blank(line):
-            yield "", ""
+            yield SourcePair("", "")
         elif len(cells) == 2:
-            yield cells[0], cells[1]
+            yield SourcePair(cells[0], cells[1])
         else:
             raise DataError(
                 f"{source.name}:{number}: {counted(len(cells) - 1, 'tab')}, expected SOURCE, one tab and "
@@ -74,24 +92,32 @@ def _tab_separated(source: LineSource) -> Iterator[tuple[str, str]]:
             )
 
 
-def _beside(source: LineSource, targets: Path) -> Iterator[tuple[str, str]]:
+def _beside(source: LineSource, targets: Path) -> Iterator[SourcePair]:
     num_sources = num_targets = 0
     for src_line, tgt_line in zip_longest(source.lines, read_lines(targets)):
         num_sources += src_line is not None
         num_targets += tgt_line is not None
         if src_line is not None and tgt_line is not None:
-            yield src_line, tgt_line
+            yield SourcePair(src_line, tgt_line)
     check_counts([(source.name, num_sources), (str(targets), num_targets)])
 
 
-def _text(scored: "Scored") -> str:
-    return f"{scored.hypothesis.score:.6f}" if scored.hypothesis else ""
+def _text(pair: SourcePair, scored: "Scored") -> str:
+    if scored.hypothesis is None or pair.is_gap or pair.error:
+        return ""
+    return f"{scored.hypothesis.score:.6f}"
 
 
-def _json(scored: "Scored", number: int, words: UnitMode | None) -> str:
+def _json(pair: SourcePair, scored: "Scored", number: int, words: UnitMode | None) -> str:
+    """The fields that came with the pair, in their order, with ours; only an `id` stays as it was."""
     from nmt.alignment.formats import json_line
 
-    record: dict[str, Any] = {"id": number, "src": scored.source}
+    if pair.is_gap:
+        return ""
+    record: dict[str, Any] = {**pair.fields, "id": pair.fields.get("id", number)}
+    if pair.error:
+        return json_line(record | {"error": pair.error})
+    record |= {"src": scored.source}
     if scored.hypothesis:
         return json_line(record | hypothesis_record(scored.hypothesis, words))
     nothing = {"tgt": scored.target, "score": None, "log_prob": None, "unscored": scored.unscored}

@@ -17,6 +17,7 @@ from .console import is_terminal, is_watched, say
 from .line_source import LineSource, open_source
 from .lines import STDIN, check_output, warn_of_unlinked
 from .options import (
+    SHORTLIST,
     UNITS,
     BeamOption,
     ContextOption,
@@ -25,6 +26,7 @@ from .options import (
     OutputOption,
     QuietOption,
     SetOption,
+    ShortlistOption,
     ThreadsOption,
     ToOption,
     UnitsOption,
@@ -87,6 +89,7 @@ def translate(
         ),
     ] = None,
     precision: PrecisionOption = None,
+    shortlist: ShortlistOption = False,
     sample: SampleOption = None,
     temperature: TemperatureOption = None,
     seed: SampleSeedOption = None,
@@ -160,6 +163,8 @@ def translate(
     _check_paths(texts, input_path, [path for path in (output_path, align_path) if path])
     if score_path and (align or align_path or nbest or layout == "nbest"):
         raise UsageError("--score tells what is thought of given lines; leave out --align and --nbest")
+    if score_path and score_path != STDIN and input_format == "jsonl":
+        raise UsageError("JSON lines hold both sides, in src and tgt; give --score -, not a file")
     if alternatives and (align or align_path or nbest or score_path or word_scores):
         raise UsageError(
             "--alternatives shows no more than them; leave out --align, --nbest, --score and the like"
@@ -173,7 +178,8 @@ def translate(
         )
     units = tokens or UNITS
     path = None if input_path == STDIN else input_path
-    with open_source(texts or [], path, input_format=input_format, strict=strict) as source:
+    work = "score" if score_path else "translate"
+    with open_source(texts or [], path, input_format=input_format, strict=strict, work=work) as source:
         from nmt.alignment import origin_of_links
         from nmt.checkpoint import load_model
         from nmt.decoding import Translator
@@ -187,6 +193,7 @@ def translate(
             "length_penalty": length_penalty,
             "on_long": on_long,
             "precision": precision,
+            "shortlist": SHORTLIST if shortlist else None,
             "samples": samples,
             "temperature": temperature,
             "seed": seed,

@@ -12,7 +12,7 @@ from nmt.alignment.alignment import Alignment, Part, Unlinked, together
 from nmt.alignment.attention import attend_both_ways, reading_layer
 from nmt.alignment.origin import Origin, source_of_links
 from nmt.alignment.parts import Side, corresponding_parts
-from nmt.alignment.text_aligner import CutLine, TextAligner
+from nmt.alignment.text_aligner import CutLine, Lexicon, TextAligner
 from nmt.checkpoint import Direction, TranslationModel, load_tensors, relink_command
 from nmt.config.schema import LinksFrom
 from nmt.corpus.context import Context, LinePair, before, cut_contexts
@@ -241,6 +241,17 @@ def load_text_aligner(model: TranslationModel) -> TextAligner:
             f"{relink_command(model.hmm_path.parent)}"
         )
     return aligner
+
+
+def load_lexicon(model: TranslationModel, direction: Direction) -> Lexicon:
+    """How pieces are translated in a direction of a model; UsageError if it has not learnt links."""
+    if model.hmm_path is None:
+        command = relink_command(model.path or Path("MODEL"))
+        raise UsageError(
+            f"{model.path or 'the model'}: has no HMM aligners, which a shortlist is made with; leave out "
+            f"--shortlist, or train them on text: {command}"
+        )
+    return load_text_aligner(model).lexicon(is_turned=direction != model.directions[0])
 
 
 _Find = Callable[[Sequence[EncodedPair]], Sequence[Probabilities | None]]

@@ -49,6 +49,16 @@ CutPair = tuple[CutLine, CutLine]
 
 
 @dataclass(frozen=True)
+class Lexicon:
+    """How likely pieces of one language become pieces of another."""
+
+    src: Tensor  # (E,) ids of both
+    tgt: Tensor
+    probs: Tensor  # (E,), of the target piece, given the source piece
+    from_nowhere: Tensor  # of every target piece, of all that come from no source piece
+
+
+@dataclass(frozen=True)
 class TextAligner:
     """What was learnt from a text: two aligners, and the words that one of them knows."""
 
@@ -80,6 +90,14 @@ class TextAligner:
         found = self.of_words.posteriors_batch([self._word_ids(*pair) for pair in pairs])
         shares = zip(*(_shares([pair[side] for pair in pairs]) for side in (0, 1)), strict=True)
         return [_on_pieces(*links, *both) for links, both in zip(found, shares, strict=True)]
+
+    def lexicon(self, *, is_turned: bool = False) -> Lexicon:
+        """What the aligner of pieces knows of single ones; turned: from target to source."""
+        pieces = self.of_pieces
+        src, tgt = pieces.keys // pieces.vocab_size, pieces.keys % pieces.vocab_size - self.first_of_target
+        if is_turned:
+            return Lexicon(tgt, src, pieces.backward.lexicon, pieces.backward.null)
+        return Lexicon(src, tgt, pieces.forward.lexicon, pieces.forward.null[self.first_of_target :])
 
     def _word_ids(self, src: CutLine, tgt: CutLine) -> IdPair:
         """Ids of words; those that are not known are one on each side, and the same if they are equal."""

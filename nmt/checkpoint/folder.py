@@ -69,7 +69,7 @@ def load_model(
 ) -> TranslationModel:
     """Load a model folder, or the best model so far of one that is still being trained.
 
-    Without `with_links` what only links are made with is left out, the attention apart.
+    Without `with_links` the align head is left out, which only links are made with.
     Raises UsageError if there is no such folder, ModelError if something in it is damaged or does not fit.
     """
     folder = model_folder(path)
@@ -89,14 +89,11 @@ def load_model(
         network = build_network(config, src_tokenizer, tgt_tokenizer)
     take_weights(network, load_tensors(weights_path), name=str(weights_path))
     network.to(use_device(device, threads=threads)).eval()
-    model = TranslationModel(config, src_tokenizer, tgt_tokenizer, network, manifest, path)
-    if not with_links:
+    hmm_path = folder / HMM if HMM in manifest["files"] else None
+    model = TranslationModel(config, src_tokenizer, tgt_tokenizer, network, manifest, path, hmm_path=hmm_path)
+    if not with_links or ALIGN_HEAD not in manifest["files"]:
         return model
-    return replace(
-        model,
-        align_head=load_align_head(model, folder) if ALIGN_HEAD in manifest["files"] else None,
-        hmm_path=folder / HMM if HMM in manifest["files"] else None,
-    )
+    return replace(model, align_head=load_align_head(model, folder))
 
 
 def model_folder(path: Path) -> Path:

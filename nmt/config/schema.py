@@ -346,6 +346,12 @@ class DecodingConfig:
     prune: float = 0.0
     """Give up hypotheses less likely than the best of their sentence by more than this, in nats; 0: none. Of
     no effect where several translations are asked for."""
+    shortlist: int = 0
+    """Only pieces come that are among the so many likeliest translations of a source piece, or common; 0:
+    all. log P is of these pieces alone. Takes HMM aligners: a model with links."""
+    shortlist_common: int = 1000
+    """Pieces that may come in all sentences of a shortlist: those that most often come from no source
+    piece."""
     precision: Literal["auto", "float32", "bfloat16", "int8"] = "auto"
     """Arithmetic of matrix products; `auto`: float32 on a CPU, bfloat16 on a GPU. int8 is for CPUs."""
     batch_rows: int = 0
@@ -392,7 +398,7 @@ class DecodingConfig:
             "0 or more",
         )
         _require(all(map(str.strip, self.forbid)), "decoding.forbid", list(self.forbid), "no blank phrase")
-        for name in ("samples", "top_k", "seed"):
+        for name in ("shortlist", "shortlist_common", "samples", "top_k", "seed"):
             _require(getattr(self, name) >= 0, f"decoding.{name}", getattr(self, name), "0 or more")
         _require(0 < self.temperature < math.inf, "decoding.temperature", self.temperature, "above 0")
         _require(0 < self.top_p <= 1, "decoding.top_p", self.top_p, "above 0, to 1")

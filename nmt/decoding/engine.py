@@ -15,11 +15,13 @@ from nmt.decoding.ensemble import EnsembleDecoder
 from nmt.decoding.hypothesis import join_log_probs
 from nmt.decoding.rules import Rules, Sentence
 from nmt.decoding.search import Decoder, Found, Room, search
+from nmt.decoding.shortlist import Shortlist
 from nmt.errors import ConfigError, ResourceError
 from nmt.hardware import hand_back_pages, is_out_of_memory
 from nmt.model import IncrementalDecoder, Precision, pack
 from nmt.model.encoded import EncodedSources
 from nmt.model.packed import has_int8_products
+from nmt.model.short_output import ShortOutput
 from nmt.model.transformer import Transformer
 from nmt.tokenizer import BOS_ID, SPACE
 from nmt.workers import Workers
@@ -38,12 +40,23 @@ OnProgress = Callable[[int], None]
 class Engine:
     """Networks made ready for searching together, for as many threads at once as there are."""
 
-    def __init__(self, models: Sequence[TranslationModel], config: DecodingConfig) -> None:
+    def __init__(
+        self,
+        models: Sequence[TranslationModel],
+        config: DecodingConfig,
+        shortlist: Shortlist | None = None,
+    ) -> None:
+        """With a `shortlist` only what it has of a sentence comes in its translations."""
         model = models[0]
         self.precision = choose_precision(config, model.device)
         self._models = models
         self._packed: list[Transformer] = []  # until many rows are searched
         self._packing = threading.Lock()
+        self._shortlist = shortlist
+        self._outputs = [
+            ShortOutput(each.network.out_proj, shortlist.shared, self.precision) if shortlist else None
+            for each in models
+        ]
         self._watched_layer = reading_layer(model) - 1 if config.coverage_penalty else None
         self._tokenizer = model.src_tokenizer
         self._device = model.device
@@ -94,8 +107,8 @@ class Engine:
 
     @torch.inference_mode()
     def next_log_probs(self, sentence: Sentence) -> Tensor:
-        """Of every token, (V,), log P that it comes after the prefix of a sentence."""
-        decoder = self._decoder(num_rows=1)
+        """Of every token, (V,), log P that it comes after the prefix of a sentence, shortlist or not."""
+        decoder = self._decoder([None] * len(self._models), num_rows=1)
         decoder.admit([sentence.src_tokens])
         tokens = torch.tensor([BOS_ID, *sentence.prefix], device=self._device)
         for token in tokens:
@@ -118,8 +131,9 @@ class Engine:
         while left and not stopped.is_set():
             tried = list(left)
             try:
-                decoder = self._decoder(num_rows, encoded)
-                for number, hypotheses in search(decoder, [sentences[i] for i in tried], rules, room):
+                decoder = self._decoder(self._outputs, num_rows=num_rows, encoded=encoded)
+                some = [sentences[i] for i in tried]
+                for number, hypotheses in search(decoder, some, rules, room, self._shortlist):
                     del left[tried[number]]
                     keep(tried[number], hypotheses)
                     if stopped.is_set():
@@ -135,12 +149,18 @@ class Engine:
                 del left[first]
                 keep(first, self._find_in_halves(sentences[first], rules))
 
-    def _decoder(self, num_rows: int, encoded: EncodedSources | None = None) -> Decoder:
+    def _decoder(
+        self,
+        outputs: Sequence[ShortOutput | None],
+        *,
+        num_rows: int,
+        encoded: EncodedSources | None = None,
+    ) -> Decoder:
         dtype = memory_dtype(self.precision, self._device, num_rows=num_rows)
         watched = [self._watched_layer, *[None] * (len(self._models) - 1)]
         decoders = [
-            IncrementalDecoder(network, memory_dtype=dtype, watched_layer=layer)
-            for network, layer in zip(self._networks(num_rows), watched, strict=True)
+            IncrementalDecoder(network, memory_dtype=dtype, watched_layer=layer, output=output)
+            for network, layer, output in zip(self._networks(num_rows), watched, outputs, strict=True)
         ]
         if encoded and self.precision == "float32":
             decoders[0].on_encoded = encoded.keep

@@ -4,12 +4,14 @@
 
 import math
 from collections.abc import Sequence
+from typing import cast
 
 import torch
 from torch import Tensor
 
 from nmt.checkpoint import TranslationModel
 from nmt.decoding.search import Decoder
+from nmt.decoding.shortlist import ShortlistedDecoder
 from nmt.errors import ConfigError
 
 
@@ -29,6 +31,15 @@ class EnsembleDecoder:
         """Let all of them take sources in."""
         for decoder in self.decoders:
             decoder.admit(sources)
+
+    def allow(self, own: Sequence[Tensor]) -> None:
+        """Let all of them have the same few tokens."""
+        for decoder in self.decoders:
+            cast(ShortlistedDecoder, decoder).allow(own)
+
+    def tokens(self, rows: Tensor, columns: Tensor) -> Tensor:
+        """Which tokens these columns are of, in all of them."""
+        return cast(ShortlistedDecoder, self.decoders[0]).tokens(rows, columns)
 
     def step(self, parents: Tensor, tokens: Tensor) -> Tensor:
         """Log of the mean probability (N, V) of what comes after `tokens` (N,) in the rows `parents` (N,)."""

@@ -2,7 +2,8 @@
 
 The loop keeps some rows, the hypotheses of several sentences that go on. In every step the decoder tells
 what may come next, rules forbid some of it, candidates are chosen, those that end are finished, and
-sentences that are done make room for new ones. log P is the model's own: nothing forbidden changes it.
+sentences that are done make room for new ones. log P is the model's own: nothing forbidden changes it, but
+with a shortlist it is of the tokens of the sentence's alone.
 """
 
 # B sentences that are searched, N rows, W of the sentence with the most, C candidates of a sentence,
@@ -11,7 +12,7 @@ sentences that are done make room for new ones. log P is the model's own: nothin
 import math
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol, cast
 
 import torch
@@ -21,6 +22,7 @@ from torch.nn import functional
 from nmt.decoding.candidates import Candidates, best_candidates, sampled_candidates
 from nmt.decoding.constraints import Standings, begin, constrain, divide, follow
 from nmt.decoding.rules import Rules, Sentence, forbid
+from nmt.decoding.shortlist import Shortlist, ShortlistedDecoder, spread
 
 LEAST_COVERAGE = 1e-6  # of a source token that nothing looks at, as its logarithm has to be finite
 
@@ -68,11 +70,18 @@ class Room:
 
 
 def search(
-    decoder: Decoder, sentences: Iterable[Sentence], rules: Rules, room: Room
+    decoder: Decoder,
+    sentences: Iterable[Sentence],
+    rules: Rules,
+    room: Room,
+    shortlist: Shortlist | None = None,
 ) -> Iterator[tuple[int, list[Found]]]:
-    """The number of a sentence, from 0, and its `nbest` best hypotheses, best first, once they are found."""
+    """The number of a sentence, from 0, and its `nbest` best hypotheses, best first, once they are found.
+
+    With a `shortlist` the decoder is one whose logits are of few tokens.
+    """
     waiting = deque(enumerate(sentences))
-    beams = _Beams(decoder, rules)
+    beams = _Beams(decoder, rules, shortlist)
     while True:
         if 4 * beams.num_rows <= 3 * room.rows:  # reading a few sources at once is faster than one by one
             beams.admit(_next_sentences(waiting, beams, room))
@@ -107,9 +116,11 @@ class _Progress:
 class _Beams:
     """The rows that go on, in the order of their sentences."""
 
-    def __init__(self, decoder: Decoder, rules: Rules) -> None:
+    def __init__(self, decoder: Decoder, rules: Rules, shortlist: Shortlist | None) -> None:
         self._decoder = decoder
         self._rules = rules
+        self._shortlist = shortlist
+        self._column_rules = replace(rules, eos_id=0, banned=())  # where columns are those of a shortlist
         self._live: list[_Progress] = []
         device = rules.device
         self._parents = torch.zeros(0, dtype=torch.int64, device=device)  # (N,) of all that follow
@@ -144,6 +155,9 @@ class _Beams:
         if not sentences:
             return
         self._decoder.admit([sentence.src_tokens for _, sentence in sentences])
+        if self._shortlist:
+            own = [self._shortlist.own(sentence) for _, sentence in sentences]
+            self._short_decoder.allow(own)
         first = len(self._live)
         self._live += [_Progress(*each) for each in sentences]
         self._standings |= begin([sentence for _, sentence in sentences], self.num_rows)
@@ -160,29 +174,49 @@ class _Beams:
 
     def step(self) -> list[tuple[int, list[Found]]]:
         """Make every hypothesis longer by a token; what was found for sentences that are done by that."""
-        logits = self._decoder.step(self._parents, self._tokens)  # (N, V)
+        logits = self._decoder.step(self._parents, self._tokens)  # (N, V), or fewer columns
         self._num_before = len(logits)
         if self._rules.coverage_penalty:
             self._cover()
-        log_probs = logits.log_softmax(-1)
-        sentences = [each.sentence for each in self._live]
-        before = log_probs[list(self._standings)] if self._standings else log_probs
-        forbid(log_probs, self._history, self._lengths, self._owners, sentences, self._rules)
-        if self._standings:
-            place = (self._standings, self._lengths, self._owners, sentences, self._rules)
-            constrain(log_probs, before, *place)
-        rows = (log_probs, self._log_probs, self._lengths, self._owners, sentences, self._rules)
-        sampling = self._rules.sampling is not None
-        candidates = sampled_candidates(*rows, ranks=self._ranks) if sampling else best_candidates(*rows)
-        if self._standings and not sampling:
-            banks = (self._standings, self._owners, self._rules)
-            candidates = divide(candidates, log_probs, self._log_probs, *banks)
+        candidates = self._candidates(logits.log_softmax(-1))
         ends = candidates.tokens == self._rules.eos_id  # (B, C)
         self._finish(candidates, ends)
         going_on = self._going_on(candidates, ends)
         done = [each for each, some in zip(self._live, going_on.any(1).tolist(), strict=True) if not some]
         self._go_on(candidates, going_on)
         return [(each.number, _best(each.found, self._rules)) for each in done]
+
+    def _candidates(self, log_probs: Tensor) -> Candidates:
+        """What may come next, from log P of it, (N, V) or of the columns of a shortlist."""
+        sentences, rules = [each.sentence for each in self._live], self._rules
+        if self._shortlist and self._names_tokens(sentences):
+            log_probs = spread(log_probs, self._short_decoder, self._shortlist.vocab_size)
+        elif self._shortlist:
+            rules = self._column_rules
+        before = log_probs[list(self._standings)] if self._standings else log_probs
+        forbid(log_probs, self._history, self._lengths, self._owners, sentences, rules)
+        if self._standings:
+            place = (self._standings, self._lengths, self._owners, sentences, rules)
+            constrain(log_probs, before, *place)
+        rows = (log_probs, self._log_probs, self._lengths, self._owners, sentences, rules)
+        if rules.sampling:
+            return sampled_candidates(*rows, ranks=self._ranks)
+        found = best_candidates(*rows)
+        if self._standings:
+            return divide(found, log_probs, self._log_probs, self._standings, self._owners, rules)
+        if rules is self._column_rules:
+            return replace(found, tokens=self._short_decoder.tokens(found.rows, found.tokens))
+        return found
+
+    @property
+    def _short_decoder(self) -> ShortlistedDecoder:
+        return cast(ShortlistedDecoder, self._decoder)
+
+    def _names_tokens(self, sentences: list[Sentence]) -> bool:
+        """Whether tokens are asked for, forbidden or drawn by what they are."""
+        rules = self._rules
+        is_asked = any(sentence.prefix or sentence.demands for sentence in sentences)
+        return is_asked or rules.no_repeat_ngram > 0 or rules.sampling is not None
 
     def _finish(self, candidates: Candidates, ends: Tensor) -> None:
         """Keep what ends among the `width` best of a sentence."""

@@ -26,6 +26,7 @@ from nmt.decoding.requests import Request, RequestReader
 from nmt.decoding.rules import Rules, Sampling, Sentence
 from nmt.decoding.scoring import LineAndTarget, Scored, score_pairs
 from nmt.decoding.search import Found
+from nmt.decoding.shortlist import Shortlist
 from nmt.decoding.translation import Alternative, LineTooLongError, RequestError, Translation
 from nmt.decoding.windows import full_windows
 from nmt.errors import ConfigError, DataError, UsageError
@@ -84,11 +85,16 @@ class Translator:
         self.align, self.align_all = align or align_all, align_all
         self._origin = origin_of_links(self.model, self.model.config.alignment.source) if self.align else None
         self.longest = min(model.config.data.max_length for model in self.models)
-        self.engine = Engine(self.models, config)
+        banned = _banned_ids(self.model)
+        shortlist = None
+        if config.shortlist:
+            sizes = {"size": config.shortlist, "num_common": config.shortlist_common}
+            shortlist = Shortlist.of(self.model, self.direction, banned=banned, **sizes)
+        self.engine = Engine(self.models, config, shortlist)
         self.rules = Rules(
             bos_id=BOS_ID,
             eos_id=EOS_ID,
-            banned=_banned_ids(self.model),
+            banned=banned,
             beam_size=config.beam_size,
             length_penalty=config.length_penalty,
             nbest=config.samples or nbest,
@@ -158,9 +164,9 @@ class Translator:
         A target is a line, which is cut into pieces as the tokenizer does it, or a hypothesis, whose own
         tokens are scored. What a search found has the same text cut otherwise now and then: then the score of
         the line is another, that of the hypothesis is the one it was found with. Always computed with the
-        weights as they are stored, in float32 on a CPU, and in one piece: of a line that was translated in
-        parts, or in bfloat16 or int8, the score is another. A blank source and pairs with a side of more than
-        1,024 pieces have no scores. `contexts` are as those of `translate`.
+        weights as they are stored, in float32 on a CPU, of all pieces, and in one piece: of a line that was
+        translated in parts, with a shortlist, or in bfloat16 or int8, the score is another. A blank source
+        and pairs with a side of more than 1,024 pieces have no scores. `contexts` are as in `translate`.
 
         >>> scored = next(translator.score([("Der Hund schläft.", "The dog is sleeping.")]))
         >>> [scored.target[slice(*word.span)] for word in scored.hypothesis.word_scores()]

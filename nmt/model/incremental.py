@@ -22,6 +22,7 @@ from torch.nn import functional
 from nmt.model.attention import CrossAttention, SelfAttention, join_heads
 from nmt.model.layers import DecoderLayer, EncoderLayer
 from nmt.model.positions import Rotation
+from nmt.model.short_output import OwnOutputs, ShortOutput
 from nmt.model.transformer import Transformer
 from nmt.tokenizer import EOS_ID
 
@@ -93,9 +94,11 @@ class IncrementalDecoder:
         *,
         memory_dtype: torch.dtype | None = None,
         watched_layer: int | None = None,
+        output: ShortOutput | None = None,
     ) -> None:
         """Keys and values are kept in `memory_dtype`, by default the network's.
 
+        With an `output` the logits are of few tokens, see `allow` and `tokens`.
         The cross-attention weights of a step in `watched_layer`, from 0, are kept in `watched`. If there is
         an `on_encoded`, it gets sources and their states (B, S, D), with EOS, once they are encoded.
         """
@@ -108,6 +111,7 @@ class IncrementalDecoder:
         self._num_heads = network.config.num_heads
         self._places_table = weight.new_zeros(0, weight.size(1))
         self._new_sources: list[list[int]] = []
+        self._new_own: list[Tensor] = []
         # of every row:
         self._slots = torch.zeros(0, dtype=torch.int64, device=weight.device)  # (N,), of its sentence
         self._places = self._slots  # (N,), where its next piece stands
@@ -118,10 +122,20 @@ class IncrementalDecoder:
         head_width = weight.size(1) // self._num_heads
         empty = weight.new_zeros(0, self._num_heads, 0, head_width, dtype=memory_dtype)
         self._layers = [_LayerMemory(empty, empty, empty, empty) for _ in network.decoder]
+        self._own = OwnOutputs(output, empty.dtype) if output else None
 
     def admit(self, sources: Sequence[list[int]]) -> None:
         """Take sentences, without EOS, in: behind the rows of the last step there is one for each of them."""
         self._new_sources += sources
+
+    def allow(self, own: Sequence[Tensor]) -> None:
+        """Tell which tokens, besides those that all share, each of the sentences admitted last may have."""
+        self._new_own += own
+
+    def tokens(self, rows: Tensor, columns: Tensor) -> Tensor:
+        """Which tokens these columns of rows of the last logits are of, PAD_ID where there is none."""
+        assert self._own is not None, "without an output layer for few tokens a column is a token"
+        return self._own.tokens[self._slots[rows], columns]
 
     def step(self, parents: Tensor, tokens: Tensor) -> Tensor:
         """Logits (N, V) float32 of the piece after `tokens` (N,), each of which continues row `parents[i]`.
@@ -146,9 +160,15 @@ class IncrementalDecoder:
             x = layer.attention_residual(x, look_back)
             x = layer.cross_residual(x, look_at_source)
             x = layer.feed_forward_residual(x, layer.feed_forward)
-        logits: Tensor = self.network.out_proj(self.network.decoder_norm(x)).float()
         self._places = self._places + 1
-        return logits
+        return self._logits(self.network.decoder_norm(x), here.rows)
+
+    def _logits(self, states: Tensor, rows: _Rows) -> Tensor:
+        if self._own is None:
+            logits: Tensor = self.network.out_proj(states).float()
+            return logits
+        own = rows.unpad(self._own.logits(rows.pad(states)))
+        return torch.cat([self._own.shared_logits(states), own], dim=1)
 
     def _find_columns(self, rows: _Rows) -> _Here:
         """A free column of memory for the new piece of every row: one that no other row descends from."""
@@ -234,6 +254,9 @@ class IncrementalDecoder:
         states, lengths = encode(self.network, sources)  # (B', S', D)
         if self.on_encoded:
             self.on_encoded(sources, states)
+        if self._own:
+            self._own.put(self._new_own, slots, is_free=is_free)
+            self._new_own = []
         self._src_lengths = functional.pad(self._src_lengths, (0, missing))
         self._src_lengths[slots], self._src_lengths[unused] = lengths, 0
         self._fit_sources(missing)
@@ -250,6 +273,8 @@ class IncrementalDecoder:
         self._slots, self._src_lengths = numbers[self._slots], self._src_lengths[held]
         for layer in self._layers:
             layer.change(lambda x: x[held])
+        if self._own:
+            self._own.keep(held)
         self._fit_sources(0)
 
     def _fit_sources(self, num_more: int) -> None:

@@ -65,7 +65,12 @@ def _translate(
     to: str | None = None,
     on_progress: Callable[[int], None],
 ) -> list[str]:
-    decoding = replace(model.config.decoding, beam_size=model.config.training.dev_beam_size, on_long="split")
+    decoding = replace(
+        model.config.decoding,
+        beam_size=model.config.training.dev_beam_size,
+        on_long="split",
+        shortlist=0,  # links are learnt at the end
+    )
     translator, hypotheses = Translator(model, decoding, to=to), list[str]()
     for start in range(0, len(lines), PART):
         part = slice(start, start + PART)

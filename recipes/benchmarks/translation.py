@@ -297,7 +297,8 @@ def arguments() -> argparse.Namespace:
     parser.add_argument(
         "--ctranslate2",
         default=",".join(COMPUTE_TYPES),
-        help="kinds of arithmetic of CTranslate2 (default: %(default)s)",
+        help="kinds of arithmetic of CTranslate2; an empty text: compare our engines with the first of them "
+        "(default: %(default)s)",
     )
     parser.add_argument(
         "--ct2-python",
@@ -327,7 +328,8 @@ def arguments() -> argparse.Namespace:
 def make_engines(given: argparse.Namespace, model: TranslationModel) -> dict[str, Engine]:
     """All engines by their names, ours first; writes the models of CTranslate2."""
     engines = [our_engine(text, given.model.absolute()) for text in given.nmt or ["default"]]
-    for compute_type in chosen(given.ctranslate2, COMPUTE_TYPES, "--ctranslate2"):
+    kinds = chosen(given.ctranslate2, COMPUTE_TYPES, "--ctranslate2") if given.ctranslate2 else []
+    for compute_type in kinds:
         folder = given.out.absolute() / f"ctranslate2-{compute_type}"
         rmtree(folder, ignore_errors=True)
         export_ctranslate2(model, folder, quantization=compute_type)
@@ -383,6 +385,7 @@ def main() -> None:
 
     bleu, signature = bleu_scores(texts, text.references)
     peers = [name for name, engine in bench.engines.items() if engine.settings["engine"] != "nmt"]
+    peers = peers or [next(iter(bench.engines))]
     for mode in modes:
         print("\n".join(table(readings, mode, peers, bleu)), end="\n\n")
     print("\n".join([*agreements(texts, peers), f"BLEU: {signature}"]))

@@ -127,6 +127,10 @@ def test_two_tokenizers_are_not_taken_for_one() -> None:
     for (src, tgt), (forward, _) in zip(pairs[:5], apart.posteriors(pairs[:5]), strict=True):
         best = forward.argmax(1).tolist()
         assert [(src.piece_ids[i] + 1) % 8 for i in best] == tgt.piece_ids
+    for lexicon, step in ((apart.lexicon(), 1), (apart.lexicon(is_turned=True), -1)):
+        likely = lexicon.probs > 0.5
+        table = dict(zip(lexicon.src[likely].tolist(), lexicon.tgt[likely].tolist(), strict=True))
+        assert table == {id: (id + step) % 8 for id in range(8)}
 
 
 def test_the_state_gives_the_same_aligner_whatever_the_words_are() -> None:

@@ -59,6 +59,32 @@ def test_json_lines_have_the_pair_with_its_scores(score: Run, targets: Path) -> 
     assert plain.stderr == ""
 
 
+def test_json_objects_have_the_scores_of_two_files_and_keep_their_fields(score: Run, targets: Path) -> None:
+    expected = [json.loads(line) for line in score(targets, "--format", "jsonl", *SOURCES).lines]
+    objects = [{"src": src, "tgt": tgt, "by": "me"} for src, tgt in zip(SOURCES, TARGETS, strict=True)]
+    bad = [{"id": "x", "src": "Ja!"}, {"src": "Ja!", "tgt": 1}]
+    text = lines_of(*map(json.dumps, [*objects, *bad]), "", "no JSON")
+    found = score("-", "--input-format", "jsonl", stdin=text)
+    assert (found.exit_status, found.lines[5]) == (0, "")
+    records = [json.loads(line) for line in (*found.lines[:5], found.lines[6])]
+    assert records[:3] == [{"src": one["src"], "tgt": one["tgt"], "by": "me"} | one for one in expected]
+    lacking = "has no text in tgt; expected one"
+    assert records[3] == bad[0] | {"error": lacking}
+    assert [record.get("error", "")[:10] for record in records] == [
+        "",
+        "",
+        "",
+        *2 * ["has no tex"],
+        "not JSON (",
+    ]
+    assert f"stdin:4: {lacking}; there is nothing to score" in found.stderr
+    plain = score("-", "--input-format", "jsonl", "--format", "text", stdin=text)
+    assert plain.lines == [*(f"{record['score']:.6f}" for record in expected), *4 * [""]]
+    strict = score("-", "--input-format", "jsonl", "--strict", stdin=text)
+    assert (strict.exit_status, f"stdin:4: {lacking}" in strict.stderr) == (65, True)
+    assert score(targets, "--input-format", "jsonl", stdin=text).exit_status == 2
+
+
 def test_a_pair_without_a_score_gives_an_empty_line_and_is_told(score: Run) -> None:
     pairs = lines_of("\tThe dog.", f"Hund\t{'dog ' * 1100}", "Ja!\tYes!")
     plain = score("-", stdin=pairs)

@@ -7,6 +7,9 @@ from typing import Any
 
 import pytest
 
+from nmt.alignment.linking import cut_pair, encode_pair
+from nmt.alignment.text_aligner import train_text_aligner
+from nmt.checkpoint import TranslationModel, save_model
 from nmt.model.packed import has_int8_products
 
 needs_int8 = pytest.mark.skipif(not has_int8_products(), reason="no products of bytes on this processor")
@@ -31,6 +34,23 @@ def test_a_prefix_comes_first_and_words_are_required_or_forbidden(translate: Run
     assert "Hund" in translate("--require", "Hund", LINE).lines[0]
     word = plain.split()[0]
     assert word not in translate("--forbid", word, LINE).lines[0].split()
+
+
+def test_a_shortlist_is_what_the_aligners_of_the_model_link(
+    translate: Run, run_nmt: Run, tiny_model: TranslationModel, tmp_path: Path
+) -> None:
+    refused = translate("--shortlist", LINE)
+    assert refused.exit_status == 2
+    assert "has no HMM aligners, which a shortlist is made with; leave out --shortlist, or" in refused.stderr
+    pair = cut_pair(encode_pair(tiny_model, LINE, "The dog."))
+    sizes = tiny_model.src_tokenizer.vocab_size, tiny_model.tgt_tokenizer.vocab_size
+    aligner = train_text_aligner([pair], vocab_sizes=sizes, is_joint=True)
+    save_model(tiny_model, tmp_path / "linked", hmm=aligner.state())
+    found = run_nmt(
+        *("translate", "-m", tmp_path / "linked", "--shortlist", "--set", "decoding.shortlist_common=0", LINE)
+    )
+    assert found.exit_status == 0, found.stderr
+    assert {*LINE, *"The dog."}.issuperset(found.lines[0])
 
 
 def test_a_json_object_asks_for_its_own(translate: Run) -> None:

@@ -31,6 +31,7 @@ WAYS: dict[str, dict[str, Any]] = {
     "bfloat16": {"precision": "bfloat16"},
     "int8": {"precision": "int8"},
     "ensemble": {"ensemble": True},
+    "shortlist": {"shortlist": 5, "shortlist_common": 50},
     "few rows": {"batch_rows": 7, "batch_tokens": 20},
 }
 
@@ -82,14 +83,13 @@ def translations(model: TranslationModel, ways: dict[str, Any]) -> list[Translat
 
 
 @pytest.mark.parametrize("names", list(covering_sets()), ids=" with ".join)
-def test_ways_go_together(tiny_model: TranslationModel, names: list[str]) -> None:
+def test_ways_go_together(linked_model: TranslationModel, names: list[str]) -> None:
     ways = {option: value for name in names for option, value in WAYS[name].items()}
-    found = translations(tiny_model, ways)
+    model = replace(linked_model, hmm_path=linked_model.hmm_path if "shortlist" in ways else None)
+    found = translations(model, ways)
     assert [one.source for one in found] == LINES
     assert [one.text == "" for one in found] == [line == "" for line in LINES]
-    alignments = align_pairs(
-        tiny_model, [(one.source, each.text) for one in found for each in one.hypotheses]
-    )
+    alignments = align_pairs(model, [(one.source, each.text) for one in found for each in one.hypotheses])
     for one in found:
         for each, alignment in zip(one.hypotheses, one.alignments, strict=True):
             assert alignment.target == each.text

@@ -11,6 +11,7 @@ from torch import Tensor
 from nmt.config import ModelConfig
 from nmt.model import IncrementalDecoder, Transformer
 from nmt.model.incremental import MORE_COLUMNS, encode
+from nmt.model.short_output import ShortOutput
 from nmt.tokenizer import BOS_ID, EOS_ID, PAD_ID
 
 FIRST_PIECE, LAST_PIECE = EOS_ID + 1, 18
@@ -30,6 +31,7 @@ class Rows:
     sources: Sequence[list[int]]
     memory_dtype: torch.dtype | None = None
     watched_layer: int | None = None
+    output: ShortOutput | None = None
     tolerance: float = 5e-5
     decoder: IncrementalDecoder = field(init=False)
     rows: list[tuple[int, tuple[int, ...]]] = field(default_factory=list)  # sentence, what was read
@@ -38,13 +40,18 @@ class Rows:
 
     def __post_init__(self) -> None:
         self.decoder = IncrementalDecoder(
-            self.network, memory_dtype=self.memory_dtype, watched_layer=self.watched_layer
+            self.network,
+            memory_dtype=self.memory_dtype,
+            watched_layer=self.watched_layer,
+            output=self.output,
         )
 
     def step(self, choices: list[tuple[int, int]], *, admitted: Sequence[int] = ()) -> None:
         """Continue rows by pieces, (row, piece), and begin with some sentences."""
         if admitted:
             self.decoder.admit([self.sources[sentence] for sentence in admitted])
+        if admitted and self.output:
+            self.decoder.allow([own_tokens(self.sources[sentence]) for sentence in admitted])
         new = [(len(self.newest) + rank, BOS_ID) for rank in range(len(admitted))]
         before = [*self.newest, *((sentence, ()) for sentence in admitted)]
         parents, tokens = zip(*choices, *new, strict=True)
@@ -64,6 +71,8 @@ class Rows:
         )
         newest = range(len(self.rows)), [len(read) - 1 for _, read in self.rows]
         expected = self.network.logits(out.states[newest])
+        if self.output:
+            expected = self._of_columns(expected, found.size(1))
         torch.testing.assert_close(found, expected, rtol=self.tolerance, atol=self.tolerance)
         if self.watched_layer is not None:
             assert self.decoder.watched is not None
@@ -71,6 +80,16 @@ class Rows:
             for weights, whole, source in zip(self.decoder.watched, expected, sources, strict=True):
                 torch.testing.assert_close(weights[: len(source)], whole[: len(source)], rtol=1e-4, atol=1e-5)
                 assert not weights[len(source) :].any()
+
+    def _of_columns(self, logits: Tensor, num_columns: int) -> Tensor:
+        """What the decoder should give: its columns of all logits, which are the tokens that were allowed."""
+        assert self.output is not None
+        every = torch.arange(len(logits))[:, None], torch.arange(num_columns)[None]
+        tokens = self.decoder.tokens(*every)
+        for (sentence, _), row in zip(self.rows, tokens.tolist(), strict=True):
+            allowed = [*self.output.tokens.tolist(), *own_tokens(self.sources[sentence]).tolist()]
+            assert row == [*allowed, *[PAD_ID] * (num_columns - len(allowed))]
+        return logits.gather(1, tokens).masked_fill(tokens == PAD_ID, -torch.inf)
 
     def go_on(
         self, generator: random.Random, *, most: int = 4, end: float = 0.1, admitted: Sequence[int] = ()
@@ -86,6 +105,10 @@ class Rows:
             self.step(choices, admitted=admitted)
         else:
             self.rows = []
+
+
+def own_tokens(source: Sequence[int]) -> Tensor:
+    return torch.tensor(sorted({token for token in source if token % 2}), dtype=torch.int64)
 
 
 def padded(sequences: Sequence[Sequence[int]]) -> Tensor:
@@ -116,6 +139,16 @@ def test_rows_that_branch_and_end_among_sentences_that_come_and_go(network: Tran
     rows = Rows(network, sources)
     sentences_that_come_and_go(rows, generator)
     assert len(rows.decoder._src_lengths) < len(sources)  # slots were given to others
+
+
+def test_logits_of_few_tokens_are_those_columns_of_all_logits(network: Transformer) -> None:
+    generator = random.Random(7)
+    sources = some_sources(generator, [generator.randint(0, 60) for _ in range(16)])
+    output = ShortOutput(network.out_proj, torch.tensor([EOS_ID, 6, 4]), "float32")
+    rows = Rows(network, sources, output=output)
+    sentences_that_come_and_go(rows, generator)
+    for _ in range(3):  # alone, in the memory that is left
+        rows.go_on(generator, admitted=[int(generator.random() * 16)])
 
 
 def test_the_watched_layer_looks_at_the_source_as_it_does_in_the_whole(network: Transformer) -> None:

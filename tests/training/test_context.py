@@ -148,6 +148,11 @@ def test_json_lines_bring_their_context_or_tell_documents_apart(learnt, run_nmt)
     assert found[5]["error"] == "context is neither a text nor a list of texts"
     assert texts[6] == "he ke"
     assert texts[7] == texts[8]  # both without anything before them
+    command = ("translate", "-m", learnt, "--threads", "1", "--input-format", "jsonl", "--score", "-")
+    scored = [json.loads(line) for line in run_nmt(*command, stdin=result.stdout).lines]
+    assert [each.get("score") for each in scored] == pytest.approx(
+        [each.get("score") for each in found], abs=1e-4
+    )
     pairs = "".join(f"{json.dumps(record | {'tgt': 'she ke'})}\n" for record in records[4:7])
     command = ("align", "-m", learnt, "--threads", "1", "--input-format", "jsonl", "--from", "attention")
     linked = [json.loads(line) for line in run_nmt(*command, "--format", "jsonl", stdin=pairs).lines]
