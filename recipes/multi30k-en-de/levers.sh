@@ -10,21 +10,22 @@ try() { # NAME OPTION…
     for seed in 1 2 3; do
         run=$RUNS/$name-$seed
         nmt train "$HERE/config.toml" --src "$D/train.en" --tgt "$D/train.de" --dev-src "$D/val.en" --dev-tgt "$D/val.de" \
-            --seed $seed --set training.precision=bfloat16 --set training.keep_checkpoints=10 "$@" --out "$run"
+            --seed $seed --set training.max_steps=6000 --set training.keep_checkpoints=10 "$@" --out "$run"
         nmt translate -m "$run" -i "$D/test2016.en" -o "$run.hyp.de"
         python "$HERE/paper_score.py" "$run.hyp.de" "$D/test2016.de"
     done
 }
 
 try plain
+try unsampled --set tokenizer.sampling_alpha=0
 try rdrop --set training.consistency=rdrop --set training.consistency_weight=5
 try simcut --set training.consistency=simcut --set training.consistency_weight=3
-try sampled --set tokenizer.sampling_alpha=0.2
-try simcut-sampled --set training.consistency=simcut --set tokenizer.sampling_alpha=0.2
+try links --set training.reconstruction=0.1
 try penalty --set training.tune_length_penalty=true
 try qk-norm --set model.qk_norm=true
-try muon --set training.optimizer=muon
-try rms-swiglu-rotary --set model.norm=rms --set model.gated=true --set model.activation=silu --set model.d_ff=512 --set model.positions=rotary
+try adamw --set training.optimizer=adamw
+try sinusoidal --set model.positions=sinusoidal
+try rms-swiglu --set model.norm=rms --set model.gated=true --set model.activation=silu --set model.d_ff=512
 try post-norm --set model.norm_position=post
 for seed in 1 2 3; do
     mean=$RUNS/plain-$seed-mean
