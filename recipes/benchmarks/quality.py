@@ -23,7 +23,7 @@ from pathlib import Path
 from engines import SIZES, Corpus, Eole, Run, make_corpus
 
 from nmt.config import load_config
-from nmt.files import make_dir, read_lines, write_text
+from nmt.files import make_dir, read_lines, write_json, write_text
 from nmt.tokenizer import Tokenizer
 from nmt.training.data import prepare
 
@@ -40,7 +40,7 @@ PUBLISHED = {
 }
 """Of eole's recipe; but batches are of 4,096 tokens, where there ten of 5,000 make a step."""
 
-SAVE_STEPS = 100
+SAVE_STEPS = 20
 KEPT_CHECKPOINTS = 2
 BEAM_SIZE = 5
 
@@ -125,9 +125,18 @@ class Theirs:
         make_dir(output.parent)
         src, tgt = output.with_suffix(".src"), output.with_suffix(".numbers")
         write_text(src, "".join(f"{self._numbers(line)}\n" for line in read_lines(test.src)))
-        command = [str(self._eole.venv / "bin" / "eole"), "predict", "--model_path", str(checkpoint)]
-        command += ["--src", str(src), "--output", str(tgt), "--beam_size", str(BEAM_SIZE)]
-        run([*command, "--length_penalty", "avg", "--world_size", "1", "--gpu_ranks"])
+        options = {
+            "model_path": [str(checkpoint)],
+            "src": str(src),
+            "output": str(tgt),
+            "beam_size": BEAM_SIZE,
+            "length_penalty": "avg",
+            "world_size": 1,
+            "gpu_ranks": [],
+        }
+        config = output.with_suffix(".yaml")
+        write_json(config, options)
+        run([str(self._eole.venv / "bin" / "eole"), "predict", "--config", str(config)])
         write_text(output, "".join(f"{self._text(line)}\n" for line in read_lines(tgt)))
 
     def _numbers(self, line: str) -> str:
