@@ -81,10 +81,17 @@ def _of_wide(x: Tensor) -> Tensor:
 
     bfloat16 is not exact enough for it.
     """
-    first, third, fifth = COEFFICIENTS
-    square, product = x @ x.mT, torch.eye(x.size(1), device=x.device).expand(len(x), -1, -1)
-    for _ in range(NUM_ITERATIONS):
-        factor = torch.baddbmm(square, square, square, beta=third, alpha=fifth)
-        factor.diagonal(dim1=1, dim2=2).add_(first)
-        square, product = factor @ square @ factor, factor @ product
+    square = x @ x.mT
+    product = factor = _factor(square)
+    for _ in range(NUM_ITERATIONS - 1):
+        square = factor @ square @ factor
+        factor = _factor(square)
+        product = factor @ product
     return product @ x
+
+
+def _factor(square: Tensor) -> Tensor:
+    first, third, fifth = COEFFICIENTS
+    factor = torch.baddbmm(square, square, square, beta=third, alpha=fifth)
+    factor.diagonal(dim1=1, dim2=2).add_(first)
+    return factor
