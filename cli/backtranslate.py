@@ -104,7 +104,8 @@ def load_translator(
 
     loaded = [load_model(path, device=device, threads=threads, with_links=False) for path in models]
     config = with_decoding(loaded[0].config, flags, overrides)
-    return Translator([replace(loaded[0], config=config), *loaded[1:]], config.decoding, to=to)
+    first = replace(loaded[0], config=config)
+    return Translator([first, *loaded[1:]], config.decoding, to=to, processes=True)
 
 
 def translate_texts(

@@ -76,7 +76,7 @@ def evaluate(
     decoding = with_decoding(loaded.config, flags, set_ or []).decoding
     start = time.monotonic()
     with nullcontext() if output is None else line_output(output, inputs=inputs) as keep:
-        translator = Translator(loaded, decoding, to=to, context=context)
+        translator = Translator(loaded, decoding, to=to, context=context, processes=True)
         lines = LineTranslator(translator, texts[0].name)
         hypotheses = _translate(lines, texts[0].lines, keep=keep, quiet=quiet)
     seconds = time.monotonic() - start

@@ -214,6 +214,7 @@ def translate(
             nbest=num_hypotheses,
             to=to,
             context=context,
+            processes=True,
         )
         if score_path:
             if source is None:

@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import chain
 
 import torch
@@ -23,6 +23,7 @@ from nmt.model.encoded import EncodedSources
 from nmt.model.packed import has_int8_products
 from nmt.model.short_output import ShortOutput
 from nmt.model.transformer import Transformer
+from nmt.processes import Tell, can_copy, in_copies
 from nmt.tokenizer import BOS_ID, SPACE
 from nmt.workers import Workers
 
@@ -33,8 +34,19 @@ GPU_ROWS = 4096
 
 SMALL_PRODUCT = 2**20  # multiplications of a feed-forward product: one row of 512 and 2048, for example
 FEWEST_ROWS = 32  # for a core of its own; with fewer, all cores work on the same products
+FEWEST_SENTENCES = 64  # for a process of its own, which takes some hundredths of a second to begin
 
 OnProgress = Callable[[int], None]
+KeepStates = Callable[[Sequence[list[int]], Tensor], None]
+"""Takes sources, and what the encoder makes of them."""
+
+
+@dataclass(frozen=True)
+class _Searched:
+    """Where to put what comes of a search."""
+
+    keep: Callable[[int, list[Found]], None]  # the number of a sentence and its hypotheses
+    keep_states: KeepStates | None
 
 
 class Engine:
@@ -45,8 +57,13 @@ class Engine:
         models: Sequence[TranslationModel],
         config: DecodingConfig,
         shortlist: Shortlist | None = None,
+        *,
+        processes: bool = False,
     ) -> None:
-        """With a `shortlist` only what it has of a sentence comes in its translations."""
+        """With a `shortlist` only what it has of a sentence comes in its translations.
+
+        With `processes` copies of this one search where there is much to do; see `in_copies`.
+        """
         model = models[0]
         self.precision = choose_precision(config, model.device)
         self._models = models
@@ -63,6 +80,7 @@ class Engine:
         on_cpu = model.device.type == "cpu"
         self._room = Room(config.batch_rows or rows_at_once(model.device), config.batch_tokens)
         self._num_cores = torch.get_num_threads() if on_cpu else 1
+        self._processes = processes and can_copy() and self._num_cores > 1
 
     def find(
         self,
@@ -79,31 +97,66 @@ class Engine:
         halves. Raises ResourceError if not even a single piece can be translated.
         """
         found: list[list[Found]] = [[] for _ in sentences]
-        stopped, lock = threading.Event(), threading.Lock()
+        by_length = sorted(range(len(sentences)), key=lambda i: (-len(sentences[i].src_tokens), i))
+        left, lock = dict.fromkeys(by_length), threading.Lock()
 
         def keep(number: int, hypotheses: list[Found]) -> None:
             with lock:
                 found[number] = hypotheses
+                del left[number]
                 if on_progress:
                     on_progress(1)
 
+        searched = _Searched(keep, encoded.keep if encoded else None)
+        if self._processes and len(sentences) >= self._num_cores * FEWEST_SENTENCES:
+            self._find_in_processes(sentences, by_length, rules, searched)
+        if left:
+            self._find_in_threads(sentences, list(left), rules, searched)
+        return found
+
+    def _find_in_processes(
+        self, sentences: Sequence[Sentence], numbers: list[int], rules: Rules, searched: "_Searched"
+    ) -> None:
+        """Search the sentences of these numbers in a process for each core; what one loses is not kept."""
+
+        def find_share(share: list[int], tell: Tell) -> None:
+            def keep(number: int, hypotheses: list[Found]) -> None:
+                tell((number, hypotheses))
+
+            def keep_states(sources: Sequence[list[int]], states: Tensor) -> None:
+                tell((sources, states.numpy()))
+
+            telling = _Searched(keep, keep_states if searched.keep_states else None)
+            self._find_share(sentences, share, rules, telling, threading.Event())
+
+        shares = divide(numbers, self._num_cores)
+        self._networks(len(shares[0]) * rules.width)  # the copies share what is packed now
+        for name, what in in_copies(find_share, shares):
+            if isinstance(name, int):
+                searched.keep(name, what)
+            elif searched.keep_states:
+                searched.keep_states(name, torch.from_numpy(what))
+
+    def _find_in_threads(
+        self, sentences: Sequence[Sentence], numbers: list[int], rules: Rules, searched: "_Searched"
+    ) -> None:
+        """Search the sentences of these numbers, in a thread for each core if there is enough to do."""
+        stopped = threading.Event()
+
         def find_share(share: list[int]) -> None:
             try:
-                self._find_share(sentences, share, rules, keep, stopped, encoded)
+                self._find_share(sentences, share, rules, searched, stopped)
             except BaseException:
                 stopped.set()
                 raise
 
-        by_length = sorted(range(len(sentences)), key=lambda i: (-len(sentences[i].src_tokens), i))
-        num_workers = max(1, min(self._num_cores, len(sentences) * rules.width // FEWEST_ROWS))
-        shares = [by_length[start::num_workers] for start in range(num_workers)]
+        num_workers = max(1, min(self._num_cores, len(numbers) * rules.width // FEWEST_ROWS))
         workers = Workers(num_workers, num_cores=self._num_cores)
         try:
-            workers.map(find_share, shares)
+            workers.map(find_share, divide(numbers, num_workers))
         finally:
             stopped.set()
             workers.close()
-        return found
 
     @torch.inference_mode()
     def next_log_probs(self, sentence: Sentence) -> Tensor:
@@ -121,9 +174,8 @@ class Engine:
         sentences: Sequence[Sentence],
         share: list[int],
         rules: Rules,
-        keep: Callable[[int, list[Found]], None],
+        searched: "_Searched",
         stopped: threading.Event,
-        encoded: EncodedSources | None,
     ) -> None:
         """Search the sentences of one worker until they are done, or somebody says to stop."""
         left, room = dict.fromkeys(share), self._room
@@ -131,11 +183,11 @@ class Engine:
         while left and not stopped.is_set():
             tried = list(left)
             try:
-                decoder = self._decoder(self._outputs, num_rows=num_rows, encoded=encoded)
+                decoder = self._decoder(self._outputs, num_rows=num_rows, keep_states=searched.keep_states)
                 some = [sentences[i] for i in tried]
                 for number, hypotheses in search(decoder, some, rules, room, self._shortlist):
                     del left[tried[number]]
-                    keep(tried[number], hypotheses)
+                    searched.keep(tried[number], hypotheses)
                     if stopped.is_set():
                         return
             except (RuntimeError, MemoryError) as error:
@@ -147,14 +199,14 @@ class Engine:
             elif left:
                 first = next(iter(left))
                 del left[first]
-                keep(first, self._find_in_halves(sentences[first], rules))
+                searched.keep(first, self._find_in_halves(sentences[first], rules))
 
     def _decoder(
         self,
         outputs: Sequence[ShortOutput | None],
         *,
         num_rows: int,
-        encoded: EncodedSources | None = None,
+        keep_states: "KeepStates | None" = None,
     ) -> Decoder:
         dtype = memory_dtype(self.precision, self._device, num_rows=num_rows)
         watched = [self._watched_layer, *[None] * (len(self._models) - 1)]
@@ -162,8 +214,8 @@ class Engine:
             IncrementalDecoder(network, memory_dtype=dtype, watched_layer=layer, output=output)
             for network, layer, output in zip(self._networks(num_rows), watched, outputs, strict=True)
         ]
-        if encoded and self.precision == "float32":
-            decoders[0].on_encoded = encoded.keep
+        if self.precision == "float32":
+            decoders[0].on_encoded = keep_states
         return decoders[0] if len(decoders) == 1 else EnsembleDecoder(decoders)
 
     def _networks(self, num_rows: int) -> list[Transformer]:
@@ -198,6 +250,11 @@ class Engine:
         second_half = replace(sentence, source=source[cut:], prefix=(), after_prefix=(), demands=rest)
         first, second = self.find([first_half, second_half], rules)
         return [_joined(*pair, rules) for pair in zip(first, second, strict=False)]
+
+
+def divide(numbers: Sequence[int], num_shares: int) -> list[list[int]]:
+    """The numbers in shares, each of which has some of the first and some of the last."""
+    return [list(numbers[start::num_shares]) for start in range(num_shares)]
 
 
 def choose_precision(config: DecodingConfig, device: torch.device) -> Precision:

@@ -63,14 +63,17 @@ class Translator:
         nbest: int = 1,
         to: str | None = None,
         context: bool = True,
+        processes: bool = False,
     ) -> None:
         """Find the `nbest` best translations of a line, or all of `config.samples`, if that is not 0.
 
         With `align` the best of them is aligned, with `align_all` every one. Several models give the mean of
         their probabilities; alignments are those of the first. `to` is the target language of models that
-        have several. Lines have those before them as their `context`, if models were trained so. Raises
-        ConfigError if tokenizers, directions or contexts of the models differ, or if `nbest` is more than the
-        beam holds; UsageError if there is no such language, or nothing to make links with.
+        have several. Lines have those before them as their `context`, if models were trained so. With
+        `processes` copies of this process, not threads, work on many lines, which is faster on several cores
+        of a CPU; only for programs in which no other thread computes meanwhile, and only where the system is
+        Linux. Raises ConfigError if tokenizers, directions or contexts of the models differ, or if `nbest` is
+        more than the beam holds; UsageError if there is no such language, or nothing to make links with.
         """
         if not config.samples and nbest > config.beam_size:
             raise ConfigError(
@@ -90,7 +93,7 @@ class Translator:
         if config.shortlist:
             sizes = {"size": config.shortlist, "num_common": config.shortlist_common}
             shortlist = Shortlist.of(self.model, self.direction, banned=banned, **sizes)
-        self.engine = Engine(self.models, config, shortlist)
+        self.engine = Engine(self.models, config, shortlist, processes=processes)
         self.rules = Rules(
             bos_id=BOS_ID,
             eos_id=EOS_ID,
@@ -119,15 +122,17 @@ class Translator:
         nbest: int = 1,
         to: str | None = None,
         context: bool = True,
+        processes: bool = False,
         **options: bool | int | float | str,
     ) -> Self:
         """Load a model folder, or several as an ensemble.
 
         `device` is auto, cpu, cuda or mps; `threads` are those of the CPU, for the whole process, 0: all;
         `to` is a language, such as "de", for models that translate into several; without `context` a model
-        for documents translates each line alone; `options` are those of DecodingConfig, such as
-        `beam_size=4`, by default the first model's. Raises UsageError if there is no such folder, language or
-        option, ModelError if a folder is damaged.
+        for documents translates each line alone; `processes` are for programs with one thread, see above;
+        `options` are those of DecodingConfig, such as `beam_size=4`, by default the first model's. Raises
+        UsageError if there is no such folder, language or option, ModelError if a folder is damaged.
+
         >>> translator = Translator.load("demo-model", nbest=2, align_all=True)
         >>> translation = translator.translate(["Der Hund schläft im Garten."])[0]
         >>> [one.target for one in translation.alignments] == [one.text for one in translation.hypotheses]
@@ -142,7 +147,16 @@ class Translator:
         ]
         stored = asdict(models[0].config)
         config = from_dict(stored | {"decoding": stored["decoding"] | options}).decoding
-        return cls(models, config, align=align, align_all=align_all, nbest=nbest, to=to, context=context)
+        return cls(
+            models,
+            config,
+            align=align,
+            align_all=align_all,
+            nbest=nbest,
+            to=to,
+            context=context,
+            processes=processes,
+        )
 
     def stream(self, lines: Iterable[str]) -> Iterator[Translation]:
         """Translations in the order of the lines, of which no more than `config.window` are read ahead.

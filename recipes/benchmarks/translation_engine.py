@@ -34,7 +34,7 @@ class Nmt:
             f"decoding.{key}={job[key]}" for key in ("beam_size", "length_penalty", "max_length_ratio")
         ]
         config = from_dict(override(asdict(model.config), [*options, *job["options"]]))
-        self.translator = Translator(model, config.decoding)
+        self.translator = Translator(model, config.decoding, processes=True)
 
     def translate(self, lines: list[str]) -> tuple[list[str], int]:
         """Translations of lines, and of how many pieces they are."""

@@ -1,5 +1,6 @@
 """Searching where memory ends, where something breaks, and where somebody has had enough."""
 
+import os
 import signal
 import threading
 import time
@@ -16,6 +17,8 @@ from nmt.decoding import Found, Rules, Sentence, engine
 from nmt.decoding.engine import Engine, choose_precision
 from nmt.errors import ConfigError, ResourceError
 from nmt.model import IncrementalDecoder
+from nmt.model.encoded import EncodedSources
+from nmt.processes import can_copy
 from nmt.tokenizer import BOS_ID, EOS_ID
 
 LIMIT = 6
@@ -221,6 +224,69 @@ def test_as_many_threads_search_as_have_enough_to_do(
         many(tiny_model)[:num_sentences], rules(), on_progress=lambda _: threads.add(threading.get_ident())
     )
     assert len(threads) == (2 if 2 * num_sentences >= 64 else 1)
+
+
+# Several processes
+
+
+@pytest.mark.usefixtures("two_cores")
+@pytest.mark.skipif(not can_copy(), reason="processes are not copied here")
+def test_processes_find_what_threads_find(tiny_model: TranslationModel) -> None:
+    some = many(tiny_model)[:200]
+    heard: list[int] = []
+    encoded, expected_states = EncodedSources(), EncodedSources()
+    expected = Engine([tiny_model], DecodingConfig()).find(some, rules(), encoded=expected_states)
+    searching = Engine([tiny_model], DecodingConfig(), processes=True)
+    assert searching.find(some, rules(), on_progress=heard.append, encoded=encoded) == expected
+    assert sum(heard) == 200
+    for each in some[:5]:
+        kept, states = encoded.get(each.source), expected_states.get(each.source)
+        assert kept is not None
+        assert states is not None
+        assert torch.equal(kept, states)
+
+
+@pytest.mark.usefixtures("two_cores")
+@pytest.mark.parametrize("num_sentences", [127, 128])
+def test_processes_are_for_many_sentences(
+    tiny_model: TranslationModel, num_sentences: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    counted = Mock(wraps=engine.in_copies)
+    monkeypatch.setattr(engine, "in_copies", counted)
+    Engine([tiny_model], DecodingConfig(), processes=True).find(many(tiny_model)[:num_sentences], rules())
+    assert counted.call_count == (1 if num_sentences >= 128 and can_copy() else 0)
+
+
+@pytest.mark.usefixtures("two_cores")
+@pytest.mark.skipif(not can_copy(), reason="processes are not copied here")
+def test_what_a_killed_process_would_have_found_is_found(
+    tiny_model: TranslationModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parent, some = os.getpid(), many(tiny_model)[:200]
+    expected = Engine([tiny_model], DecodingConfig()).find(some, rules())
+
+    class Killed(IncrementalDecoder):
+        num_steps = 0
+
+        def step(self, parents: Tensor, tokens: Tensor) -> Tensor:
+            self.num_steps += 1
+            if os.getpid() != parent and self.num_steps == 10:
+                os.kill(os.getpid(), signal.SIGKILL)
+            return super().step(parents, tokens)
+
+    monkeypatch.setattr(engine, "IncrementalDecoder", Killed)
+    heard: list[int] = []
+    searching = Engine([tiny_model], DecodingConfig(batch_rows=40), processes=True)
+    assert tokens_of(searching.find(some, rules(), on_progress=heard.append)) == tokens_of(expected)
+    assert sum(heard) == 200
+
+
+@pytest.mark.usefixtures("two_cores")
+def test_an_error_in_a_process_is_raised(tiny_model: TranslationModel, limit_memory) -> None:
+    limit_memory(rows=0, error=RuntimeError("mat1 and mat2 do not fit"))
+    searching = Engine([tiny_model], DecodingConfig(), processes=True)
+    with pytest.raises(RuntimeError, match="mat1"):
+        searching.find(many(tiny_model), rules())
 
 
 @pytest.mark.usefixtures("two_cores")

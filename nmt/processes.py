@@ -1,0 +1,109 @@
+"""Copies of this process that compute side by side: threads of one wait for each other between operations."""
+
+import ctypes
+import os
+import signal
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from multiprocessing import Pipe
+from multiprocessing.connection import Connection, wait
+from typing import Any, NoReturn, TypeVar
+
+import torch
+
+Item = TypeVar("Item")
+Tell = Callable[[Any], None]
+"""Takes something that can be pickled."""
+
+ENDINGS = (signal.SIGINT, signal.SIGTERM)
+
+
+def can_copy() -> bool:
+    """Whether a process can be copied here: on other systems than Linux not all libraries bear it."""
+    return sys.platform == "linux"
+
+
+def in_copies(work: Callable[[Item, Tell], None], items: Sequence[Item]) -> Iterator[Any]:
+    """What `work(item, tell)` tells of every item, each in a copy of this process with one thread.
+
+    An error in a copy is raised here and ends the others, and so does closing the iterator. Nothing is raised
+    where the system kills a copy, or has no room for another: what is not told then is missing. Copies see
+    memory as it is now, and share it. No other thread may compute meanwhile: a lock that it holds would stay
+    locked in the copies.
+    """
+    copies: dict[Connection, int] = {}  # process ids by where they are heard
+    try:
+        with suppress(OSError):
+            for item in items:
+                copies |= _start(work, item)
+        while copies:
+            for ear in wait(list(copies)):
+                assert isinstance(ear, Connection)
+                try:
+                    told = ear.recv()
+                except (EOFError, OSError):  # done, or killed in the middle of a word
+                    _bury(ear, copies.pop(ear))
+                    continue
+                if isinstance(told, _Failed):
+                    raise told.error
+                yield told
+    finally:
+        for ear, process_id in copies.items():
+            os.kill(process_id, signal.SIGKILL)
+            _bury(ear, process_id)
+
+
+class _Failed:
+    """The error that ended a copy."""
+
+    def __init__(self, error: BaseException) -> None:
+        self.error = error
+
+
+def _start(work: Callable[[Item, Tell], None], item: Item) -> dict[Connection, int]:
+    """The process id of a copy at work, by where it is heard."""
+    ear, mouth = Pipe(duplex=False)
+    with mouth:
+        parent = os.getpid()
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, ENDINGS)  # until the copy has none of our handlers
+        try:
+            process_id = os.fork()
+            if not process_id:
+                _run(work, item, mouth, parent)
+        except OSError:
+            ear.close()
+            raise
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+    return {ear: process_id}
+
+
+def _bury(ear: Connection, process_id: int) -> None:
+    ear.close()
+    with suppress(ChildProcessError):  # where the program lets the system do it
+        os.waitpid(process_id, 0)
+
+
+def _run(work: Callable[[Item, Tell], None], item: Item, mouth: Connection, parent: int) -> NoReturn:
+    """Be a copy, and end without what belongs to the end of a program, which is the parent's."""
+    try:
+        for number in ENDINGS:
+            signal.signal(number, signal.SIG_DFL)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDINGS)
+        _end_with(parent)
+        torch.set_num_threads(1)  # the pool of threads is not copied
+        work(item, mouth.send)
+    except BaseException as error:
+        with suppress(BrokenPipeError):
+            mouth.send(_Failed(error))
+    finally:
+        os._exit(0)
+
+
+def _end_with(parent: int) -> None:
+    """Have this process killed when its parent ends, however that ends."""
+    set_parent_death_signal = 1  # PR_SET_PDEATHSIG in prctl.h
+    ctypes.CDLL(None).prctl(set_parent_death_signal, signal.SIGKILL)
+    if os.getppid() != parent:  # it was too late
+        os._exit(1)
