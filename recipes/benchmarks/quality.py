@@ -6,8 +6,9 @@ python recipes/benchmarks/quality.py --train train --dev dev --test test --langs
 Both train side by side on the same text in the same pieces with the same size, each on as many threads. Eole
 trains as its published recipe for translation says (recipes/wmt17/wmt17_ende_spm.yaml there), and is ended
 when its time is over; what counts is the last checkpoint that it had written by then. Ours has a budget of
-that time, set-up and learning links included, and its defaults; then it trains once more, on as many target
-tokens as eole had. README.md says how to make eole's environment.
+that time, set-up and learning links included, and its defaults. Then ours trains once more, on as many target
+tokens as eole had, beside eole with a warm-up that suits so few steps. README.md says how to make eole's
+environment.
 """
 
 import argparse
@@ -19,6 +20,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from engines import SIZES, Corpus, Eole, Run, make_corpus
 
@@ -40,6 +42,7 @@ PUBLISHED = {
 }
 """Of eole's recipe; but batches are of 4,096 tokens, where there ten of 5,000 make a step."""
 
+WARMUP_SHARE = 0.1  # of the steps there is time for, where eole's own warm-up would take most of them
 SAVE_STEPS = 20
 KEPT_CHECKPOINTS = 2
 BEAM_SIZE = 5
@@ -92,12 +95,14 @@ class Ours:
 class Theirs:
     """Eole, on numbers of pieces."""
 
-    def __init__(self, eole: Eole, corpus: Corpus, size: str, *, folder: Path, threads: int) -> None:
+    def __init__(
+        self, eole: Eole, corpus: Corpus, size: str, *, folder: Path, threads: int, options: dict[str, Any]
+    ) -> None:
         self._eole, self._folder, self._threads = eole, folder, threads
         self._tokenizer = Tokenizer.from_bytes(corpus.tokenizer_path.read_bytes())
         self._config = eole.config(Run(corpus, SIZES[size], "float32", threads, folder))
         saved = {"save_checkpoint_steps": SAVE_STEPS, "keep_checkpoint": KEPT_CHECKPOINTS}
-        self._config["training"] |= PUBLISHED | saved
+        self._config["training"] |= PUBLISHED | saved | options
 
     def start(self) -> subprocess.Popen[str]:
         """Begin to train."""
@@ -108,8 +113,8 @@ class Theirs:
         """What it says while it trains."""
         return self._folder.with_suffix(".log")
 
-    def checkpoint(self) -> tuple[Path, int]:
-        """The last checkpoint, and the target tokens that it has learnt from."""
+    def checkpoint(self) -> tuple[Path, int, int]:
+        """The last checkpoint, the steps and the target tokens that it has learnt from."""
         steps = {
             int(path.name.removeprefix("step_")): path for path in (self._folder / "model").glob("step_*")
         }
@@ -118,7 +123,7 @@ class Theirs:
         last = max(steps)
         found = (self._eole.step_pattern.search(line) for line in read_lines(self.log))
         tokens = [round(float(match[1])) for match in found if match]
-        return steps[last], sum(tokens[:last])
+        return steps[last], last, sum(tokens[:last])
 
     def translate(self, checkpoint: Path, test: Text, output: Path) -> None:
         """Translate the test set."""
@@ -174,11 +179,13 @@ def steps_for(num_tokens: int, model_dir: Path) -> int:
 
 
 def score(outputs: dict[str, Path], test: Text) -> Iterator[str]:
-    """BLEU and chrF of each translation, and whether it differs from eole's by more than chance."""
-    eole = outputs["eole"]
+    """BLEU and chrF of every translation; of ours also whether chance makes the difference from eole's."""
+    peers = [name for name in outputs if name.startswith("eole")]
     for name, output in outputs.items():
-        command = [sys.executable, "-m", "nmt.cli", "score", str(output), str(test.tgt)]
-        yield f"{name}\n{run(command if output == eole else [*command, '--compare', str(eole)])}"
+        for peer in [None] if name in peers else peers:
+            compared = ["--compare", str(outputs[peer])] if peer else []
+            command = [sys.executable, "-m", "nmt.cli", "score", str(output), str(test.tgt), *compared]
+            yield "\n".join([f"{name}, beside {peer}:" if peer else f"{name}:", run(command)])
 
 
 def arguments() -> argparse.Namespace:
@@ -210,26 +217,31 @@ def main() -> None:
     corpus = make_corpus(train.src, train.tgt, out / "corpus")
     eole = Eole(given.eole.absolute())
     eole.prepare(corpus)
-    theirs = Theirs(eole, corpus, given.size, folder=out / "eole", threads=given.threads)
     ours = Ours(corpus, train, dev, preset=given.size, threads=given.threads, options=given.set)
-    outputs = {name: out / f"{name}.{given.langs.split('-')[1]}" for name in ("eole", "time", "tokens")}
 
-    process = theirs.start()
-    try:
-        ended = time.monotonic() + 60 * given.minutes
-        ours.train(out / "time", "--budget", f"{given.minutes:g}m")
-        time.sleep(max(0.0, ended - time.monotonic()))
-    finally:
-        os.killpg(process.pid, signal.SIGKILL)
-    checkpoint, num_tokens = theirs.checkpoint()
+    def beside(name: str, options: dict[str, Any], folder: Path, *more: str) -> tuple[int, int]:
+        """Train eole and ours at the same time; the steps and target tokens that eole had."""
+        theirs = Theirs(eole, corpus, given.size, folder=out / name, threads=given.threads, options=options)
+        process = theirs.start()
+        try:
+            ended = time.monotonic() + 60 * given.minutes
+            ours.train(folder, *more)
+            time.sleep(max(0.0, ended - time.monotonic()))
+        finally:
+            os.killpg(process.pid, signal.SIGKILL)
+        checkpoint, num_steps, num_tokens = theirs.checkpoint()
+        print(f"{name}: {num_steps:,} steps, {num_tokens:,} target tokens", flush=True)
+        theirs.translate(checkpoint, test, outputs[name])
+        return num_steps, num_tokens
+
+    names = ("eole", "eole-short-warmup", "time", "tokens")
+    outputs = {name: out / f"{name}.{given.langs.split('-')[1]}" for name in names}
+    num_steps, num_tokens = beside("eole", {}, out / "time", "--budget", f"{given.minutes:g}m")
     max_steps = steps_for(num_tokens, out / "time")
-    print(
-        f"eole: {num_tokens:,} target tokens until {checkpoint.name}; ours: {max_steps:,} steps for as many"
-    )
+    print(f"tokens: {max_steps:,} steps of ours for as many", flush=True)
     plan = (f"training.max_steps={max_steps}", "training.schedule=cosine")
-    ours.train(out / "tokens", *(part for option in plan for part in ("--set", option)))
-
-    theirs.translate(checkpoint, test, outputs["eole"])
+    warmup = {"warmup_steps": round(WARMUP_SHARE * num_steps)}
+    beside("eole-short-warmup", warmup, out / "tokens", *(part for each in plan for part in ("--set", each)))
     for name in ("time", "tokens"):
         ours.translate(out / name, test, outputs[name])
     print("\n".join(score(outputs, test)))
