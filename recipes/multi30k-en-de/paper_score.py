@@ -16,8 +16,8 @@ from pathlib import Path
 from sacremoses import MosesPunctNormalizer, MosesTokenizer
 
 from nmt.errors import NmtError
-from nmt.evaluation import Score, Scoring, check_counts, score
-from nmt.files import read_lines
+from nmt.evaluation import Score, Scoring, score
+from nmt.files import check_counts, read_lines
 
 
 def paper_normalizer(language: str) -> Callable[[str], str]:

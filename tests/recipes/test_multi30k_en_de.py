@@ -1,25 +1,40 @@
 """The paper-comparable score of the Multi30k recipe stands on the very text that the literature scores."""
 
 import importlib.util
+import json
 import os
+import sys
 from pathlib import Path
 from types import ModuleType
 
 import pytest
+
+from nmt.config import Config, from_dict, override
+from nmt.evaluation import score
 
 ROOT = Path(__file__).resolve().parents[2]
 RECIPE = ROOT / "recipes" / "multi30k-en-de"
 MULTI30K = Path(os.environ.get("NMT_DATA", ROOT.parent / "shared" / "data")) / "multi30k"
 
 
-@pytest.fixture(scope="module")
-def paper() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("paper_score", RECIPE / "paper_score.py")
+def load(name: str) -> ModuleType:
+    """A script of the recipe as a module."""
+    spec = importlib.util.spec_from_file_location(name, RECIPE / f"{name}.py")
     assert spec is not None
     assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
+    module = sys.modules[name] = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
+
+
+@pytest.fixture(scope="module")
+def paper() -> ModuleType:
+    return load("paper_score")
+
+
+@pytest.fixture(scope="module")
+def trials(paper: ModuleType) -> ModuleType:  # noqa: ARG001 the one imports the other
+    return load("trials")
 
 
 @pytest.mark.skipif(not MULTI30K.is_dir(), reason="needs the Multi30k corpus")
@@ -71,3 +86,43 @@ def test_line_counts_that_differ_are_refused(
         paper.main()
     assert stop.value.code == 65
     assert "hyp.de has 1 line," in capsys.readouterr().err
+
+
+# Trials
+
+
+@pytest.mark.parametrize("path", sorted(RECIPE.glob("*s.toml")), ids=lambda path: path.stem)
+def test_every_option_of_a_trial_is_one(trials: ModuleType, path: Path) -> None:
+    plan = trials.Plan.read(path)
+    for options in plan.trials.values():
+        config = from_dict(override({}, [*plan.options, *options]))
+        assert isinstance(config, Config)
+    assert next(iter(plan.trials.values())) == []  # the others are compared with it
+
+
+def test_the_table_has_means_and_deviations_and_the_chance_of_a_difference(
+    trials: ModuleType, tmp_path: Path
+) -> None:
+    reference = [f"Der Hund Nummer {number} läuft über die grüne Wiese ." for number in range(50)]
+    worse = [line.replace("läuft über", "steht auf") for line in reference]
+    done: dict[str, dict[int, object]] = {"plain": {}, "other": {}}
+    for name, seed, lines, steps in (
+        ("plain", 1, worse, 100),
+        ("plain", 2, worse, 120),
+        ("other", 1, reference, 90),
+        ("other", 2, worse[:25] + reference[25:], 90),
+    ):
+        trial = trials.Trial(tmp_path / f"{name}-{seed}")
+        trial.folder.mkdir()
+        trial.output.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+        facts = {"training": {"step": steps}, "dev": {"loss": 1.5}}
+        (trial.folder / "manifest.json").write_text(json.dumps(facts), encoding="utf-8")
+        done[name][seed] = trial
+    plain, other = (
+        [cell.strip() for cell in line.split("|")[1:-1]] for line in [*trials.table(done, reference)][2:4]
+    )
+    assert plain[:4] == ["`plain`", "2", "110 ± 14", "1.500 ± 0.000"]
+    assert plain[5] == ""
+    assert other[5] == "0.001"
+    same, half = (score(lines, [reference])[0].value for lines in (reference, worse[:25] + reference[25:]))
+    assert other[4] == f"{(same + half) / 2:.2f} ± {(same - half) / 2**0.5:.2f}"

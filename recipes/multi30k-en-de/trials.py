@@ -1,0 +1,178 @@
+"""Trains models that differ in an option or two, several seeds of each, and shows their scores in a table.
+
+    python recipes/multi30k-en-de/trials.py recipes/multi30k-en-de/levers.toml --data $D --out runs/levers
+
+The file says how many of the first pairs are trained on, for how long, and with which options. Every training
+has one core, the size and all else on `auto`, and no align head; two run side by side. Run again, it goes on
+with what is missing, and shows what is there; --show only shows. Scores are those of test2016, beam 5: mean
+and standard deviation over the seeds, and how often chance alone would make the difference in BLEU from the
+first trial, by a paired bootstrap over the lines of all seeds that both have.
+"""
+
+import argparse
+import json
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import chain
+from pathlib import Path
+from statistics import mean, stdev
+from typing import Any
+
+from paper_score import paper_score
+
+from nmt.evaluation import Scoring, compare, score
+from nmt.files import make_dir, read_lines, write_text
+
+TEST = "test2016"
+COLUMNS = ("", "seeds", "steps", "dev loss", "BLEU, cased", "p", "chrF2", "paper scale")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Trials as a file describes them."""
+
+    pairs: int
+    budget: str
+    options: list[str]
+    trials: dict[str, list[str]]
+
+    @classmethod
+    def read(cls, path: Path) -> "Plan":
+        """The plan in a TOML file."""
+        return cls(**tomllib.loads(path.read_text(encoding="utf-8")))
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One training and its translation of the test set."""
+
+    folder: Path
+
+    @property
+    def output(self) -> Path:
+        """The translation."""
+        return self.folder.with_suffix(".hyp.de")
+
+    @property
+    def lines(self) -> list[str]:
+        """The translation, line by line."""
+        return list(read_lines(self.output))
+
+    @property
+    def manifest(self) -> dict[str, Any]:
+        """What is said of the model."""
+        found: dict[str, Any] = json.loads((self.folder / "manifest.json").read_text(encoding="utf-8"))
+        return found
+
+    def run(self, data: Path, text: Path, plan: Plan, options: list[str], seed: int) -> None:
+        """Train, unless that is done, and translate."""
+        if self.output.exists():
+            return
+        paths = {"src": text / "train.en", "tgt": text / "train.de"}
+        paths |= {"dev-src": data / "val.en", "dev-tgt": data / "val.de", "out": self.folder}
+        arguments = [str(part) for name, path in paths.items() for part in (f"--{name}", path)]
+        for option in ("alignment.head=false", *plan.options, *options):
+            arguments += ["--set", option]
+        nmt("train", *arguments, "--budget", plan.budget, "--seed", str(seed), "--threads", "1")
+        nmt("translate", "-q", "-m", str(self.folder), "-i", str(data / f"{TEST}.en"), "-o", str(self.output))
+        print(
+            f"{self.folder}: {score(self.lines, [list(read_lines(data / f'{TEST}.de'))])[0].value:.2f} BLEU"
+        )
+
+
+def nmt(*arguments: str) -> None:
+    """Run a command of ours; ends the program if it fails."""
+    done = subprocess.run([sys.executable, "-m", "nmt.cli", *arguments], capture_output=True, text=True)
+    if done.returncode:
+        raise SystemExit(f"error: nmt {' '.join(arguments)}: status {done.returncode}\n{done.stderr}")
+
+
+def spread(values: list[float], digits: int = 2) -> str:
+    """Their mean, and their deviation if there are several."""
+    deviation = f" ± {stdev(values):.{digits}f}" if len(values) > 1 else ""
+    return f"{mean(values):,.{digits}f}{deviation}"
+
+
+def p_value(of_first: dict[int, list[str]], of_row: dict[int, list[str]], reference: list[str]) -> str:
+    """How often chance alone would make the difference in BLEU, from the translations by seed."""
+    seeds = [seed for seed in of_first if seed in of_row]
+    if of_first is of_row or not seeds:
+        return ""
+    first, row = (list(chain(*(lines[seed] for seed in seeds))) for lines in (of_first, of_row))
+    return f"{compare(first, row, [reference * len(seeds)])[0].p_value:.3f}"
+
+
+def table(trials: dict[str, dict[int, Trial]], reference: list[str]) -> Iterator[str]:
+    """The lines of a Markdown table, of trials by name and seed."""
+    yield f"| {' | '.join(COLUMNS)} |"
+    yield f"|{'---|' * len(COLUMNS)}"
+    translations = {
+        name: {seed: trial.lines for seed, trial in by_seed.items()} for name, by_seed in trials.items()
+    }
+    of_first = next(iter(translations.values()))
+    signatures = set[str]()
+    for name, by_seed in translations.items():
+        manifests = [trial.manifest for trial in trials[name].values()]
+        cells = [f"`{name}`", str(len(by_seed))]
+        cells.append(spread([each["training"]["step"] for each in manifests], 0))
+        cells.append(spread([each["dev"]["loss"] for each in manifests], 3))
+        scores = [score(lines, [reference], Scoring(metrics=("bleu", "chrf"))) for lines in by_seed.values()]
+        papers = [paper_score(lines, [reference], language="de") for lines in by_seed.values()]
+        cells += [spread([bleu.value for bleu, _ in scores]), p_value(of_first, by_seed, reference)]
+        cells += [spread([chrf.value for _, chrf in scores]), spread([each.value for each in papers])]
+        signatures |= {each.signature for each in chain(papers, *scores)}
+        yield f"| {' | '.join(cells)} |"
+    yield from ("", *(f"- `{each}`" for each in sorted(signatures)))
+
+
+def arguments() -> argparse.Namespace:
+    """What the user wants."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("plan", type=Path, help="a TOML file with trials")
+    parser.add_argument("--data", type=Path, required=True, help="folder with train, val and test2016")
+    parser.add_argument("--out", type=Path, required=True, help="folder for what is made")
+    parser.add_argument("--seeds", default="1,2,3", help="(default: %(default)s)")
+    parser.add_argument("--only", metavar="NAME,...", help="trials to run (default: all)")
+    parser.add_argument(
+        "--at-once", type=int, default=2, help="trainings side by side (default: %(default)s)"
+    )
+    parser.add_argument("--show", action="store_true", help="train nothing")
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Train what is missing, and print the table."""
+    given = arguments()
+    plan, data = Plan.read(given.plan), given.data
+    seeds = [int(seed) for seed in given.seeds.split(",")]
+    names = given.only.split(",") if given.only else list(plan.trials)
+    make_dir(given.out)
+    for lang in ("en", "de"):
+        lines = list(read_lines(data / f"train.{lang}"))[: plan.pairs]
+        write_text(given.out / f"train.{lang}", "".join(f"{line}\n" for line in lines))
+    trials = {name: {seed: Trial(given.out / f"{name}-{seed}") for seed in seeds} for name in plan.trials}
+    if not given.show:
+        with ThreadPoolExecutor(given.at_once) as pool:
+            jobs = [
+                pool.submit(trials[name][seed].run, data, given.out, plan, plan.trials[name], seed)
+                for seed in seeds
+                for name in names
+            ]
+            for job in jobs:
+                job.result()
+    done = {
+        name: {seed: trial for seed, trial in by_seed.items() if trial.output.exists()}
+        for name, by_seed in trials.items()
+    }
+    reference = list(read_lines(data / f"{TEST}.de"))
+    print("\n".join(table({name: by_seed for name, by_seed in done.items() if by_seed}, reference)))
+
+
+if __name__ == "__main__":
+    main()
