@@ -55,7 +55,7 @@ class Trial:
     @property
     def output(self) -> Path:
         """The translation."""
-        return self.folder.with_suffix(".hyp.de")
+        return self.folder.with_name(f"{self.folder.name}.hyp.de")
 
     @property
     def lines(self) -> list[str]:
