@@ -1,12 +1,11 @@
 """Translates lines of text: pieces, batches, search, text again, in the order of the lines."""
 
 import math
-import re
 import sys
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, replace
-from itertools import islice, pairwise
+from itertools import islice
 from pathlib import Path
 from typing import Self
 
@@ -15,12 +14,11 @@ from nmt.checkpoint import TranslationModel, load_model
 from nmt.config import from_dict
 from nmt.config.schema import DecodingConfig
 from nmt.corpus.context import LinePair, before, cut_contexts, in_context
-from nmt.corpus.words import Span
 from nmt.decoding.alternatives import Option, next_options
 from nmt.decoding.engine import Engine, OnProgress
 from nmt.decoding.ensemble import check_ensemble
-from nmt.decoding.hypothesis import Hypothesis, join_log_probs
-from nmt.decoding.lines import LinePlan, plan_lines
+from nmt.decoding.hypothesis import Hypothesis
+from nmt.decoding.lines import LINE_END_PIECES, LinePlan, join_parts, plan_lines, without_line_ends
 from nmt.decoding.mbr import utilities
 from nmt.decoding.requests import Request, RequestReader
 from nmt.decoding.rules import Rules, Sampling, Sentence
@@ -33,13 +31,8 @@ from nmt.errors import ConfigError, DataError, UsageError
 from nmt.model.encoded import EncodedSources
 from nmt.tokenizer import BOS_ID, EOS_ID, PAD_ID, SPACE, UNK_ID
 
-LINE_END_PIECES = ("<0x0A>", "<0x0D>")
-"""Byte pieces that would end a line; never generated."""
-
 EXTRA_LENGTH = 20
 """Pieces that a translation may have beyond its share of the source's length."""
-
-_LINE_END = re.compile("[\n\r\v\f\x1c-\x1e\x85\u2028\u2029]")
 
 
 class Translator:
@@ -287,7 +280,7 @@ class Translator:
         return [id for id in range(tokenizer.vocab_size) if not tokenizer.piece(id).startswith(SPACE)]
 
     def _alternative(self, plan: LinePlan, place: int, option: Option) -> Alternative:
-        tokenizer, translation = self.model.tgt_tokenizer, self._hypothesis(plan, [option.found])
+        tokenizer, translation = self.model.tgt_tokenizer, self._joined(plan, [option.found])
         rest = translation.text[len(tokenizer.decode(option.found.tokens[:place])) :]
         word = next(iter(rest.split()), "")
         return Alternative(tokenizer.piece(option.token), word, math.exp(option.log_prob), translation)
@@ -344,33 +337,14 @@ class Translator:
             raise RequestError(
                 index, "no translation was found that has all that is required, nothing forbidden"
             )
-        hypotheses = [
-            self._hypothesis(plan, [part[rank] for part in found]) for rank in range(num_hypotheses)
-        ]
+        hypotheses = [self._joined(plan, [part[rank] for part in found]) for rank in range(num_hypotheses)]
         if self.config.mbr:
             hypotheses = _by_utility(hypotheses)
         num_parts = sum(part[0].num_parts for part in found)
         return Translation(plan.line, tuple(hypotheses), plan.num_pieces, num_parts)
 
-    def _hypothesis(self, plan: LinePlan, found: list[Found]) -> Hypothesis:
-        """The translations of the parts with the white space between the parts, as one."""
-        gaps = [plan.line[end:start] for (_, end), (start, _) in pairwise(plan.spans)]
-        text, spans = "", list[Span]()
-        for part, gap in zip(found, [*gaps, ""], strict=True):
-            decoded, of_part = self.model.tgt_tokenizer.decode_with_spans(part.tokens)
-            spans += [(len(text) + start, len(text) + end) for start, end in of_part]
-            text += decoded + gap
-        log_prob = sum(part.log_prob for part in found)
-        penalty = sum(part.penalty for part in found)
-        score = self.rules.score(log_prob, sum(len(part.tokens) + 1 for part in found)) + penalty
-        return Hypothesis(
-            without_line_ends(text),
-            score=score,
-            log_prob=log_prob,
-            tokens=[id for part in found for id in part.tokens],
-            token_log_probs=join_log_probs(part.token_log_probs for part in found),
-            token_spans=tuple(spans),
-        )
+    def _joined(self, plan: LinePlan, found: list[Found]) -> Hypothesis:
+        return join_parts(plan, found, self.model.tgt_tokenizer, self.rules)
 
     def _kept_for_links(self) -> EncodedSources | None:
         """For what the encoder makes of sources, if links are made of that too."""
@@ -419,11 +393,6 @@ def _by_utility(hypotheses: list[Hypothesis]) -> list[Hypothesis]:
     each = zip(hypotheses, utilities([one.text for one in hypotheses]), strict=True)
     judged = [replace(one, utility=utility) for one, utility in each]
     return sorted(judged, key=lambda one: -(one.utility or 0.0))
-
-
-def without_line_ends(text: str) -> str:
-    """The text with a space for every character that somebody could take for the end of a line."""
-    return _LINE_END.sub(" ", text)
 
 
 def _banned_ids(model: TranslationModel) -> tuple[int, ...]:

@@ -9,7 +9,7 @@ from torch import Tensor
 from nmt.checkpoint import TranslationModel, build_network
 from nmt.config import DecodingConfig
 from nmt.decoding import LineTooLongError, Translator
-from nmt.decoding.translator import without_line_ends
+from nmt.decoding.lines import without_line_ends
 from nmt.errors import DataError
 from nmt.tokenizer import BOS_ID, EOS_ID, SPACE, train_tokenizer
 

@@ -17,7 +17,7 @@ from nmt.config import DecodingConfig
 from nmt.corpus.splitting import split_line
 from nmt.corpus.words import is_blank, word_spans
 from nmt.decoding import LineTooLongError, Room, Sentence, Translation, Translator, search
-from nmt.decoding.translator import without_line_ends
+from nmt.decoding.lines import without_line_ends
 from nmt.errors import ConfigError
 from nmt.model.packed import has_int8_products
 from nmt.tokenizer import BOS_ID, EOS_ID
