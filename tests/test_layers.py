@@ -10,7 +10,7 @@ ROOT = Path(__file__).parents[1]
 
 LAYERS = (
     {"errors", "protobuf", "zstd"},
-    {"files", "hardware", "workers"},
+    {"files", "hardware", "processes", "workers"},
     {"config"},
     {"tokenizer", "corpus"},
     {"model"},
