@@ -11,75 +11,25 @@ nothing.
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from functools import partial
 from typing import cast
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 
-from nmt.model.attention import CrossAttention, SelfAttention, join_heads
+from nmt.model.functions import as_function, feed_forward, heads, residual
 from nmt.model.layers import DecoderLayer, EncoderLayer
+from nmt.model.memory import DecodingLayer, Here
+from nmt.model.packed import num_computed
 from nmt.model.positions import Rotation
+from nmt.model.rows import Rows, as_bias, as_type
 from nmt.model.short_output import OwnOutputs, ShortOutput
 from nmt.model.transformer import Transformer
 from nmt.tokenizer import EOS_ID
 
 MORE_COLUMNS = 16  # that memory grows by, beyond those that are needed at once
+FEWEST_STEPS, MOST_STEPS = 2, 4  # that columns are looked for at once
 FEWEST_KEYS = 16  # torch's softmax is slow on a CPU for fewer
-
-
-@dataclass(frozen=True)
-class _Rows:
-    """Where rows of unequal groups stand in an array with a place for the largest group."""
-
-    slots: Tensor  # (N,) int64
-    shape: tuple[int, int]  # groups, rows of the largest
-    in_order: bool  # whether there is a row at every place, and they come in this order
-
-    @classmethod
-    def place(cls, slots: Tensor, shape: tuple[int, int]) -> "_Rows":
-        """Rows that go to these places of the flat array."""
-        in_order = len(slots) == shape[0] * shape[1] and bool((slots[1:] > slots[:-1]).all())
-        return cls(slots, shape, in_order)
-
-    def pad(self, x: Tensor) -> Tensor:
-        """(N, …) to (groups, largest, …), zero where no row is."""
-        if not self.in_order:
-            padded = x.new_zeros(self.shape[0] * self.shape[1], *x.shape[1:])
-            x = padded.index_copy_(0, self.slots, x)
-        return x.view(*self.shape, *x.shape[1:])
-
-    def unpad(self, x: Tensor) -> Tensor:
-        """(groups, largest, …) to (N, …)."""
-        x = x.flatten(0, 1)
-        return x if self.in_order else x.index_select(0, self.slots)
-
-
-@dataclass(frozen=True)
-class _Here:
-    """Where in memory the new pieces of a step go, and what they may look at."""
-
-    rows: _Rows
-    rotation: Rotation | None  # of their places in their hypotheses
-    columns: Tensor  # (B * W * H,), flat over (B, H, C)
-    bias: Tensor  # (B, 1, W, C)
-
-
-@dataclass
-class _LayerMemory:
-    """Keys and values of one decoder layer, (B, H, C or S, K), with a slot B for every sentence."""
-
-    keys: Tensor
-    values: Tensor
-    src_keys: Tensor
-    src_values: Tensor
-
-    def change(self, how: Callable[[Tensor], Tensor]) -> None:
-        """Do the same with all of them."""
-        self.keys, self.values = how(self.keys), how(self.values)
-        self.src_keys, self.src_values = how(self.src_keys), how(self.src_values)
 
 
 class IncrementalDecoder:
@@ -105,24 +55,39 @@ class IncrementalDecoder:
         self.network = network
         self.watched_layer = watched_layer
         self.on_encoded: Callable[[Sequence[list[int]], Tensor], None] | None = None
-        self.watched: Tensor | None = None  # (N, S) float32, heads averaged
         weight = network.tgt_embedding.weight
         self._scale = math.sqrt(network.config.d_model)
         self._num_heads = network.config.num_heads
-        self._places_table = weight.new_zeros(0, weight.size(1))
         self._new_sources: list[list[int]] = []
         self._new_own: list[Tensor] = []
+        self._is_packed = not isinstance(network.out_proj, nn.Linear)
+        self._final_norm, self._out = as_function(network.decoder_norm), as_function(network.out_proj)
+        # of all places in hypotheses that there were so far:
+        self._num_places = 0
+        self._embedded_places: Tensor | None = None  # (P, D), unless places are rotations
+        self._rotation: Rotation | None = None
         # of every row:
         self._slots = torch.zeros(0, dtype=torch.int64, device=weight.device)  # (N,), of its sentence
         self._places = self._slots  # (N,), where its next piece stands
-        self._ancestry = torch.zeros(0, 0, dtype=torch.bool, device=weight.device)  # (N, C)
+        width = weight.size(1) // self._num_heads
+        empty = weight.new_zeros(0, self._num_heads, MORE_COLUMNS, width, dtype=memory_dtype)  # (0, H, C, K)
+        self._bias = empty[:, 0, :, 0]  # (N, C), minus infinity where a column is not of its hypothesis
+        self._rows: Rows | None = None
+        self._longest = 0  # of the places
+        self._ahead: list[tuple[Tensor, Tensor]] = []  # columns (N, 1) of next pieces, and `memory_places`
         # of every sentence, each in a slot that is given to another when it is done:
         self._src_lengths = self._slots  # (B,), 0 of a free slot
-        self._src_bias: Tensor | None = None  # (B, 1, 1, S)
-        head_width = weight.size(1) // self._num_heads
-        empty = weight.new_zeros(0, self._num_heads, 0, head_width, dtype=memory_dtype)
-        self._layers = [_LayerMemory(empty, empty, empty, empty) for _ in network.decoder]
+        self._src_bias = self._bias  # (B H, 1, S)
+        self._layers = [
+            DecodingLayer(cast(DecoderLayer, layer), empty, is_watched=number == watched_layer)
+            for number, layer in enumerate(network.decoder)
+        ]
         self._own = OwnOutputs(output, empty.dtype) if output else None
+
+    @property
+    def watched(self) -> Tensor | None:
+        """Cross-attention (N, S) of the last step in the watched layer, float32, heads averaged."""
+        return None if self.watched_layer is None else self._layers[self.watched_layer].watched
 
     def admit(self, sources: Sequence[list[int]]) -> None:
         """Take sentences, without EOS, in: behind the rows of the last step there is one for each of them."""
@@ -143,106 +108,103 @@ class IncrementalDecoder:
         Rows are those of the last step and of the sentences admitted since. A sentence that no row
         belongs to any more is forgotten.
         """
-        here = self._find_columns(self._follow(parents))
-        if len(self._places_table) <= (longest := int(self._places.max())):
-            self._grow_places_table(2 * longest + MORE_COLUMNS)
-        x = self.network.tgt_embedding(tokens) * self._scale + self._places_table[self._places]  # (N, D)
-        for number, (module, memory) in enumerate(zip(self.network.decoder, self._layers, strict=True)):
-            layer, watch = cast(DecoderLayer, module), number == self.watched_layer
-            look_back = partial(_look_back, attention=layer.attention, memory=memory, here=here)
-            look_at_source = partial(
-                self._look_at_source,
-                attention=layer.cross_attention,
-                memory=memory,
-                rows=here.rows,
-                watch=watch,
-            )
-            x = layer.attention_residual(x, look_back)
-            x = layer.cross_residual(x, look_at_source)
-            x = layer.feed_forward_residual(x, layer.feed_forward)
-        self._places = self._places + 1
-        return self._logits(self.network.decoder_norm(x), here.rows)
+        rows = self._follow(parents)
+        if self._longest >= self._num_places:
+            self._grow_places(2 * self._longest + MORE_COLUMNS)
+        places = rows.fill(self._places)
+        rotation = self._rotation.of(places) if self._rotation else None
+        here = Here(rows, rotation, self._write(rows), rows.for_heads(self._bias), self._src_bias)
+        embedded = functional.embedding(rows.fill(tokens), self.network.tgt_embedding.weight)
+        x = embedded * self._scale  # (N', D)
+        if self._embedded_places is not None:
+            x += self._embedded_places.index_select(0, places)
+        for layer in self._layers:
+            x = layer.step(x, here)
+        self._places, self._longest = self._places + 1, self._longest + 1
+        return self._logits(self._final_norm(x), rows)[: len(tokens)]
 
-    def _logits(self, states: Tensor, rows: _Rows) -> Tensor:
+    def _logits(self, states: Tensor, rows: Rows) -> Tensor:
         if self._own is None:
-            logits: Tensor = self.network.out_proj(states).float()
-            return logits
+            return as_type(self._out(states), torch.float32)
         own = rows.unpad(self._own.logits(rows.pad(states)))
-        return torch.cat([self._own.shared_logits(states), own], dim=1)
+        return torch.cat([self._own.shared_logits(states)[: len(own)], own], dim=1)
 
-    def _find_columns(self, rows: _Rows) -> _Here:
-        """A free column of memory for the new piece of every row: one that no other row descends from."""
-        num_sentences, most = rows.shape
-        ancestry = rows.pad(self._ancestry)  # (B, W, C)
-        is_taken = ancestry.any(1)  # (B, C)
-        if more := self._missing_columns(is_taken, most):
+    def _grow_places(self, size: int) -> None:
+        places, weight = torch.arange(size, device=self._places.device), self.network.tgt_embedding.weight
+        self._num_places = size
+        attention = cast(DecoderLayer, self.network.decoder[0]).attention
+        self._rotation = attention.rotation(places[:, None, None])
+        if self._rotation is None:
+            self._embedded_places = self.network.tgt_positions(weight.new_zeros(size, weight.size(1)), places)
+
+    # Columns of memory
+
+    def _write(self, rows: Rows) -> Tensor:
+        """Where in memory the new pieces go: to a column of each that no other row descends from."""
+        if not self._ahead:
+            self._ahead = self._find_columns(rows)
+        columns, memory_places = self._ahead.pop()
+        self._bias.scatter_(1, columns, 0.0)
+        return memory_places
+
+    def _find_columns(self, rows: Rows) -> list[tuple[Tensor, Tensor]]:
+        """Free columns (N, 1), and `memory_places`, for this step and some that follow if no row goes."""
+        num_slots, _, most = rows.shape
+        used = self._bias.new_zeros(num_slots, self._bias.size(1))
+        is_taken = used.index_add_(0, self._slots, self._bias.exp()) > 0  # (B, C)
+        num_taken = int(is_taken.sum(1).max())
+        if more := self._missing_columns(is_taken, num_taken, most):
             for layer in self._layers:
-                layer.keys = functional.pad(layer.keys, (0, 0, 0, more))
-                layer.values = functional.pad(layer.values, (0, 0, 0, more))
-            ancestry, is_taken = functional.pad(ancestry, (0, more)), functional.pad(is_taken, (0, more))
-        columns = is_taken.byte().argsort(dim=1, stable=True)[:, :most]  # (B, W), free ones come first
-        ancestry.scatter_(2, columns[:, :, None], value=True)
-        self._ancestry = rows.unpad(ancestry)
-        bias = _as_bias(ancestry[:, None], self._layers[0].keys.dtype)
-        heads = torch.arange(num_sentences * self._num_heads, device=columns.device)
-        heads = heads.view(num_sentences, 1, self._num_heads)
-        columns = (heads * ancestry.size(2) + columns[:, :, None]).flatten()
-        places = rows.pad(self._places)[:, None]  # (B, 1, W)
-        rotation = cast(DecoderLayer, self.network.decoder[0]).attention.rotation(places)
-        return _Here(rows, rotation, columns, bias)
+                layer.add_columns(more)
+            self._bias = functional.pad(self._bias, (0, more), value=-math.inf)
+            is_taken = functional.pad(is_taken, (0, more))
+        capacity = is_taken.size(1)
+        num_steps = min(MOST_STEPS, (capacity - num_taken) // most)
+        free = is_taken.byte().argsort(dim=1, stable=True)  # (B, C), free ones come first
+        steps = torch.arange(num_steps, device=free.device)[:, None]
+        columns = free.take(self._slots * capacity + rows.ranks + most * steps)  # (steps, N)
+        inside = torch.stack([rows.ranks.expand_as(columns), columns, columns], dim=-1)[..., None]
+        places = (rows.part_places * capacity + inside).flatten(1)  # (steps, N 3 H)
+        if missing := rows.part_places[0].numel() * (rows.num_computed - len(rows.ranks)):
+            places = functional.pad(places, (0, missing), value=capacity - 1)  # where no query is
+        return list(zip(columns[..., None].unbind(), places.unbind(), strict=True))
 
-    def _missing_columns(self, is_taken: Tensor, most: int) -> int:
-        """How many columns to add, so that every sentence finds `most` free ones of (B, C).
+    def _missing_columns(self, is_taken: Tensor, num_taken: int, most: int) -> int:
+        """How many columns to add, so that every sentence finds free ones of (B, C) for `most` rows.
 
-        Less than 0 if a sentence that needed many has gone: all the others look at as many columns.
+        None has more of them than `num_taken`. Less than 0 if a sentence that needed many has gone: all the
+        others look at as many columns.
         """
         capacity = is_taken.size(1)
-        missing = int(is_taken.sum(1).max()) + most - capacity
+        missing = num_taken + FEWEST_STEPS * most - capacity
         if missing > 0:
             return max(missing, MORE_COLUMNS)
         in_use = int((is_taken.any(0) * torch.arange(1, capacity + 1, device=is_taken.device)).max()) + most
         return in_use + MORE_COLUMNS - capacity if 2 * (in_use + MORE_COLUMNS) <= capacity else 0
 
-    def _look_at_source(
-        self, normed: Tensor, *, attention: CrossAttention, memory: _LayerMemory, rows: _Rows, watch: bool
-    ) -> Tensor:
-        queries = attention.queries(rows.pad(attention.query_proj(normed)))
-        assert self._src_bias is not None
-        if watch:
-            weights = _weights(queries.to(memory.src_keys.dtype), memory.src_keys, self._src_bias)
-            self.watched = rows.unpad(weights.mean(1))
-        attended = _attend(queries, memory.src_keys, memory.src_values, self._src_bias)
-        out: Tensor = attention.out_proj(rows.unpad(join_heads(attended)))
-        return out
+    # Rows and their sentences
 
-    def _grow_places_table(self, size: int) -> None:
-        places = torch.arange(size, device=self._places.device)
-        nothing = self._places_table.new_zeros(size, self._places_table.size(1))
-        self._places_table = self.network.tgt_positions(nothing, places)
-
-    # Rows and memory
-
-    def _follow(self, parents: Tensor) -> _Rows:
+    def _follow(self, parents: Tensor) -> Rows:
         """Let the rows be continuations of others, and memory hold what belongs to their sentences."""
-        num_old, sources = len(self._slots), self._new_sources
-        old = parents[parents < num_old]
-        self._slots, self._places = self._slots[old], self._places[old]
-        self._ancestry = self._ancestry[old]
-        self._new_sources = []
+        sources, self._new_sources = self._new_sources, []
+        old = parents[: len(parents) - len(sources)] if sources else parents
+        slots = self._slots.index_select(0, old)
+        self._bias = self._bias.index_select(0, old)
+        if self._rows and not sources and torch.equal(slots, self._slots):
+            return self._rows
+        self._slots, self._places = slots, self._places.index_select(0, old)
         if sources:
-            slots = self._take_in(sources)
-            new = parents[parents >= num_old] - num_old
-            self._slots = torch.cat([self._slots, slots[new]])
-            self._places = torch.cat([self._places, torch.zeros_like(new)])
-            self._ancestry = functional.pad(self._ancestry, (0, 0, 0, len(new)))
-        elif 2 * len(held := torch.unique(self._slots)) <= len(self._src_lengths):
+            new = self._take_in(sources)
+            self._slots = torch.cat([slots, new])
+            self._places = functional.pad(self._places, (0, len(new)))
+            self._bias = functional.pad(self._bias, (0, 0, 0, len(new)), value=-math.inf)
+        elif 2 * len(held := slots.bincount().nonzero().flatten()) <= len(self._src_lengths):
             self._keep(held)
-        order = torch.arange(len(parents), device=parents.device)
-        is_first = torch.ones_like(self._slots, dtype=torch.bool)
-        is_first[1:] = self._slots[1:] != self._slots[:-1]
-        ranks = order - torch.where(is_first, order, 0).cummax(0).values
-        most = int(ranks.max()) + 1
-        return _Rows.place(self._slots * most + ranks, (len(self._src_lengths), most))
+        self._longest, self._ahead = int(self._places.max()), []
+        num_rows = num_computed(len(self._slots)) if self._is_packed else 0
+        sizes = {"num_heads": self._num_heads, "num_computed": num_rows}
+        self._rows = Rows.of(self._slots, len(self._src_lengths), **sizes)
+        return self._rows
 
     def _take_in(self, sources: list[list[int]]) -> Tensor:
         """Slots of memory for new sentences, with the keys and values of their sources in them."""
@@ -260,10 +222,8 @@ class IncrementalDecoder:
         self._src_lengths = functional.pad(self._src_lengths, (0, missing))
         self._src_lengths[slots], self._src_lengths[unused] = lengths, 0
         self._fit_sources(missing)
-        for module, layer in zip(self.network.decoder, self._layers, strict=True):
-            keys, values = cast(DecoderLayer, module).cross_attention.keys_values(states)
-            layer.src_keys[slots, :, : states.size(1)] = keys.to(layer.keys.dtype)
-            layer.src_values[slots, :, : states.size(1)] = values.to(layer.keys.dtype)
+        for layer in self._layers:
+            layer.put(states, slots)
         return slots
 
     def _keep(self, held: Tensor) -> None:
@@ -272,7 +232,7 @@ class IncrementalDecoder:
         numbers[held] = torch.arange(len(held), device=held.device)
         self._slots, self._src_lengths = numbers[self._slots], self._src_lengths[held]
         for layer in self._layers:
-            layer.change(lambda x: x[held])
+            layer.keep(held)
         if self._own:
             self._own.keep(held)
         self._fit_sources(0)
@@ -282,17 +242,15 @@ class IncrementalDecoder:
 
         What is computed with lies in one piece: bfloat16 products would copy it else.
         """
-        capacity = self._layers[0].src_keys.size(2)
+        capacity = self._layers[0].source.size(3)
         longest = max(FEWEST_KEYS, int(self._src_lengths.max()))
         length = longest if longest > capacity or 4 * longest < 3 * capacity else capacity
         if num_more or length != capacity:
             for layer in self._layers:
-                layer.change(lambda x: functional.pad(x, (*(0, 0, 0, 0, 0, 0), 0, num_more)))
-                layer.src_keys = functional.pad(layer.src_keys, (0, 0, 0, length - capacity))
-                layer.src_values = functional.pad(layer.src_values, (0, 0, 0, length - capacity))
-        is_real = torch.arange(length, device=self._slots.device) < self._src_lengths[:, None, None, None]
+                layer.fit(num_more, length)
+        is_real = torch.arange(length, device=self._slots.device) < self._src_lengths[:, None, None]
         is_real[self._src_lengths == 0] = True  # of nobody; a row of nothing but -inf is not a number
-        self._src_bias = _as_bias(is_real, self._layers[0].keys.dtype)
+        self._src_bias = as_bias(is_real, self._bias.dtype).repeat_interleave(self._num_heads, dim=0)
 
 
 def encode(network: Transformer, sources: Sequence[list[int]]) -> tuple[Tensor, Tensor]:
@@ -300,67 +258,35 @@ def encode(network: Transformer, sources: Sequence[list[int]]) -> tuple[Tensor, 
 
     Only attention sees padding: all products are of real pieces alone.
     """
-    device = network.src_embedding.weight.device
-    lengths = torch.tensor([len(source) + 1 for source in sources], dtype=torch.int64, device=device)
-    tokens = torch.tensor([token for source in sources for token in (*source, EOS_ID)], device=device)
-    longest = int(lengths.max()) if len(sources) else 0
-    real = torch.arange(longest, device=device) < lengths[:, None]  # (B, S)
-    places = torch.arange(longest, device=device)
-    rotation = cast(EncoderLayer, network.encoder[0]).attention.rotation(places)
-    rows = _Rows.place(real.flatten().nonzero().flatten(), (len(sources), longest))
-    bias = None if bool(real.all()) else _as_bias(real[:, None, None], network.src_embedding.weight.dtype)
-    x = network.src_embedding(tokens.long()) * math.sqrt(network.config.d_model)
-    x = network.src_positions(x, places.expand_as(real)[real])  # (N, D), N pieces of all sources
-    for module in network.encoder if len(sources) else ():
-        layer = cast(EncoderLayer, module)
-        look_around = partial(
-            _look_around, attention=layer.attention, rows=rows, rotation=rotation, bias=bias
-        )
-        x = layer.attention_residual(x, look_around)
-        x = layer.feed_forward_residual(x, layer.feed_forward)
-    return rows.pad(network.encoder_norm(x)), lengths
+    weight = network.src_embedding.weight
+    lengths = torch.tensor([len(source) + 1 for source in sources], dtype=torch.int64, device=weight.device)
+    if not sources:
+        return weight.new_zeros(0, 0, weight.size(1)), lengths
+    tokens = torch.tensor([token for source in sources for token in (*source, EOS_ID)], device=weight.device)
+    groups = torch.arange(len(lengths), device=weight.device)
+    groups = groups.repeat_interleave(lengths, output_size=len(tokens))
+    rows = Rows.of(groups, len(lengths), num_heads=network.config.num_heads)
+    rotation = cast(EncoderLayer, network.encoder[0]).attention.rotation(rows.ranks[:, None, None])
+    longest = rows.shape[2]
+    is_real = torch.arange(longest, device=weight.device) < lengths[:, None, None]  # (B, 1, S)
+    bias = as_bias(is_real, weight.dtype).repeat_interleave(network.config.num_heads, dim=0)  # (B H, 1, S)
+    x = network.src_embedding(tokens) * math.sqrt(network.config.d_model)
+    x = network.src_positions(x, rows.ranks)  # (N, D), N pieces of all sources
+    for layer in network.encoder:
+        x = _encoding(cast(EncoderLayer, layer))(x, rows, rotation, bias)
+    states = x.new_zeros(len(lengths) * longest, x.size(1))
+    states.index_copy_(0, rows.places, network.encoder_norm(x))
+    return states.view(len(lengths), longest, -1), lengths
 
 
-def _look_around(
-    normed: Tensor, *, attention: SelfAttention, rows: _Rows, rotation: Rotation | None, bias: Tensor | None
-) -> Tensor:
-    """Self-attention of the encoder over rows (N, D)."""
-    queries, keys, values = attention.heads(rows.pad(attention.in_proj(normed)), rotation)
-    out: Tensor = attention.out_proj(rows.unpad(join_heads(_attend(queries, keys, values, bias))))
-    return out
+def _encoding(module: EncoderLayer) -> Callable[..., Tensor]:
+    """What a layer of the encoder makes of rows (N, D)."""
+    heads_of, out = heads(module.attention), as_function(module.attention.out_proj)
 
+    def look_around(normed: Tensor, rows: Rows, rotation: Rotation | None, bias: Tensor) -> Tensor:
+        queries, keys, values = rows.pad_parts(heads_of(normed, rotation))
+        return out(rows.attend(queries, keys.mT, values, bias))
 
-def _look_back(normed: Tensor, *, attention: SelfAttention, memory: _LayerMemory, here: _Here) -> Tensor:
-    """Self-attention of the decoder over rows (N, D), which are written to memory first."""
-    queries, keys, values = attention.heads(here.rows.pad(attention.in_proj(normed)), here.rotation)
-    for kept, new in ((memory.keys, keys), (memory.values, values)):
-        flat = new.transpose(1, 2).flatten(0, 2).to(kept.dtype)  # (B * W * H, K)
-        kept.view(-1, kept.size(3)).index_copy_(0, here.columns, flat)
-    attended = _attend(queries, memory.keys, memory.values, here.bias)
-    out: Tensor = attention.out_proj(here.rows.unpad(join_heads(attended)))
-    return out
-
-
-def _attend(queries: Tensor, keys: Tensor, values: Tensor, bias: Tensor | None) -> Tensor:
-    """softmax(QKᵀ/√K + bias)V: (B, H, T, K) of queries (B, H, T, K) over keys and values (B, H, S, K)."""
-    wanted, queries = queries.dtype, queries.to(keys.dtype)
-    if queries.device.type != "cpu":
-        attended = functional.scaled_dot_product_attention(queries, keys, values, attn_mask=bias)
-    else:  # torch's fused attention is slower for so few queries and keys
-        weights = _weights(queries, keys, bias).to(values.dtype)
-        attended = torch.bmm(weights.flatten(0, 1), values.flatten(0, 1)).view_as(queries)
-    return attended.to(wanted)
-
-
-def _weights(queries: Tensor, keys: Tensor, bias: Tensor | None) -> Tensor:
-    """softmax(QKᵀ/√K + bias), (B, H, T, S) float32."""
-    queries = queries * queries.size(-1) ** -0.5
-    scores = torch.bmm(queries.flatten(0, 1), keys.flatten(0, 1).transpose(1, 2))  # @ takes longer to begin
-    scores = scores.view(*queries.shape[:3], -1)
-    weights: Tensor = (scores if bias is None else scores.add_(bias)).softmax(-1, dtype=torch.float32)
-    return weights
-
-
-def _as_bias(may_look: Tensor, dtype: torch.dtype) -> Tensor:
-    """Zero where it is true, minus infinity elsewhere."""
-    return torch.zeros(may_look.shape, dtype=dtype, device=may_look.device).masked_fill_(~may_look, -math.inf)
+    attention = residual(module.attention_residual, look_around)
+    forward = residual(module.feed_forward_residual, feed_forward(module.feed_forward))
+    return lambda x, *around: forward(attention(x, *around))

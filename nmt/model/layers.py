@@ -4,6 +4,7 @@
 
 from collections.abc import Callable
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -12,7 +13,7 @@ from nmt.model.attention import CrossAttention, SelfAttention
 from nmt.model.dropout import dropout
 
 ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
-    "relu": functional.relu,
+    "relu": torch.relu,
     "gelu": functional.gelu,
     "silu": functional.silu,
 }

@@ -10,6 +10,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from nmt.model.rows import as_type
+
 Precision = Literal["float32", "bfloat16", "int8"]
 AnyModule = TypeVar("AnyModule", bound=nn.Module)
 
@@ -62,18 +64,22 @@ def has_int8_products() -> bool:
         return False
 
 
-def _in_few_sizes(product: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
-    """The product (…, M) of inputs (…, K), computed for a few numbers of rows only.
+def num_computed(num_rows: int) -> int:
+    """How many rows to compute instead of so many, which are one of few numbers.
 
     oneDNN makes code for every number of rows that it meets, which takes time, and keeps that of the last
     thousand, which takes a gigabyte where beams change from step to step.
     """
-    flat = x.flatten(0, -2)
-    num_rows = flat.size(0)
     step = 1 if num_rows <= FEW_ROWS else ROW_STEP if num_rows <= MANY_ROWS else MANY_ROWS
-    missing = -num_rows % step
-    out = product(functional.pad(flat, (0, 0, 0, missing)) if missing else flat)
-    return out[:num_rows].view(*x.shape[:-1], out.size(-1))
+    return num_rows + -num_rows % step
+
+
+def _in_few_sizes(product: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
+    """The product (…, M) of inputs (…, K)."""
+    if x.dim() > 2:
+        return _in_few_sizes(product, x.flatten(0, -2)).view(*x.shape[:-1], -1)
+    missing = num_computed(len(x)) - len(x)
+    return product(functional.pad(x, (0, 0, 0, missing)))[: len(x)] if missing else product(x)
 
 
 class PackedLinear(nn.Module):
@@ -91,7 +97,7 @@ class PackedLinear(nn.Module):
         """(…, K) to (…, M), of the type of the input."""
         if not self.is_packed:
             return functional.linear(x.to(self.dtype), self.weight, self.bias).to(x.dtype)
-        return _in_few_sizes(self._product, x.to(self.dtype)).to(x.dtype)
+        return as_type(_in_few_sizes(self._product, as_type(x, self.dtype)), x.dtype)
 
     def _product(self, x: Tensor) -> Tensor:
         out: Tensor = torch.ops.mkldnn._linear_pointwise(x, self.weight, self.bias, "none", [], "")

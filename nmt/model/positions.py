@@ -20,20 +20,28 @@ def sinusoids(places: Tensor, d_model: int) -> Tensor:
 class Rotation:
     """By how much places turn each half-pair of queries and keys (RoPE; Su et al., 2021)."""
 
-    cos: Tensor  # (…, K / 2) of places (…), float32
-    sin: Tensor
+    cos: Tensor  # (…, 1, K / 2) of places (…), float32
+    sin: Tensor  # (…, 2, K / 2), negative for the first half
 
     @classmethod
     def at(cls, places: Tensor, width: int) -> Self:
-        """Of places (T,), or (B, 1, T) where every sentence has its own, for heads of a width K."""
-        angles = _angles(places, width // 2)
-        return cls(angles.cos(), angles.sin())
+        """Of places (…) for heads of a width K."""
+        angles = _angles(places, width // 2)[..., None, :]
+        return cls(angles.cos(), torch.cat([-angles.sin(), angles.sin()], dim=-2))
+
+    def to(self, dtype: torch.dtype) -> Self:
+        """The same in another type."""
+        return type(self)(self.cos.to(dtype), self.sin.to(dtype))
+
+    def of(self, rows: Tensor) -> Self:
+        """Those of some rows (N,) of the first dimension."""
+        return type(self)(self.cos.index_select(0, rows), self.sin.index_select(0, rows))
 
     def turn(self, x: Tensor) -> Tensor:
-        """Queries or keys (B, H, T, K), turned."""
-        cos, sin = self.cos.to(x.dtype), self.sin.to(x.dtype)
-        first, second = x.chunk(2, dim=-1)
-        return torch.cat([first * cos - second * sin, second * cos + first * sin], dim=-1)
+        """Queries or keys (…, K), turned: x cos + (-x₂, x₁) sin."""
+        turns = self if self.cos.dtype == x.dtype else self.to(x.dtype)
+        halves = x.view(*x.shape[:-1], 2, -1)
+        return torch.addcmul(halves * turns.cos, halves.flip(-2), turns.sin).flatten(-2)
 
 
 def _angles(places: Tensor, half: int) -> Tensor:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from nmt.config import ModelConfig
-from nmt.model import IncrementalDecoder, Transformer
+from nmt.model import IncrementalDecoder, Transformer, pack
 from nmt.model.incremental import MORE_COLUMNS, encode
 from nmt.model.short_output import ShortOutput
 from nmt.tokenizer import BOS_ID, EOS_ID, PAD_ID
@@ -167,8 +167,9 @@ def test_memory_in_bfloat16_is_close(network: Transformer) -> None:
     sources = some_sources(generator, [5, 12, 1, 9, 14, 3])
     rows = Rows(network, sources, memory_dtype=torch.bfloat16, tolerance=0.15)
     sentences_that_come_and_go(rows, generator, num_steps=12)
-    assert {each.keys.dtype for each in rows.decoder._layers} == {torch.bfloat16}
-    assert {each.src_values.dtype for each in rows.decoder._layers} == {torch.bfloat16}
+    assert {memory.dtype for each in rows.decoder._layers for memory in (each.own, each.source)} == {
+        torch.bfloat16
+    }
 
 
 def test_a_step_by_itself_is_teacher_forcing_in_order(network: Transformer) -> None:
@@ -210,8 +211,8 @@ def test_columns_of_rows_that_nobody_descends_from_are_free_again(plain: Transfo
     rows.step([], admitted=[0])
     for place in range(12):  # four branches of which one survives, every time another
         rows.step([(place % min(4, len(rows.rows)), piece) for piece in range(5, 9)])
-    assert rows.decoder._layers[0].keys.size(2) <= 12 + 1 + 4 + MORE_COLUMNS
-    taken = rows.decoder._ancestry
+    assert rows.decoder._layers[0].own.size(3) <= 12 + 1 + 4 + MORE_COLUMNS
+    taken = rows.decoder._bias == 0
     assert taken.sum(1).tolist() == [13] * 4
     assert int(taken.all(0).sum()) == 12  # what they have in common is there once
 
@@ -221,14 +222,14 @@ def test_memory_shrinks_when_most_sentences_have_ended_and_sources_are_short(pla
     rows = Rows(plain, sources)
     rows.step([], admitted=range(8))
     memory = rows.decoder._layers[0]
-    assert memory.src_keys.shape[:3:2] == (8, 51)
+    assert memory.source.shape[1:4:2] == (8, 51)
     rows.step([(row, 6) for row in (0, 1, 2, 3, 5)])
-    assert memory.src_keys.shape[:3:2] == (8, 51)  # more than half are still there
+    assert memory.source.shape[1:4:2] == (8, 51)  # more than half are still there
     rows.step([(0, 6), (4, 6)])
-    assert memory.src_keys.shape[:3:2] == (2, 16)
-    assert memory.keys.size(0) == 2
+    assert memory.source.shape[1:4:2] == (2, 16)
+    assert memory.own.size(1) == 2
     rows.step([(0, 7), (1, 7)], admitted=[1])
-    assert memory.src_values.shape[:3:2] == (3, 51)
+    assert memory.source.shape[1:4:2] == (3, 51)
 
 
 def test_a_slot_goes_to_another_sentence_in_the_order_of_rows(plain: Transformer) -> None:
@@ -247,6 +248,13 @@ def test_everything_may_end_before_others_come(plain: Transformer) -> None:
     rows.rows = []
     rows.step([], admitted=[2, 3])
     rows.step([(0, 5), (1, 6), (1, 7)])
+
+
+def test_rows_of_nobody_beside_packed_products_change_nothing(plain: Transformer) -> None:
+    generator = random.Random(11)
+    rows = Rows(plain, some_sources(generator, [generator.randint(0, 20) for _ in range(16)]))
+    rows.decoder = IncrementalDecoder(pack(plain, "float32"))
+    sentences_that_come_and_go(rows, generator)
 
 
 # The encoder

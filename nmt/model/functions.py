@@ -1,0 +1,73 @@
+"""Modules as functions: what they compute once trained, without what calling a module costs."""
+
+# N rows, D d_model, H heads, K = D / H
+
+from collections.abc import Callable
+from functools import partial
+
+import torch
+from torch import Tensor, nn
+
+from nmt.model.attention import CrossAttention, SelfAttention
+from nmt.model.layers import FeedForward, Residual
+from nmt.model.positions import Rotation
+
+Function = Callable[[Tensor], Tensor]
+"""Of rows (N, D)."""
+
+
+def as_function(module: nn.Module) -> Function:
+    """What a module makes of rows."""
+    if isinstance(module, nn.Linear):
+        weight, bias = module.weight.t(), module.bias
+        return partial(torch.mm, mat2=weight) if bias is None else partial(torch.addmm, bias, mat2=weight)
+    if isinstance(module, nn.LayerNorm):
+        shape, weight, bias = module.normalized_shape, module.weight, module.bias
+        return partial(torch.layer_norm, normalized_shape=shape, weight=weight, bias=bias, eps=module.eps)
+    if isinstance(module, nn.RMSNorm):
+        shape = module.normalized_shape
+        return partial(torch.rms_norm, normalized_shape=shape, weight=module.weight, eps=module.eps)
+    return module.forward
+
+
+def heads(module: SelfAttention) -> Callable[[Tensor, Rotation | None], Tensor]:
+    """Queries, keys and values (N, 3, H, K) of rows that stand where a rotation (N, 1, 1, …) tells."""
+    project, shape = as_function(module.in_proj), (-1, 3, module.num_heads, module.head_width)
+    norms = [as_function(norm) for norm in (module.query_norm, module.key_norm)]
+    is_normed = not isinstance(module.query_norm, nn.Identity)
+
+    def function(x: Tensor, rotation: Rotation | None) -> Tensor:
+        parts = project(x).view(shape)
+        if is_normed:
+            parts[:, 0], parts[:, 1] = (norm(parts[:, i]) for i, norm in enumerate(norms))
+        if rotation:
+            turning = parts[:, :2]
+            turning.copy_(rotation.turn(turning))
+        return parts
+
+    return function
+
+
+def queries(module: CrossAttention) -> Function:
+    """Queries of all heads of rows, one after the other, (N H, K)."""
+    project, norm = as_function(module.query_proj), as_function(module.query_norm)
+    return lambda x: norm(project(x).view(len(x) * module.num_heads, -1))
+
+
+def feed_forward(module: FeedForward) -> Function:
+    """What the feed-forward part of a layer makes of rows."""
+    first, activation, second = as_function(module.in_proj), module.activation, as_function(module.out_proj)
+
+    def gated(x: Tensor) -> Tensor:
+        gate, linear = first(x).chunk(2, dim=-1)
+        return second(activation(gate) * linear)
+
+    return gated if module.gated else lambda x: second(activation(first(x)))
+
+
+def residual(module: Residual, sublayer: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    """What a sub-layer, which may need to know more, makes of rows, with its norm and its residual."""
+    norm = as_function(module.norm)
+    if module.pre_norm:
+        return lambda x, *more: x + sublayer(norm(x), *more)
+    return lambda x, *more: norm(x + sublayer(x, *more))
