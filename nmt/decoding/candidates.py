@@ -34,19 +34,30 @@ def best_candidates(
     rules: Rules,
 ) -> Candidates:
     """The likeliest continuations of all rows of a sentence, given those of each row, (N, V)."""
-    best, tokens = top(log_probs, rules.beam_size + 1)  # one can be EOS, so beam_size remain that go on
+    # one can be EOS, so beam_size remain that go on; a greedy search is done with EOS
+    is_greedy = rules.beam_size == 1 and not any(each.demands for each in sentences)
+    best, tokens = top(log_probs, 1 if is_greedy else rules.beam_size + 1)
     values = so_far[:, None] + best  # (N, k)
-    counts = torch.bincount(owners, minlength=len(sentences))
+    rows = torch.arange(len(owners), device=owners.device)
+    if is_greedy:
+        return Candidates(values, rows[:, None], tokens)
+    num_sentences, count = len(sentences), values.size(1)
+    if len(rows) not in (num_sentences, num_sentences * rules.width):  # or all have as many
+        places, most = _places(owners, num_sentences)
+        values = values.new_full((num_sentences * most, count), -math.inf).index_copy_(0, places, values)
+        tokens = tokens.new_zeros(num_sentences * most, count).index_copy_(0, places, tokens)
+        rows = rows.new_zeros(num_sentences * most).index_copy_(0, places, rows)
+    ordered, order = values.view(num_sentences, -1).sort(descending=True, stable=True)  # (B, W k)
+    chosen_rows = rows.view(num_sentences, -1).gather(1, order // count)
+    return Candidates(ordered, chosen_rows, tokens.reshape(num_sentences, -1).gather(1, order))
+
+
+def _places(owners: Tensor, num_sentences: int) -> tuple[Tensor, int]:
+    """Of each row (N,) its place in an array (B, W), flat, and W."""
+    counts = owners.bincount(minlength=num_sentences)
     most = int(counts.max())
-    ranks = torch.arange(len(owners), device=owners.device) - (counts.cumsum(0) - counts)[owners]
-    slots = owners * most + ranks  # of each row among (B, W)
-    padded = values.new_full((len(sentences) * most, values.size(1)), -math.inf)
-    padded[slots] = values
-    rows = torch.zeros_like(padded[:, 0], dtype=torch.int64)
-    rows[slots] = torch.arange(len(owners), device=owners.device)
-    ordered, order = padded.view(len(sentences), -1).sort(descending=True, stable=True)  # (B, W * k)
-    chosen_rows = rows.view(len(sentences), most).gather(1, order // values.size(1))
-    return Candidates(ordered, chosen_rows, tokens[chosen_rows, order % values.size(1)])
+    first = owners * most - (counts.cumsum(0) - counts).index_select(0, owners)
+    return first + torch.arange(len(owners), device=owners.device), most
 
 
 def sampled_candidates(
@@ -160,11 +171,11 @@ def top(x: Tensor, k: int) -> tuple[Tensor, Tensor]:
     whole = num_blocks * BLOCK
     blocks = x[:, :whole].view(len(x), num_blocks, BLOCK)
     chosen = _top(blocks.amax(-1), k)[1].sort().values  # (N, k)
-    columns = chosen[:, :, None] * BLOCK + torch.arange(BLOCK, device=x.device)
-    rest = torch.arange(whole, x.size(1), device=x.device).expand(len(x), -1)
-    columns = torch.cat([columns.flatten(1), rest], dim=1)
-    inside = blocks.gather(1, chosen[:, :, None].expand(-1, -1, BLOCK)).flatten(1)
-    values, indices = _top(torch.cat([inside, x[:, whole:]], dim=1), k)
+    columns = (chosen[:, :, None] * BLOCK + torch.arange(BLOCK, device=x.device)).flatten(1)
+    if whole < x.size(1):
+        rest = torch.arange(whole, x.size(1), device=x.device).expand(len(x), -1)
+        columns = torch.cat([columns, rest], dim=1)
+    values, indices = _top(x.gather(1, columns), k)
     return values, columns.gather(1, indices)
 
 
@@ -172,6 +183,8 @@ def _top(x: Tensor, k: int) -> tuple[Tensor, Tensor]:
     """The same, which topk does but for the order of equals."""
     k = min(k, x.shape[1])
     values, indices = x.topk(min(k + 1, x.shape[1]))
+    if not (values[:, 1:] == values[:, :-1]).any():
+        return values[:, :k], indices[:, :k]
     indices, order = indices.sort()
     values, order = values.gather(1, order).sort(descending=True, stable=True)
     indices = indices.gather(1, order)

@@ -5,6 +5,7 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -76,6 +77,11 @@ class Rules:
     """Weight of the coverage of the source in the score of a finished hypothesis (Wu et al., 2016)."""
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
 
+    @cached_property
+    def banned_ids(self) -> Tensor:
+        """The same as `banned`, as indices."""
+        return torch.tensor(self.banned, dtype=torch.int64, device=self.device)
+
     @property
     def width(self) -> int:
         """The most rows of a sentence."""
@@ -96,13 +102,14 @@ def forbid(
 ) -> None:
     """Make minus infinity, in place, of what must not come next in a row: log_probs is (N, V).
 
-    A prefix comes before all other rules.
+    The history of a row is the last of its `lengths` (N,) tokens of (N, T). A prefix comes before all other
+    rules.
     """
     forced = _forced(log_probs, lengths, owners, sentences)
     if rules.no_repeat_ngram:
         _forbid_repeats(log_probs, history, lengths, rules.no_repeat_ngram)
     if rules.banned:
-        log_probs[:, list(rules.banned)] = -math.inf
+        log_probs.index_fill_(1, rules.banned_ids, -math.inf)
 
     def of_rows(facts: list[int]) -> Tensor:
         return torch.tensor(facts, device=lengths.device)[owners]
@@ -110,8 +117,9 @@ def forbid(
     if any(each.min_length for each in sentences):
         too_short = lengths < of_rows([min(each.min_length, each.max_length) for each in sentences])
         log_probs[too_short, rules.eos_id] = -math.inf
-    at_limit = lengths >= of_rows([each.max_length for each in sentences])
-    _allow_only(log_probs, at_limit.nonzero().flatten(), rules.eos_id)
+    if int(lengths.max()) >= min(each.max_length for each in sentences):
+        at_limit = lengths >= of_rows([each.max_length for each in sentences])
+        _allow_only(log_probs, at_limit.nonzero().flatten(), rules.eos_id)
     _force_prefixes(log_probs, forced)
     if any(each.after_prefix for each in sentences):
         _force_next(log_probs, lengths, owners, sentences)
@@ -139,10 +147,9 @@ def _forbid_repeats(log_probs: Tensor, history: Tensor, lengths: Tensor, n: int)
     if history.size(1) < n:
         return
     windows = history.unfold(1, n, 1)  # (N, T - n + 1, n)
-    places = torch.arange(n - 1, history.size(1), device=history.device)  # of the last token of each
-    behind = lengths[:, None] + torch.arange(1 - n, 0, device=history.device)
-    newest = history.gather(1, behind.clamp(min=0))  # (N, n - 1)
-    is_repeated = (windows[:, :, :-1] == newest[:, None]).all(-1) & (places < lengths[:, None])
+    newest = history[:, history.size(1) - n + 1 :]  # (N, n - 1)
+    left = torch.arange(history.size(1), n - 1, -1, device=history.device)  # tokens from the first of each
+    is_repeated = (windows[:, :, :-1] == newest[:, None]).all(-1) & (left <= lengths[:, None])
     rows, starts = is_repeated.nonzero(as_tuple=True)
     log_probs[rows, windows[rows, starts, -1]] = -math.inf
 

@@ -111,6 +111,8 @@ class _Progress:
     number: int
     sentence: Sentence
     found: list[Found] = field(default_factory=list)
+    length: int = 0
+    """Of each of its hypotheses."""
 
 
 class _Beams:
@@ -127,8 +129,8 @@ class _Beams:
         self._tokens = self._parents  # the newest of each row
         self._owners = self._parents  # index into the sentences that are searched
         self._log_probs = torch.zeros(0, device=device)
-        self._history = torch.zeros(0, 0, dtype=torch.int64, device=device)  # (N, T)
-        self._token_log_probs = torch.zeros(0, 0, device=device)  # (N, T)
+        self._history = torch.zeros(0, 0, dtype=torch.int64, device=device)  # (N, T), the newest last
+        self._token_log_probs = torch.zeros(0, 0, device=device)  # (N, T), likewise
         self._lengths = self._parents  # tokens of each row, BOS not counted
         self._ranks = self._parents  # of each row among the candidates of its sentence that it was one of
         self._num_before = 0  # rows of the last step
@@ -182,8 +184,10 @@ class _Beams:
         ends = candidates.tokens == self._rules.eos_id  # (B, C)
         self._finish(candidates, ends)
         going_on = self._going_on(candidates, ends)
-        done = [each for each, some in zip(self._live, going_on.any(1).tolist(), strict=True) if not some]
-        self._go_on(candidates, going_on)
+        is_live = going_on.any(1).tolist()
+        done = [each for each, some in zip(self._live, is_live, strict=True) if not some]
+        self._live = [each for each, some in zip(self._live, is_live, strict=True) if some]
+        self._go_on(candidates, going_on, has_changed=bool(done))
         return [(each.number, _best(each.found, self._rules)) for each in done]
 
     def _candidates(self, log_probs: Tensor) -> Candidates:
@@ -220,16 +224,19 @@ class _Beams:
 
     def _finish(self, candidates: Candidates, ends: Tensor) -> None:
         """Keep what ends among the `width` best of a sentence."""
-        ended = (ends & candidates.values.isfinite())[:, : self._rules.width]
-        for index, rank in ended.nonzero().tolist():
-            row, log_prob = int(candidates.rows[index, rank]), float(candidates.values[index, rank])
-            length = int(self._lengths[row])
-            token_log_probs = self._token_log_probs[row, :length].tolist()
-            last = log_prob - float(self._log_probs[row])
-            penalty = self._penalty(row, index)
-            score = self._rules.score(log_prob, length + 1) + penalty
-            tokens, each = self._history[row, :length].tolist(), (*token_log_probs, last)
-            self._live[index].found.append(Found(tokens, log_prob, score, each, penalty=penalty))
+        ended = (ends & (candidates.values > -math.inf))[:, : self._rules.width].nonzero()  # (E, 2)
+        if not len(ended):
+            return
+        owners, columns = ended.unbind(1)
+        rows, log_probs = candidates.rows[owners, columns], candidates.values[owners, columns]
+        last = log_probs - self._log_probs[rows]
+        facts = owners, rows, log_probs, last, self._history[rows], self._token_log_probs[rows]
+        for index, row, log_prob, newest, tokens, each in zip(*(x.tolist() for x in facts), strict=True):
+            progress, penalty = self._live[index], self._penalty(row, index)
+            start = len(tokens) - progress.length
+            score = self._rules.score(log_prob, progress.length + 1) + penalty
+            token_log_probs = (*each[start:], newest)
+            progress.found.append(Found(tokens[start:], log_prob, score, token_log_probs, penalty=penalty))
 
     def _cover(self) -> None:
         """Add up what the newest token of each row looks at; BOS is not part of the translation."""
@@ -249,24 +256,24 @@ class _Beams:
 
     def _going_on(self, candidates: Candidates, ends: Tensor) -> Tensor:
         """Which candidates are kept, (B, C): the `width` best that do not end, of sentences not done."""
-        values = candidates.values.masked_fill(ends, -math.inf)
-        going_on = values.isfinite()
-        going_on &= going_on.cumsum(1) <= self._rules.width
-        best = values.amax(1)
-        if self._rules.prune and self._rules.nbest == 1:
-            likely = values >= candidates.values.amax(1, keepdim=True) - self._rules.prune
+        rules, values = self._rules, candidates.values.masked_fill(ends, -math.inf)
+        going_on = values > -math.inf
+        if values.size(1) > rules.width:
+            going_on &= going_on.cumsum(1) <= rules.width
+        if rules.prune and rules.nbest == 1:
+            likely = values >= candidates.values.amax(1, keepdim=True) - rules.prune
             if self._standings:  # what brings a required phrase may be unlikely
                 for index, each in enumerate(self._live):
                     likely[index] |= bool(each.sentence.demands and each.sentence.demands.required)
             going_on &= likely
-        lengths = self._lengths[candidates.rows[:, 0]].tolist()
-        for index, (log_prob, length) in enumerate(zip(best.tolist(), lengths, strict=True)):
-            if self._is_done(self._live[index], log_prob, length + 1):
-                going_on[index] = False
+        best = values.amax(1).tolist()
+        done = [i for i, log_prob in enumerate(best) if self._is_done(self._live[i], log_prob)]
+        if done:
+            going_on[done] = False
         return going_on
 
-    def _is_done(self, progress: _Progress, log_prob: float, length: int) -> bool:
-        """Whether nothing better can come of a best hypothesis of this log P and length."""
+    def _is_done(self, progress: _Progress, log_prob: float) -> bool:
+        """Whether nothing better can come of a best hypothesis, with a token more, of this log P."""
         rules, found = self._rules, progress.found
         if len(found) >= rules.width:
             return True
@@ -274,31 +281,35 @@ class _Beams:
             return log_prob == -math.inf
         # log P only falls from here, its score is monotone in the length, and a penalty only takes away: the
         # bound stands at one end
-        shortest, longest = length + 1, progress.sentence.max_length + 1
+        shortest, longest = progress.length + 2, progress.sentence.max_length + 1
         bound = max(rules.score(log_prob, shortest), rules.score(log_prob, longest))
         return bound <= sorted((one.score for one in found), reverse=True)[rules.nbest - 1]
 
-    def _go_on(self, candidates: Candidates, going_on: Tensor) -> None:
-        """Make the candidates that are kept the rows of the next step."""
-        index, self._ranks = going_on.nonzero(as_tuple=True)  # (N,), in the order of sentences
-        rows, tokens = candidates.rows[going_on], candidates.tokens[going_on]
-        values, lengths = candidates.values[going_on], self._lengths[rows]
-        last = (values - self._log_probs[rows])[:, None]
-        self._history = _appended(self._history[rows], lengths, tokens[:, None])
-        self._token_log_probs = _appended(self._token_log_probs[rows], lengths, last)
-        self._parents, self._tokens, self._log_probs, self._lengths = rows, tokens, values, lengths + 1
+    def _go_on(self, candidates: Candidates, going_on: Tensor, *, has_changed: bool) -> None:
+        """Make the candidates that are kept the rows of the next step, of fewer sentences if that changed."""
+        places = going_on.flatten().nonzero().flatten()  # (N,), in the order of sentences
+        rows, tokens = candidates.rows.take(places), candidates.tokens.take(places)
+        values = candidates.values.take(places)
+        self._owners, self._ranks = places // going_on.size(1), places % going_on.size(1)
+        if has_changed:
+            self._owners = (going_on.any(1).cumsum(0) - 1)[self._owners]
+        last = values - self._log_probs.take(rows)
+        for each in self._live:
+            each.length += 1
+        longest = max((each.length for each in self._live), default=0)
+        self._history = _appended(self._history.index_select(0, rows), tokens, longest)
+        self._token_log_probs = _appended(self._token_log_probs.index_select(0, rows), last, longest)
+        self._parents, self._tokens, self._log_probs = rows, tokens, values
+        self._lengths = self._lengths.take(rows) + 1
         self._standings = follow(self._standings, rows, tokens)
-        self._coverage = self._coverage[rows]
-        is_live = going_on.any(1)
-        self._owners = (is_live.cumsum(0) - 1)[index]
-        self._live = [each for each, some in zip(self._live, is_live.tolist(), strict=True) if some]
+        if self._rules.coverage_penalty:
+            self._coverage = self._coverage[rows]
 
 
-def _appended(memory: Tensor, lengths: Tensor, new: Tensor) -> Tensor:
-    """Rows (N, T), of which `lengths` (N,) are in use, with a number (N, 1) more in each."""
-    if len(lengths) and int(lengths.max()) == memory.size(1):
-        memory = torch.cat([memory, memory.new_zeros(len(memory), 8)], dim=1)
-    return memory.scatter_(1, lengths[:, None], new)
+def _appended(memory: Tensor, new: Tensor, longest: int) -> Tensor:
+    """The last `longest` numbers of rows (N, T) with another (N,) behind each."""
+    together = torch.cat([memory, new[:, None]], dim=1)
+    return together[:, together.size(1) - longest :]
 
 
 def _best(found: list[Found], rules: Rules) -> list[Found]:
