@@ -146,8 +146,8 @@ class ModelConfig:
     """Gated feed-forward (Shazeer, 2020): activation(x W) * (x V), then out."""
     qk_norm: bool = False
     """RMSNorm of the queries and keys of each head (Henry et al., 2020; Dehghani et al., 2023)."""
-    positions: Literal["sinusoidal", "learned", "rotary"] = "sinusoidal"
-    """Fixed or learned embeddings added to the input, or rotations in self-attention (Su et al., 2021)."""
+    positions: Literal["rotary", "sinusoidal", "learned"] = "rotary"
+    """Rotations in self-attention (Su et al., 2021), or fixed or learned embeddings added to the input."""
     max_positions: int = 1024
     """Longest sequence of learned positions; the others have no limit."""
     bias: bool = True
@@ -216,9 +216,9 @@ class TrainingConfig:
     l2_init: float = 0.0
     """Weight λ of λ/2 · |w - w₀|² in the loss per token, which keeps weights near those of `init_from`
     (Barone et al., 2017); 0: free."""
-    optimizer: Literal["adamw", "muon"] = "adamw"
-    """AdamW (Loshchilov & Hutter, 2019), or Muon for matrices inside the layers and AdamW for the rest
-    (Jordan et al., 2024), with one learning rate for both (Liu et al., 2025); Muon can not be sharded."""
+    optimizer: Literal["muon", "adamw"] = "muon"
+    """Muon for matrices inside the layers and AdamW for the rest (Jordan et al., 2024), with one learning rate
+    for both (Liu et al., 2025), or AdamW (Loshchilov & Hutter, 2019) for all; Muon can not be sharded."""
     learning_rate: float = 0.0
     """Peak learning rate; 0 chooses it by d_model."""
     schedule: Literal["inverse-sqrt", "cosine", "linear", "constant"] = "inverse-sqrt"

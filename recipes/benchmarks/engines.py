@@ -158,6 +158,8 @@ class Nmt(Engine):
             "model.d_model": run.size.d_model,
             "model.d_ff": run.size.d_ff,
             "model.num_heads": run.size.num_heads,
+            "model.positions": "sinusoidal",
+            "training.optimizer": "adamw",
             "model.dropout": DROPOUT,
             "training.precision": run.precision,
             "training.batch_tokens": BATCH_TOKENS,
