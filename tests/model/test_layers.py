@@ -11,7 +11,9 @@ from torch import Tensor, nn
 from nmt.config import ModelConfig
 from nmt.model.layers import EncoderLayer, FeedForward, Residual, make_norm
 
-CONFIG = ModelConfig(d_model=6, d_ff=10, num_heads=2, dropout=0.5, activation_dropout=0.5)
+CONFIG = ModelConfig(
+    d_model=6, d_ff=10, num_heads=2, positions="sinusoidal", dropout=0.5, activation_dropout=0.5
+)
 ACTIVATIONS: dict[str, Callable[[float], float]] = {
     "relu": lambda x: max(x, 0.0),
     "gelu": lambda x: x * (1 + math.erf(x / math.sqrt(2))) / 2,

@@ -21,6 +21,7 @@ from nmt.training.report import EvalReport, as_line
 
 SYLLABLES = "ba ke lo mu ti sa ne ro".split()
 TRAINING = {
+    "optimizer": "adamw",
     "threads": 1,
     "precision": "float32",
     "batch_tokens": 400,
@@ -61,7 +62,7 @@ def data_options(tmp_path_factory: pytest.TempPathFactory) -> dict[str, object]:
 
 def config_of(data: dict[str, object], **sections: dict[str, object]) -> Config:
     shape = {"encoder_layers": 1, "decoder_layers": 1, "d_model": 32, "d_ff": 64, "num_heads": 2}
-    model = {**shape, "positions": "rotary", "dropout": 0.0}
+    model = {**shape, "dropout": 0.0}
     return from_dict({"model": model, "training": TRAINING, "data": data, **sections})
 
 

@@ -27,6 +27,7 @@ PRONOUNS = {"ka": "he", "do": "he", "ni": "she", "ge": "she"}
 """What a sentence says instead of `o` if the one before was about this; `o` itself is both."""
 SHAPE = {"encoder_layers": 1, "decoder_layers": 1, "d_model": 32, "d_ff": 64, "num_heads": 2}
 TRAINING = {
+    "optimizer": "adamw",
     "threads": 1,
     "precision": "float32",
     "batch_tokens": 400,
@@ -65,7 +66,7 @@ def config_of(
 ) -> Config:
     src, tgt = zip(*train_paths, strict=True)
     data = {"src": src, "tgt": tgt, "dev_src": dev_paths[0], "dev_tgt": dev_paths[1], "context": 1}
-    model = {**SHAPE, "positions": "rotary", "dropout": 0.0}
+    model = {**SHAPE, "dropout": 0.0}
     given = {"model": model, "training": TRAINING, **sections}
     return from_dict({**given, "data": data | sections.get("data", {})})
 

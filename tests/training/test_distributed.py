@@ -129,6 +129,7 @@ def test_ranks_in_shards_are_one_that_has_all_and_goes_on_with_what_they_saved(
     corpus, launch, tmp_path
 ) -> None:
     smooth = (
+        "training.optimizer=adamw",
         "model.dropout=0",
         "model.qk_norm=true",
         "training.adam_epsilon=1e-3",
@@ -151,6 +152,7 @@ def test_ranks_in_shards_are_one_that_has_all_and_goes_on_with_what_they_saved(
 def test_ranks_in_bfloat16_learn_as_one_process_does(corpus, launch, tmp_path, sharding) -> None:
     """With weights of float32 and gradients that are summed in it."""
     asked = (
+        "training.optimizer=adamw",
         "model.dropout=0",
         "training.precision=bfloat16",
         "training.report_steps=1",
@@ -169,7 +171,13 @@ def test_ranks_in_bfloat16_learn_as_one_process_does(corpus, launch, tmp_path, s
 
 @pytest.mark.slow
 def test_a_run_goes_on_with_another_number_of_ranks(corpus, launch, tmp_path) -> None:
-    asked = (*RANDOM, "training.sharding=full", "training.adam_epsilon=1e-3", "model.dropout=0")
+    asked = (
+        *RANDOM,
+        "training.optimizer=adamw",
+        "training.sharding=full",
+        "training.adam_epsilon=1e-3",
+        "model.dropout=0",
+    )
     ended = launch(corpus.config(*asked), tmp_path / "model", send=signal.SIGINT, to=0, after="step 3/")
     assert ended.statuses == [130, 130]
     assert ended.last_lines[0].startswith("saved step ")
