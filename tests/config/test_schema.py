@@ -131,7 +131,7 @@ def test_a_number_out_of_range_is_refused_by_name(
     [
         (DataConfig, {"src": ("a",), "tgt": ("b",), "max_length": 1, "max_ratio": 1.0}),
         (TokenizerConfig, {"character_coverage": 0.9, "sampling_alpha": 1.0, "vocab_size": 0}),
-        (ModelConfig, {"d_model": 65_536, "num_heads": 65_536, "encoder_layers": 1, "dropout": 0.0}),
+        (ModelConfig, {"d_model": 65_536, "num_heads": 32_768, "encoder_layers": 1, "dropout": 0.0}),
         (ModelConfig, {"d_model": 8, "num_heads": 4, "positions": "rotary"}),
         (TrainingConfig, {"batch_tokens": 1, "keep_checkpoints": 2, "ema_decay": 0.0, "patience": 0}),
         (TrainingConfig, {"seed": 0}),
