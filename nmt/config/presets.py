@@ -62,7 +62,7 @@ def dropout(num_pairs: int, num_passes: float) -> float:
 
 
 def learning_rate(d_model: int, *, is_fresh: bool = True) -> float:
-    """Peak learning rate for AdamW: 5e-3 at width 128, 6e-4 at 512, falling with width ** 1.5.
+    """Peak learning rate of AdamW and Muon: 5e-3 at width 128, 6e-4 at 512, falling with width ** 1.5.
 
     A tenth of that for weights that have learnt before, so that they do not lose it all.
     """
