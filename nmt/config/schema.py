@@ -217,8 +217,8 @@ class TrainingConfig:
     """Weight λ of λ/2 · |w - w₀|² in the loss per token, which keeps weights near those of `init_from`
     (Barone et al., 2017); 0: free."""
     optimizer: Literal["muon", "adamw"] = "muon"
-    """Muon for matrices inside the layers and AdamW for the rest (Jordan et al., 2024), with one learning rate
-    for both (Liu et al., 2025), or AdamW (Loshchilov & Hutter, 2019) for all; Muon can not be sharded."""
+    """Muon for matrices inside the layers (Jordan et al., 2024), at AdamW's learning rate (Liu et al., 2025),
+    and AdamW for the rest, or AdamW for all (Loshchilov & Hutter, 2019); Muon can not be sharded."""
     learning_rate: float = 0.0
     """Peak learning rate; 0 chooses it by d_model."""
     schedule: Literal["inverse-sqrt", "cosine", "linear", "constant"] = "inverse-sqrt"
