@@ -257,7 +257,9 @@ def tiny_model() -> "TranslationModel":
     from nmt.tokenizer import train_tokenizer
 
     config = Config(
-        model=ModelConfig(encoder_layers=2, decoder_layers=3, d_model=32, d_ff=64, num_heads=2),
+        model=ModelConfig(
+            encoder_layers=2, decoder_layers=3, d_model=32, d_ff=64, num_heads=2, positions="sinusoidal"
+        ),
         tokenizer=TokenizerConfig(vocab_size=330),
     )
     tokenizer = train_tokenizer(TINY_TEXT, config.tokenizer, vocab_size=330, threads=1)

@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from nmt.checkpoint import TranslationModel
+from nmt.checkpoint import TranslationModel, build_network
 from nmt.config import DecodingConfig
 from nmt.corpus.splitting import split_line
 from nmt.corpus.words import is_blank, word_spans
@@ -38,6 +38,14 @@ LINES = [
 @pytest.fixture
 def model(tiny_model: TranslationModel) -> TranslationModel:
     return tiny_model
+
+
+def with_positions(model: TranslationModel, positions: str) -> TranslationModel:
+    """A model like this one, of random weights, the same every time."""
+    config = replace(model.config, model=replace(model.config.model, positions=positions))
+    torch.manual_seed(1)
+    network = build_network(config, model.src_tokenizer, model.tgt_tokenizer).eval()
+    return replace(model, config=config, network=network)
 
 
 def translator(model: TranslationModel, **options: object) -> Translator:
@@ -70,9 +78,11 @@ def assert_same(some: Sequence[Translation], others: Sequence[Translation]) -> N
             assert each.score == pytest.approx(another.score, abs=1e-4)
 
 
+@pytest.mark.parametrize("positions", ["sinusoidal", "rotary"])
 @pytest.mark.parametrize("beam_size", [1, 4])
-def test_batched_equals_alone(model: TranslationModel, beam_size: int) -> None:
+def test_batched_equals_alone(tiny_model: TranslationModel, beam_size: int, positions: str) -> None:
     """In float32, with any number of rows and of pieces at once."""
+    model = with_positions(tiny_model, positions)
     options = {"beam_size": beam_size, "nbest": beam_size, "max_length_ratio": 0.1}
     alone = [translator(model, **options).translate([line])[0] for line in LINES]
     for batch_rows, batch_tokens in ((1, 1), (0, 100), (7, 10_000), (0, 10_000)):

@@ -32,7 +32,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "RMSNorm after the sum": {"norm": "rms", "norm_position": "post"},
     "GELU": {"activation": "gelu"},
     "SwiGLU": {"activation": "silu", "gated": True},
-    "sinusoidal": {"positions": "sinusoidal"},
+    "rotary": {"positions": "rotary"},
     "learned positions": {"positions": "learned", "max_positions": 256},
     "no biases": {"bias": False},
     "source untied": {"tied_embeddings": "target"},
@@ -41,7 +41,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
         "norm": "rms",
         "activation": "gelu",
         "gated": True,
-        "positions": "sinusoidal",
+        "positions": "rotary",
         "bias": False,
         "tied_embeddings": "none",
     },
@@ -62,7 +62,7 @@ def with_options(model: TranslationModel, **options: Any) -> TranslationModel:
 @pytest.fixture
 def wordy_model(tiny_model: TranslationModel) -> TranslationModel:
     """A model of random weights that does not say the same for ever."""
-    model = with_options(tiny_model, positions="sinusoidal", tied_embeddings="none")
+    model = with_options(tiny_model, tied_embeddings="none")
     with torch.no_grad():
         bias, output = model.network.decoder_norm.bias, model.network.out_proj.weight
         output *= 3
