@@ -2,6 +2,7 @@
 
 import ctypes
 import os
+import pickle
 import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -36,7 +37,7 @@ def in_copies(work: Callable[[Item, Tell], None], items: Sequence[Item]) -> Iter
     try:
         with suppress(OSError):
             for item in items:
-                copies |= _start(work, item)
+                _start(work, item, copies)
         while copies:
             for ear in wait(list(copies)):
                 assert isinstance(ear, Connection)
@@ -61,8 +62,8 @@ class _Failed:
         self.error = error
 
 
-def _start(work: Callable[[Item, Tell], None], item: Item) -> dict[Connection, int]:
-    """The process id of a copy at work, by where it is heard."""
+def _start(work: Callable[[Item, Tell], None], item: Item, copies: dict[Connection, int]) -> None:
+    """Set a copy to work, and put it among the others."""
     ear, mouth = Pipe(duplex=False)
     with mouth:
         parent = os.getpid()
@@ -71,12 +72,12 @@ def _start(work: Callable[[Item, Tell], None], item: Item) -> dict[Connection, i
             process_id = os.fork()
             if not process_id:
                 _run(work, item, mouth, parent)
+            copies[ear] = process_id
         except OSError:
             ear.close()
             raise
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
-    return {ear: process_id}
 
 
 def _bury(ear: Connection, process_id: int) -> None:
@@ -96,9 +97,18 @@ def _run(work: Callable[[Item, Tell], None], item: Item, mouth: Connection, pare
         work(item, mouth.send)
     except BaseException as error:
         with suppress(BrokenPipeError):
-            mouth.send(_Failed(error))
+            mouth.send(_Failed(_told(error)))
     finally:
         os._exit(0)
+
+
+def _told(error: BaseException) -> BaseException:
+    """An error as it can be told: itself, unless what it is made of can not be pickled."""
+    try:
+        pickle.loads(pickle.dumps(error))
+    except Exception:
+        return RuntimeError(repr(error))
+    return error
 
 
 def _end_with(parent: int) -> None:

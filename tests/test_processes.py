@@ -72,6 +72,39 @@ def test_an_error_ends_all_copies() -> None:
         os.waitpid(-1, os.WNOHANG)
 
 
+class OddError(Exception):
+    """One that is not made of its arguments."""
+
+    def __init__(self, number: int, text: str) -> None:
+        super().__init__(f"{number} {text}")
+
+
+def test_an_error_that_can_not_be_pickled_is_told_in_words() -> None:
+    def work(_: int, _tell: Tell) -> None:
+        raise OddError(3, "apples")
+
+    with pytest.raises(RuntimeError, match=r"OddError\('3 apples'\)"):
+        list(in_copies(work, [1]))
+
+
+@pytest.mark.usefixtures("heeds_ctrl_c")
+def test_a_signal_while_a_copy_is_made_ends_that_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    fork, copies = os.fork, list[int]()
+
+    def fork_and_interrupt() -> int:
+        process_id = fork()
+        if process_id:
+            copies.append(process_id)
+            os.kill(os.getpid(), signal.SIGINT)
+        return process_id
+
+    monkeypatch.setattr(os, "fork", fork_and_interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        list(in_copies(lambda _, _tell: time.sleep(60), [1, 2]))
+    assert len(copies) == 1
+    assert not is_there(copies[0])
+
+
 def test_whoever_stops_listening_ends_all_copies() -> None:
     def work(_: int, tell: Tell) -> None:
         tell(os.getpid())

@@ -272,7 +272,7 @@ class TrainingConfig:
     """Write losses, scores, learning rate and pace for TensorBoard too, into `train/tensorboard/`."""
     sharding: Literal["auto", "none", "full"] = "auto"
     """On several devices: `none` keeps a replica of the network on each, `full` a share of every weight, its
-    gradient and its moments; `auto` shards what would take more than half of a GPU."""
+    gradient and its moments; `auto` shards what would take more than half of a GPU. Shards need AdamW."""
     wait_seconds: float = 3600.0
     """How long one process waits for the others, as while the first reads the text, before it takes them for
     lost; one that was killed is noticed at once."""

@@ -126,6 +126,7 @@ class Engine:
             def keep_states(sources: Sequence[list[int]], states: Tensor) -> None:
                 tell((sources, states.numpy()))
 
+            self._num_cores, self._processes = 1, False  # this is a copy
             telling = _Searched(keep, keep_states if searched.keep_states else None)
             self._find_share(sentences, share, rules, telling, threading.Event())
 

@@ -65,7 +65,7 @@ class Rows:
 
     def pad(self, x: Tensor) -> Tensor:
         """(N', D) to (B, T, D), any row where none is."""
-        padded = x if self.is_even else x.index_select(0, self.at)
+        padded = x[: len(self.ranks)] if self.is_even else x.index_select(0, self.at)
         return padded.view(self.shape[0], self.shape[2], -1)
 
     def unpad(self, x: Tensor) -> Tensor:

@@ -16,7 +16,7 @@ import os
 import signal
 import subprocess
 import sys
-import time
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -223,12 +223,16 @@ def main() -> None:
         """Train eole and ours at the same time; the steps and target tokens that eole had."""
         theirs = Theirs(eole, corpus, given.size, folder=out / name, threads=given.threads, options=options)
         process = theirs.start()
+        end = threading.Timer(60 * given.minutes, os.killpg, (process.pid, signal.SIGKILL))
+        end.start()
         try:
-            ended = time.monotonic() + 60 * given.minutes
             ours.train(folder, *more)
-            time.sleep(max(0.0, ended - time.monotonic()))
-        finally:
+        except BaseException:
             os.killpg(process.pid, signal.SIGKILL)
+            raise
+        finally:
+            process.wait()
+            end.cancel()
         checkpoint, num_steps, num_tokens = theirs.checkpoint()
         print(f"{name}: {num_steps:,} steps, {num_tokens:,} target tokens", flush=True)
         theirs.translate(checkpoint, test, outputs[name])

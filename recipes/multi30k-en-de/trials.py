@@ -78,7 +78,8 @@ class Trial:
         for option in ("alignment.head=false", *plan.options, *options):
             arguments += ["--set", option]
         nmt("train", *arguments, "--budget", plan.budget, "--seed", str(seed), "--threads", "1")
-        nmt("translate", "-q", "-m", str(self.folder), "-i", str(data / f"{TEST}.en"), "-o", str(self.output))
+        source = ("-i", str(data / f"{TEST}.en"), "--threads", "1")
+        nmt("translate", "-q", "-m", str(self.folder), *source, "-o", str(self.output))
         print(
             f"{self.folder}: {score(self.lines, [list(read_lines(data / f'{TEST}.de'))])[0].value:.2f} BLEU"
         )
@@ -107,7 +108,7 @@ def p_value(of_first: dict[int, list[str]], of_row: dict[int, list[str]], refere
 
 
 def table(trials: dict[str, dict[int, Trial]], reference: list[str]) -> Iterator[str]:
-    """The lines of a Markdown table, of trials by name and seed."""
+    """The lines of a Markdown table, of trials by name and seed, of which some can be missing."""
     yield f"| {' | '.join(COLUMNS)} |"
     yield f"|{'---|' * len(COLUMNS)}"
     translations = {
@@ -116,6 +117,8 @@ def table(trials: dict[str, dict[int, Trial]], reference: list[str]) -> Iterator
     of_first = next(iter(translations.values()))
     signatures = set[str]()
     for name, by_seed in translations.items():
+        if not by_seed:
+            continue
         manifests = [trial.manifest for trial in trials[name].values()]
         cells = [f"`{name}`", str(len(by_seed))]
         cells.append(spread([each["training"]["step"] for each in manifests], 0))
@@ -152,26 +155,31 @@ def main() -> None:
     plan, data = Plan.read(given.plan), given.data
     seeds = [int(seed) for seed in given.seeds.split(",")]
     names = given.only.split(",") if given.only else list(plan.trials)
-    make_dir(given.out)
-    for lang in ("en", "de"):
-        lines = list(read_lines(data / f"train.{lang}"))[: plan.pairs]
-        write_text(given.out / f"train.{lang}", "".join(f"{line}\n" for line in lines))
+    if unknown := [name for name in names if name not in plan.trials]:
+        raise SystemExit(f"error: --only {','.join(unknown)}: expected of {', '.join(plan.trials)}")
     trials = {name: {seed: Trial(given.out / f"{name}-{seed}") for seed in seeds} for name in plan.trials}
     if not given.show:
+        make_dir(given.out)
+        for lang in ("en", "de"):
+            lines = list(read_lines(data / f"train.{lang}"))[: plan.pairs]
+            write_text(given.out / f"train.{lang}", "".join(f"{line}\n" for line in lines))
         with ThreadPoolExecutor(given.at_once) as pool:
             jobs = [
                 pool.submit(trials[name][seed].run, data, given.out, plan, plan.trials[name], seed)
                 for seed in seeds
                 for name in names
             ]
-            for job in jobs:
-                job.result()
+            try:
+                for job in jobs:
+                    job.result()
+            finally:
+                pool.shutdown(cancel_futures=True)
     done = {
         name: {seed: trial for seed, trial in by_seed.items() if trial.output.exists()}
         for name, by_seed in trials.items()
     }
     reference = list(read_lines(data / f"{TEST}.de"))
-    print("\n".join(table({name: by_seed for name, by_seed in done.items() if by_seed}, reference)))
+    print("\n".join(table(done, reference)))
 
 
 if __name__ == "__main__":

@@ -290,6 +290,22 @@ def test_an_error_in_a_process_is_raised(tiny_model: TranslationModel, limit_mem
 
 
 @pytest.mark.usefixtures("two_cores")
+def test_memory_can_end_in_a_process_with_many_rows_for_a_sentence(
+    tiny_model: TranslationModel, limit_memory
+) -> None:
+    some, wide = many(tiny_model)[:130], rules(beam_size=32)
+    expected = Engine([tiny_model], DecodingConfig()).find(some[:5], wide)
+    torch.rand(400, 400) @ torch.rand(400, 400)  # with threads that copies do not have
+    limit_memory(src_tokens=max(len(each.source) for each in some) - 1)
+    found = Engine([tiny_model], DecodingConfig(), processes=True).find(some, wide)
+    parts = [one[0].num_parts for one in found]
+    assert parts == 26 * [max(1, each) for each in parts[:5]]
+    assert max(parts) == 2
+    whole = [index for index in range(5) if parts[index] == 1]
+    assert [found[index][0].tokens for index in whole] == [expected[index][0].tokens for index in whole]
+
+
+@pytest.mark.usefixtures("two_cores")
 def test_what_is_found_stands_in_the_order_of_the_sentences(tiny_model: TranslationModel) -> None:
     found = tokens_of(Engine([tiny_model], DecodingConfig()).find(many(tiny_model), rules()))
     assert found == 100 * found[:5]

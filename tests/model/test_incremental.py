@@ -250,11 +250,18 @@ def test_everything_may_end_before_others_come(plain: Transformer) -> None:
     rows.step([(0, 5), (1, 6), (1, 7)])
 
 
-def test_rows_of_nobody_beside_packed_products_change_nothing(plain: Transformer) -> None:
+@pytest.mark.parametrize("is_short", [False, True])
+def test_rows_of_nobody_beside_packed_products_change_nothing(plain: Transformer, is_short: bool) -> None:
     generator = random.Random(11)
-    rows = Rows(plain, some_sources(generator, [generator.randint(0, 20) for _ in range(16)]))
-    rows.decoder = IncrementalDecoder(pack(plain, "float32"))
+    output = ShortOutput(plain.out_proj, torch.tensor([EOS_ID, 6, 4]), "float32") if is_short else None
+    rows = Rows(plain, some_sources(generator, [generator.randint(0, 20) for _ in range(16)]), output=output)
+    rows.decoder = IncrementalDecoder(pack(plain, "float32"), output=output)
     sentences_that_come_and_go(rows, generator)
+    rows.rows, rows.newest = [], []
+    rows.decoder = IncrementalDecoder(pack(plain, "float32"), output=output)
+    rows.step([], admitted=[0, 1])
+    for _ in range(3):  # as many of each, and some of nobody behind them
+        rows.step([(row * len(rows.rows) // 10, 4 + 2 * (row % 2)) for row in range(10)])
 
 
 # The encoder
