@@ -95,7 +95,7 @@ def test_a_signal_while_a_copy_is_made_ends_that_too(monkeypatch: pytest.MonkeyP
         process_id = fork()
         if process_id:
             copies.append(process_id)
-            os.kill(os.getpid(), signal.SIGINT)
+            signal.pthread_kill(threading.get_ident(), signal.SIGINT)
         return process_id
 
     monkeypatch.setattr(os, "fork", fork_and_interrupt)
