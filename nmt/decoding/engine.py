@@ -115,7 +115,7 @@ class Engine:
         return found
 
     def _find_in_processes(
-        self, sentences: Sequence[Sentence], numbers: list[int], rules: Rules, searched: "_Searched"
+        self, sentences: Sequence[Sentence], numbers: list[int], rules: Rules, searched: _Searched
     ) -> None:
         """Search the sentences of these numbers in a process for each core; what one loses is not kept."""
 
@@ -139,7 +139,7 @@ class Engine:
                 searched.keep_states(name, torch.from_numpy(what))
 
     def _find_in_threads(
-        self, sentences: Sequence[Sentence], numbers: list[int], rules: Rules, searched: "_Searched"
+        self, sentences: Sequence[Sentence], numbers: list[int], rules: Rules, searched: _Searched
     ) -> None:
         """Search the sentences of these numbers, in a thread for each core if there is enough to do."""
         stopped = threading.Event()
@@ -175,7 +175,7 @@ class Engine:
         sentences: Sequence[Sentence],
         share: list[int],
         rules: Rules,
-        searched: "_Searched",
+        searched: _Searched,
         stopped: threading.Event,
     ) -> None:
         """Search the sentences of one worker until they are done, or somebody says to stop."""
@@ -207,7 +207,7 @@ class Engine:
         outputs: Sequence[ShortOutput | None],
         *,
         num_rows: int,
-        keep_states: "KeepStates | None" = None,
+        keep_states: KeepStates | None = None,
     ) -> Decoder:
         dtype = memory_dtype(self.precision, self._device, num_rows=num_rows)
         watched = [self._watched_layer, *[None] * (len(self._models) - 1)]

@@ -4,12 +4,22 @@
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 
 import torch
 from torch import Tensor
 
+from nmt.decoding.hypothesis import Hypothesis
+
 CHAR_ORDER = 6
 BETA = 2
+
+
+def by_utility(hypotheses: Sequence[Hypothesis]) -> list[Hypothesis]:
+    """Hypotheses with their utilities, the most useful first; of equals the one of the better score."""
+    each = zip(hypotheses, utilities([one.text for one in hypotheses]), strict=True)
+    judged = [replace(one, utility=utility) for one, utility in each]
+    return sorted(judged, key=lambda one: -(one.utility or 0.0))
 
 
 def utilities(texts: Sequence[str]) -> list[float]:

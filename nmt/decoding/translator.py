@@ -19,7 +19,7 @@ from nmt.decoding.engine import Engine, OnProgress
 from nmt.decoding.ensemble import check_ensemble
 from nmt.decoding.hypothesis import Hypothesis
 from nmt.decoding.lines import LINE_END_PIECES, LinePlan, join_parts, plan_lines, without_line_ends
-from nmt.decoding.mbr import utilities
+from nmt.decoding.mbr import by_utility
 from nmt.decoding.requests import Request, RequestReader
 from nmt.decoding.rules import Rules, Sampling, Sentence
 from nmt.decoding.scoring import LineAndTarget, Scored, score_pairs
@@ -339,7 +339,7 @@ class Translator:
             )
         hypotheses = [self._joined(plan, [part[rank] for part in found]) for rank in range(num_hypotheses)]
         if self.config.mbr:
-            hypotheses = _by_utility(hypotheses)
+            hypotheses = by_utility(hypotheses)
         num_parts = sum(part[0].num_parts for part in found)
         return Translation(plan.line, tuple(hypotheses), plan.num_pieces, num_parts)
 
@@ -386,13 +386,6 @@ class Translator:
 
 def _sampling(config: DecodingConfig) -> Sampling:
     return Sampling(config.temperature, top_k=config.top_k, top_p=config.top_p, min_p=config.min_p)
-
-
-def _by_utility(hypotheses: list[Hypothesis]) -> list[Hypothesis]:
-    """Hypotheses with their utilities, the most useful first; of equals the one of the better score."""
-    each = zip(hypotheses, utilities([one.text for one in hypotheses]), strict=True)
-    judged = [replace(one, utility=utility) for one, utility in each]
-    return sorted(judged, key=lambda one: -(one.utility or 0.0))
 
 
 def _banned_ids(model: TranslationModel) -> tuple[int, ...]:

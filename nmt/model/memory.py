@@ -11,7 +11,7 @@ from torch.nn import functional
 from nmt.model.functions import as_function, feed_forward, heads, queries, residual
 from nmt.model.layers import DecoderLayer
 from nmt.model.positions import Rotation
-from nmt.model.rows import Rows, as_type, attention_weights
+from nmt.model.rows import Rows, as_type, biased_weights
 
 
 @dataclass(frozen=True)
@@ -91,7 +91,7 @@ class DecodingLayer:
         queries = as_type(here.rows.pad_heads(self._queries(normed)), self.own.dtype)
         keys, values = self._src_parts
         if self._is_watched:
-            weights = attention_weights(queries, keys, here.src_bias)
+            weights = biased_weights(queries, keys, here.src_bias)
             self.watched = here.rows.unpad(weights.view(*here.rows.shape[:2], *weights.shape[1:]).mean(1))
         attended = here.rows.attend(queries, keys, values, here.src_bias)
         return self._src_out(as_type(attended, normed.dtype))

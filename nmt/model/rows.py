@@ -112,7 +112,7 @@ class Rows:
     def attend(self, queries: Tensor, keys: Tensor, values: Tensor, bias: Tensor) -> Tensor:
         """softmax(QK/√K + bias)V, (N', H K), of queries (B H, T, K), keys (B H, K, S), values (B H, S, K)."""
         if queries.device.type == "cpu":  # torch's fused attention is slower for so few queries and keys
-            weights = attention_weights(queries, keys, bias)
+            weights = biased_weights(queries, keys, bias)
             return self.unpad_heads(torch.bmm(as_type(weights, values.dtype), values))
         queries, keys, values, bias = (
             each.view(*self.shape[:2], *each.shape[1:]) for each in (queries, keys.mT, values, bias)
@@ -121,7 +121,7 @@ class Rows:
         return self.unpad_heads(attended.flatten(0, 1))
 
 
-def attention_weights(queries: Tensor, keys: Tensor, bias: Tensor) -> Tensor:
+def biased_weights(queries: Tensor, keys: Tensor, bias: Tensor) -> Tensor:
     """softmax(QK/√K + bias), (B H, T, S) float32, of queries (B H, T, K) and keys (B H, K, S)."""
     scores = torch.baddbmm(bias, queries, keys, alpha=queries.size(-1) ** -0.5)
     return as_type(scores, torch.float32).softmax(-1)
