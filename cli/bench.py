@@ -22,9 +22,7 @@ NO_ROW: Row = ("", "")
 
 
 def bench(
-    preset: Annotated[
-        Literal["tiny", "small", "base", "big"], typer.Option(help="Size of the model to measure with.")
-    ] = "small",
+    preset: Annotated[presets.SizeName, typer.Option(help="Size of the model to measure with.")] = "small",
     precision: Annotated[
         Literal["auto", "float32", "bfloat16"], typer.Option(help="auto: all that the device has.")
     ] = "auto",

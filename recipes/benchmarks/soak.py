@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import IO
 
 import torch
+from memory import PeakMemory
 
 from nmt.checkpoint import TranslationModel, build_network, save_model
 from nmt.config import Config, ModelConfig, TokenizerConfig
@@ -60,7 +61,7 @@ class Sample:
 
     num_lines: int
     seconds: float
-    rss: float
+    now: float
     peak: float
 
 
@@ -137,7 +138,8 @@ def soak(
         assert process.stdout is not None
         threading.Thread(target=feed, args=(process.stdin, lines()), daemon=True).start()
         answers = incoming(process.stdout)
-        read(outcome, process.pid, zip(lines(), answers, strict=False), expected, num_lines)
+        with PeakMemory(process.pid) as memory:
+            read(outcome, memory, zip(lines(), answers, strict=False), expected, num_lines)
         process.stdin.close()  # all that was asked is answered before
         if num_more := sum(1 for _ in answers):
             outcome.problems.append(f"{num_more:,} lines too many")
@@ -187,7 +189,7 @@ def incoming(stream: IO[bytes]) -> Iterator[bytes]:
 
 def read(
     outcome: Outcome,
-    pid: int,
+    memory: PeakMemory,
     pairs: Iterable[tuple[Line, bytes]],
     expected: dict[bytes, bytes],
     num_lines: int,
@@ -201,7 +203,8 @@ def read(
         if problem := wrong(line, answer, expected):
             outcome.problems.append(f"line {num_read:,}, {line.kind}: {problem}")
         if num_read % row == 0:
-            outcome.samples.append(Sample(num_read, time.monotonic() - start, *memory_of(pid)))
+            now, most = (size / 1e6 for size in memory.look())
+            outcome.samples.append(Sample(num_read, time.monotonic() - start, now, most))
         if num_read == num_lines:
             return  # and not one more: the process waits for more lines, and we would for its answer
     outcome.problems.append(f"{num_read:,} lines came back, expected {num_lines:,}")
@@ -240,13 +243,6 @@ def unsaid(messages: str, kinds: Counter[str]) -> list[str]:
     ]
 
 
-def memory_of(pid: int) -> tuple[float, float]:
-    """Resident memory of a process now, and the most that it ever had, in megabytes."""
-    status = Path(f"/proc/{pid}/status").read_text(encoding="ascii")
-    now, most = (int(re.findall(rf"{name}:\s+(\d+) kB", status)[0]) / 1000 for name in ("VmRSS", "VmHWM"))
-    return now, most
-
-
 def growth(samples: Sequence[Sample], limit: float) -> list[str]:
     """Whether the second half needed more memory at its peak than the first, by more than the limit."""
     if len(samples) < 2:
@@ -259,11 +255,11 @@ def growth(samples: Sequence[Sample], limit: float) -> list[str]:
 
 def print_table(outcome: Outcome, say: Callable[[str], None] = print) -> None:
     """Pace and memory as the lines went by, then what was planted and what was wrong."""
-    say("| lines | lines/s | RSS, MB | peak, MB |\n|---|---|---|---|")
+    say("| lines | lines/s | memory, MB | peak, MB |\n|---|---|---|---|")
     before = Sample(0, 0.0, 0.0, 0.0)
     for each in outcome.samples:
         pace = (each.num_lines - before.num_lines) / max(each.seconds - before.seconds, 1e-9)
-        say(f"| {each.num_lines:,} | {pace:,.0f} | {each.rss:,.1f} | {each.peak:,.1f} |")
+        say(f"| {each.num_lines:,} | {pace:,.0f} | {each.now:,.1f} | {each.peak:,.1f} |")
         before = each
     pace = before.num_lines / max(before.seconds, 1e-9)
     first = f"first answer after {outcome.first_seconds:.1f} s"

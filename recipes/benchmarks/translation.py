@@ -21,6 +21,7 @@ from shutil import rmtree
 from statistics import median, quantiles
 from typing import Any
 
+from memory import PeakMemory
 from training import chosen, place, say, spread
 
 from nmt.checkpoint import TranslationModel, load_model
@@ -198,16 +199,19 @@ class Bench:
 
 def run_engine(engine: Engine, job: Settings) -> dict[str, Any]:
     """What an engine says of a job, done in a process of its own."""
-    done = subprocess.run(
-        [str(engine.python), str(ENGINE)],
-        input=json.dumps(job),
-        stdout=subprocess.PIPE,
-        text=True,
-        env=os.environ | {"CUDA_VISIBLE_DEVICES": ""},
-    )
-    if done.returncode:
-        sys.exit(f"error: {engine.name}: its process ended with status {done.returncode}")
-    said: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    pipe, environment = subprocess.PIPE, os.environ | {"CUDA_VISIBLE_DEVICES": ""}
+    command = [str(engine.python), str(ENGINE)]
+    process = subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True, env=environment)
+    with process, PeakMemory(process.pid) as memory:
+        try:
+            output, _ = process.communicate(json.dumps(job))
+        except BaseException:
+            process.kill()
+            raise
+    if process.returncode:
+        sys.exit(f"error: {engine.name}: its process ended with status {process.returncode}")
+    said: dict[str, Any] = json.loads(output.splitlines()[-1])
+    said["peak_bytes"] = max(said["peak_bytes"], memory.most)
     return said
 
 

@@ -29,17 +29,18 @@ def test_auto_takes_the_size_that_suits_the_corpus(num_pairs: int, size: str) ->
 @pytest.mark.parametrize(
     ("size", "layers", "d_model", "d_ff", "num_heads"),
     [
-        ("tiny", 4, 128, 256, 4),
-        ("small", 4, 256, 1024, 4),
-        ("base", 6, 512, 2048, 8),
-        ("big", 6, 1024, 4096, 16),
+        ("tiny", (4, 4), 128, 256, 4),
+        ("small", (4, 4), 256, 1024, 4),
+        ("base", (6, 6), 512, 2048, 8),
+        ("big", (6, 6), 1024, 4096, 16),
+        ("fast", (8, 1), 256, 1024, 4),
     ],
 )
 def test_the_sizes_are_the_documented_ones(
-    size: str, layers: int, d_model: int, d_ff: int, num_heads: int
+    size: str, layers: tuple[int, int], d_model: int, d_ff: int, num_heads: int
 ) -> None:
     model = from_dict(preset(size, num_pairs=1000)).model
-    assert (model.encoder_layers, model.decoder_layers) == (layers, layers)
+    assert (model.encoder_layers, model.decoder_layers) == layers
     assert (model.d_model, model.d_ff, model.num_heads) == (d_model, d_ff, num_heads)
 
 
@@ -69,7 +70,8 @@ def test_dropout_grows_with_the_passes_over_few_pairs(
 
 
 def test_a_preset_that_is_not_there_is_refused() -> None:
-    with pytest.raises(ConfigError, match="--preset huge: expected one of auto, tiny, small, base, big"):
+    expected = "--preset huge: expected one of auto, tiny, small, base, big, fast"
+    with pytest.raises(ConfigError, match=expected):
         preset("huge", num_pairs=1)
 
 

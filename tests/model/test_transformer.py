@@ -175,11 +175,12 @@ def test_dropout_in_training_repeats_with_the_seed() -> None:
 @pytest.mark.parametrize(
     ("size", "vocab_size", "expected"),
     [
-        # with D, F and layers L + L: L (4D² + 4D) + 2L (2DF + F + D) + L (8D² + 8D) for attention and
-        # feed-forward, 2D for each of 5L + 2 norms, VD for the one embedding, D² from target to source
+        # with D, F and layers L + M: L (4D² + 4D) + (L + M) (2DF + F + D) + M (8D² + 8D) for attention and
+        # feed-forward, 2D for each of 2L + 3M + 2 norms, VD for the one embedding, D² from target to source
         ("tiny", 4_000, 1_853_952),
         ("small", 8_000, 9_487_360),
         ("base", 32_000, 60_786_688),
+        ("fast", 8_000, 9_486_080),
     ],
 )
 def test_the_presets_have_as_many_weights_as_worked_out_by_hand(
