@@ -1,5 +1,7 @@
 """What a training was given by its preset and by what was measured, and why, in three lines."""
 
+import math
+
 from nmt.config.presets import (
     LARGEST_CORPUS,
     SIZES,
@@ -61,7 +63,7 @@ def _vocabulary(data: DataReport, *, is_vocab_open: bool) -> str:
 
 def _regularisation(config: Config, num_pairs: int, num_passes: float) -> str:
     training, alpha, rate = config.training, config.tokenizer.sampling_alpha, config.model.dropout_rate
-    reason = f"as suits up to {num_passes:,.0f} passes over {num_pairs:,} pairs"
+    reason = f"as suits up to {_counted(math.ceil(num_passes), 'pass', 'passes')} over {num_pairs:,} pairs"
     parts = [
         f"dropout {rate:g}, {reason if rate == dropout(num_pairs, num_passes) else ASKED}",
         f"label smoothing {training.label_smoothing:g}",
@@ -88,8 +90,12 @@ def _batches(config: Config, usual_tokens: int) -> str:
 
 def _course(training: TrainingConfig) -> str:
     warmup = max(1, min(training.warmup_steps, training.max_steps // 10))
-    course = f"{warmup:,} steps of warm-up, then {training.schedule}"
+    course = f"{_counted(warmup, 'step', 'steps')} of warm-up, then {training.schedule}"
     if training.budget:
         return f"{course}, to be done by step {training.max_steps:,}, where {clock(training.budget)} are over"
     until = f", until {training.patience} evaluations bring nothing better" if training.patience else ""
     return f"{course}{until}, at most {training.max_steps:,} steps"
+
+
+def _counted(number: int, one: str, several: str) -> str:
+    return f"{number:,} {one if number == 1 else several}"

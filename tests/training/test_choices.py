@@ -33,10 +33,15 @@ def test_auto_tells_what_it_chose_and_why() -> None:
 
 
 def test_few_passes_need_little_dropout() -> None:
-    _, regularisation, _ = told({}, num_passes=9.6)
-    assert regularisation.startswith(
-        "regularisation: dropout 0.1, as suits up to 10 passes over 28,500 pairs"
-    )
+    for num_passes, passes in ((9.6, "10 passes"), (0.2, "1 pass")):
+        _, regularisation, _ = told({}, num_passes=num_passes)
+        suiting = f"dropout 0.1, as suits up to {passes} over 28,500 pairs"
+        assert regularisation.startswith(f"regularisation: {suiting}")
+
+
+def test_one_step_of_warm_up_is_one_step() -> None:
+    *_, schedule = told({"training": {"max_steps": 19}})
+    assert "; 1 step of warm-up, then " in schedule
 
 
 def test_what_was_asked_for_is_told_as_such() -> None:
