@@ -250,7 +250,8 @@ class TrainingConfig:
     ema_decay: float = 0.999
     """Decay of the exponential moving average of the weights, which is what is evaluated and kept; 0: off."""
     eval_steps: int = 0
-    """Steps between evaluations on the development set; 0: once an epoch, at least 500 steps apart."""
+    """Steps between evaluations on the development set; 0: once an epoch, at least 500 steps apart, or with a
+    budget at most ten times, in a tenth of its time."""
     metric: Literal["bleu", "loss"] = "bleu"
     """What decides which weights are best, and when to stop."""
     patience: int = 10

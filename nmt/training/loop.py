@@ -29,7 +29,14 @@ from nmt.training.links import LinkModels
 from nmt.training.lock import locked
 from nmt.training.manifest import facts_of_run, signature
 from nmt.training.opening import Opened, open_run
-from nmt.training.plan import SHARE_AT_END, LinkPlan, plan_links, planned_steps, replan
+from nmt.training.plan import (
+    SHARE_AT_END,
+    LinkPlan,
+    affords_look,
+    plan_links,
+    planned_steps,
+    replan,
+)
 from nmt.training.replicas import SharedGradient, needs_shards
 from nmt.training.report import ChoiceReport, EndReport, EvalReport, LinkingReport, StartReport
 from nmt.training.run import Run, checkpoint_bytes
@@ -105,6 +112,7 @@ class _Trainer:
         self.config, self.training = opened.config, opened.config.training
         self.device = opened.device
         self.num_batches = self.data.num_batches(self.training)
+        self.makes_all_looks = not self.training.budget or bool(self.run.requested["training.eval_steps"])
         self.journal = journal
         self.ranks = ranks
         self.stop_signal = stop_signal
@@ -178,7 +186,7 @@ class _Trainer:
         """Train until there is a reason to stop, then write the model."""
         self.state.network.train()
         try:
-            if self.progress.step and self.progress.step % self.training.eval_steps == 0:
+            if self.progress.step and self._is_look_due():
                 self._evaluate_once()  # the run was stopped before it was done
             while not (reason := self._reason_to_stop()):
                 self._train_epoch()
@@ -210,7 +218,7 @@ class _Trainer:
             if progress.step % training.report_steps == 0:
                 self._plan()
                 self.journal.report_steps(progress, learning_rate=self.state.learning_rate)
-            if progress.step % training.eval_steps == 0:
+            if self._is_look_due():
                 self._evaluate()
             elif self.journal.booked - self.last_save > training.save_seconds:
                 self._save()
@@ -220,6 +228,11 @@ class _Trainer:
                 return
         progress.epoch += 1
         progress.batch = 0
+
+    def _is_look_due(self) -> bool:
+        """Whether to look at the development set now."""
+        is_affordable = self.makes_all_looks or affords_look(self.progress)
+        return is_affordable and self.progress.step % self.training.eval_steps == 0
 
     def _evaluate_once(self) -> None:
         if self.progress.evaluated_step != self.progress.step:
@@ -320,7 +333,13 @@ class _Trainer:
             progress.max_steps = most
         elif 0 < progress.step < progress.max_steps:
             end_seconds = self._seconds_at_end()
-            progress.max_steps = replan(progress, training, most=most, end_seconds=end_seconds)
+            progress.max_steps = replan(
+                progress,
+                training,
+                most=most,
+                end_seconds=end_seconds,
+                all_looks=self.makes_all_looks,
+            )
 
     def _seconds_at_end(self) -> float:
         """What learning links and tuning will take, if training ends now."""

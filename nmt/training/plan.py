@@ -30,7 +30,8 @@ PASSES_FOR_LINKS = 1.5  # learning links from a pair takes as long as training o
 PAIR_SECONDS = 0.0025  # that it takes at least, however fast the network is on a GPU
 FEWEST_LINK_PAIRS = 7_000  # that links are learnt from, if there are as many, however short the training
 FEWEST_IN_BUDGET = 200
-EVALUATIONS = 10  # with a budget
+EVALUATIONS = 10  # with a budget, unless they take too long:
+SHARE_FOR_LOOKS = 0.1  # of the time spent in steps, before there is another one
 FEWEST_STEPS = 50  # that a budget has to have room for
 PRODUCTS, PRODUCT_SIZE = 3, 512  # to see on a CPU whether a step in bfloat16 is worth measuring
 SLOW = 1.5  # times as long: it is not
@@ -146,14 +147,32 @@ def plan_links(
     return LinkPlan(planned, planned * pair_seconds)
 
 
-def replan(progress: Progress, training: TrainingConfig, *, most: int, end_seconds: float = 0.0) -> int:
-    """Steps that fit into the budget at the pace so far, with evaluations and the end; at `most` so many."""
+def affords_look(progress: Progress) -> bool:
+    """Whether evaluations have not taken too much of the time so far for another one."""
+    return progress.other_seconds <= SHARE_FOR_LOOKS * progress.train_seconds
+
+
+def replan(
+    progress: Progress,
+    training: TrainingConfig,
+    *,
+    most: int,
+    end_seconds: float = 0.0,
+    all_looks: bool = True,
+) -> int:
+    """Steps that fit into the budget at the pace so far, with evaluations and the end; at `most` so many.
+
+    Without `all_looks` there are only evaluations that it affords.
+    """
     step_seconds = progress.train_seconds / progress.step
     look_seconds = step_seconds * training.eval_steps * (1 / SHARE_FOR_STEPS - 1)
     if progress.num_evaluations:
         look_seconds = progress.other_seconds / progress.num_evaluations
     left = training.budget * (1 - SHARE_AT_END) - end_seconds - progress.seconds - look_seconds
-    more_steps = int(left / (step_seconds + look_seconds / training.eval_steps))
+    seconds_each = look_seconds / training.eval_steps
+    if not all_looks:
+        seconds_each = min(seconds_each, SHARE_FOR_LOOKS * step_seconds)
+    more_steps = int(left / (step_seconds + seconds_each))
     return min(most, progress.step + max(0, more_steps))
 
 

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import torch
@@ -26,7 +27,8 @@ from nmt.errors import (
 )
 from nmt.files import planned_fault
 from nmt.tokenizer import Tokenizer
-from nmt.training import data, gradient, opening, plan, run, train
+from nmt.training import data, gradient, loop, opening, plan, run, train
+from nmt.training.best import Look, look
 from nmt.training.data import prepare
 from nmt.training.gradient import make_workers
 from nmt.training.lock import is_locked, locked
@@ -659,6 +661,25 @@ def test_a_budget_is_kept_and_its_schedule_ends_with_it(large_corpus, tmp_path, 
     assert end.step >= 0.9 * planned[-1]
     rates = [each.learning_rate for each in done.of(StepReport)]
     assert rates[-1] < 0.3 * max(rates)
+
+
+@pytest.mark.parametrize("asked", [0, 3])
+def test_with_a_budget_only_evaluations_that_were_asked_for_take_more_than_a_tenth(
+    large_corpus, tmp_path, monkeypatch, asked
+) -> None:
+    def slow_look(*_: object, **known: Any) -> Look:
+        time.sleep(0.5)
+        return look(*_, **known)
+
+    monkeypatch.setattr(loop, "look", slow_look)
+    options = ("training.budget=60", "training.max_steps=30", f"training.eval_steps={asked}")
+    steps = [each.step for each in large_corpus.train(tmp_path / "model", *options).of(EvalReport)]
+    if asked:
+        assert steps == list(range(3, 31, 3))
+    else:
+        assert steps[0] == 3
+        assert steps[-1] == 30
+        assert len(steps) < 6
 
 
 def test_a_resumed_budget_goes_on_counting_and_may_be_changed(large_corpus, tmp_path) -> None:

@@ -3,7 +3,7 @@
 import pytest
 
 from nmt.config import TrainingConfig
-from nmt.training.plan import plan_links, replan
+from nmt.training.plan import affords_look, plan_links, replan
 from nmt.training.state import Progress
 
 TRAINING = TrainingConfig(budget=1000, eval_steps=100)
@@ -20,6 +20,19 @@ def test_afterwards_evaluations_take_what_they_took() -> None:
     progress = Progress(step=200, setup_seconds=10, train_seconds=100, other_seconds=20, num_evaluations=2)
     left = 1000 * 0.96 - 130 - 10  # one more at the end
     assert replan(progress, TRAINING, most=10_000) == 200 + int(left / (0.5 + 10 / 100))
+
+
+def test_evaluations_that_take_long_are_planned_for_a_tenth_of_the_time_in_steps() -> None:
+    progress = Progress(step=200, setup_seconds=10, train_seconds=100, other_seconds=40, num_evaluations=2)
+    left = 1000 * 0.96 - 150 - 20  # one more at the end
+    assert replan(progress, TRAINING, most=10_000, all_looks=False) == 200 + int(left / (0.5 + 0.05))
+    assert replan(progress, TRAINING, most=10_000) == 200 + int(left / (0.5 + 0.2))
+
+
+def test_another_evaluation_waits_until_those_before_are_a_tenth_of_the_time_in_steps() -> None:
+    assert affords_look(Progress(train_seconds=1, other_seconds=0))
+    assert affords_look(Progress(train_seconds=200, other_seconds=20))
+    assert not affords_look(Progress(train_seconds=199, other_seconds=20))
 
 
 @pytest.mark.parametrize(("seconds", "most", "expected"), [(2000, 10_000, 10), (10, 60, 60)])
