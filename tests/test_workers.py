@@ -35,6 +35,13 @@ def test_the_cores_are_shared_out_and_given_back(count: int, cores_each: int) ->
         assert torch.get_num_threads() == 4
 
 
+@pytest.mark.parametrize("count", [1, 2])
+def test_each_worker_uses_as_many_cores_as_it_is_told(count: int) -> None:
+    workers = Workers(count, cores_each=1)
+    assert set(workers.map(lambda _: torch.get_num_threads(), range(9))) == {1}
+    assert torch.get_num_threads() == 4
+
+
 def test_the_cores_are_given_back_after_an_error() -> None:
     with pytest.raises(ZeroDivisionError):
         list(Workers(2).map(lambda x: 1 / x, [1, 0, 1]))

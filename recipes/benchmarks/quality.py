@@ -7,11 +7,12 @@ Both train side by side on the same text in the same pieces with the same size, 
 trains as its published recipe for translation says (recipes/wmt17/wmt17_ende_spm.yaml there), and is ended
 when its time is over; what counts is the last checkpoint that it had written by then. Ours has a budget of
 that time, set-up and learning links included, and its defaults. Then ours trains once more, on as many target
-tokens as eole had, beside eole with a warm-up that suits so few steps. README.md says how to make eole's
-environment.
+tokens as eole had, beside eole with a warm-up that suits so few steps. Run again, it goes on with the
+trainings that are missing. README.md says how to make eole's environment.
 """
 
 import argparse
+import json
 import os
 import signal
 import subprocess
@@ -20,6 +21,7 @@ import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from shutil import rmtree
 from typing import Any
 
 from engines import SIZES, Corpus, Eole, Run, make_corpus
@@ -199,7 +201,7 @@ def arguments() -> argparse.Namespace:
         )
     parser.add_argument("--langs", required=True, metavar="SRC-TGT", help="those endings, such as de-en")
     parser.add_argument("--eole", type=Path, required=True, metavar="VENV", help="where eole is installed")
-    parser.add_argument("--out", type=Path, required=True, help="a new folder for what is made")
+    parser.add_argument("--out", type=Path, required=True, help="folder for what is made")
     parser.add_argument("--minutes", type=float, default=50, help="for each training (default: %(default)s)")
     parser.add_argument("--size", choices=SIZES, default="small", help="(default: %(default)s)")
     parser.add_argument("--threads", type=int, default=1, help="of each (default: %(default)s)")
@@ -221,6 +223,12 @@ def main() -> None:
 
     def beside(name: str, options: dict[str, Any], folder: Path, *more: str) -> tuple[int, int]:
         """Train eole and ours at the same time; the steps and target tokens that eole had."""
+        done = out / f"{name}.json"
+        if done.exists():
+            known = json.loads(done.read_text(encoding="utf-8"))
+            return known["steps"], known["target_tokens"]
+        for begun in (out / name, folder):
+            rmtree(begun, ignore_errors=True)
         theirs = Theirs(eole, corpus, given.size, folder=out / name, threads=given.threads, options=options)
         process = theirs.start()
         end = threading.Timer(60 * given.minutes, os.killpg, (process.pid, signal.SIGKILL))
@@ -236,6 +244,7 @@ def main() -> None:
         checkpoint, num_steps, num_tokens = theirs.checkpoint()
         print(f"{name}: {num_steps:,} steps, {num_tokens:,} target tokens", flush=True)
         theirs.translate(checkpoint, test, outputs[name])
+        write_json(done, {"steps": num_steps, "target_tokens": num_tokens})
         return num_steps, num_tokens
 
     names = ("eole", "eole-short-warmup", "time", "tokens")
