@@ -33,7 +33,7 @@ CPU_ROWS = 160
 GPU_ROWS = 4096
 
 SMALL_PRODUCT = 2**20  # multiplications of a feed-forward product: one row of 512 and 2048, for example
-FEWEST_ROWS = 32  # for a core of its own; with fewer, all cores work on the same products
+FEWEST_ROWS = 32  # for a core of its own; with fewer, all cores work on the same products if these are large
 FEWEST_SENTENCES = 64  # for a process of its own, which takes some hundredths of a second to begin
 
 OnProgress = Callable[[int], None]
@@ -79,8 +79,9 @@ class Engine:
         self._device = model.device
         on_cpu = model.device.type == "cpu"
         self._room = Room(config.batch_rows or rows_at_once(model.device), config.batch_tokens)
-        self._num_cores = torch.get_num_threads() if on_cpu else 1
-        self._processes = processes and can_copy() and self._num_cores > 1
+        self._num_cores = torch.get_num_threads()
+        self._most_workers = self._num_cores if on_cpu else 1
+        self._processes = processes and can_copy() and self._most_workers > 1
 
     def find(
         self,
@@ -126,7 +127,7 @@ class Engine:
             def keep_states(sources: Sequence[list[int]], states: Tensor) -> None:
                 tell((sources, states.numpy()))
 
-            self._num_cores, self._processes = 1, False  # this is a copy
+            self._num_cores, self._most_workers, self._processes = 1, 1, False  # this is a copy
             telling = _Searched(keep, keep_states if searched.keep_states else None)
             self._find_share(sentences, share, rules, telling, threading.Event())
 
@@ -151,8 +152,10 @@ class Engine:
                 stopped.set()
                 raise
 
-        num_workers = max(1, min(self._num_cores, len(numbers) * rules.width // FEWEST_ROWS))
-        workers = Workers(num_workers, num_cores=self._num_cores)
+        num_rows = len(numbers) * rules.width
+        num_workers = max(1, min(self._most_workers, num_rows // FEWEST_ROWS))
+        is_small = num_workers == 1 and are_products_small(self._models[0].network, num_rows)
+        workers = Workers(num_workers, num_cores=self._num_cores, cores_each=1 if is_small else 0)
         try:
             workers.map(find_share, divide(numbers, num_workers))
         finally:
@@ -223,7 +226,7 @@ class Engine:
         """The networks, packed for so many rows unless these are so few that plain products are faster."""
         plain = [model.network for model in self._models]
         on_cpu = self._device.type == "cpu"
-        if on_cpu and self.precision == "float32" and are_plain_products_faster(plain[0], num_rows):
+        if on_cpu and self.precision == "float32" and are_products_small(plain[0], num_rows):
             return plain
         with self._packing:
             if not self._packed:
@@ -269,8 +272,12 @@ def choose_precision(config: DecodingConfig, device: torch.device) -> Precision:
     return config.precision
 
 
-def are_plain_products_faster(network: Transformer, num_rows: int) -> bool:
-    """Whether products of so many rows take less time than oneDNN takes to begin one, or not much more."""
+def are_products_small(network: Transformer, num_rows: int) -> bool:
+    """Whether products of so many rows take about as long as oneDNN takes to begin one, or less.
+
+    Plain products are faster then, and cores that wait for each other at each of them win nothing; where
+    others need the cores too, they wait until it is their turn.
+    """
     config = network.config
     return num_rows * config.d_model * config.d_ff <= SMALL_PRODUCT
 

@@ -230,6 +230,26 @@ def test_as_many_threads_search_as_have_enough_to_do(
 
 
 @pytest.mark.usefixtures("two_cores")
+@pytest.mark.parametrize(("small", "num_cores"), [(1, 1), (0, 2)])
+def test_all_cores_work_on_a_sentence_alone_if_its_products_are_large(
+    tiny_model: TranslationModel, monkeypatch: pytest.MonkeyPatch, small: int, num_cores: int
+) -> None:
+    config = tiny_model.config.model
+    monkeypatch.setattr(engine, "SMALL_PRODUCT", small * 2 * config.d_model * config.d_ff)
+    used: list[int] = []
+    step = IncrementalDecoder.step
+
+    def watched(decoder: IncrementalDecoder, parents: Tensor, tokens: Tensor) -> Tensor:
+        used.append(torch.get_num_threads())
+        return step(decoder, parents, tokens)
+
+    monkeypatch.setattr(IncrementalDecoder, "step", watched)
+    Engine([tiny_model], DecodingConfig()).find(sentences(tiny_model, LINES[:1]), rules())
+    assert set(used) == {num_cores}
+    assert torch.get_num_threads() == 2
+
+
+@pytest.mark.usefixtures("two_cores")
 @pytest.mark.skipif(not can_copy(), reason="processes are not copied here")
 def test_processes_find_what_threads_find(tiny_model: TranslationModel) -> None:
     some = many(tiny_model)[:200]
