@@ -80,6 +80,7 @@ def dry_run(
         training,
         num_pairs=data.report.num_kept,
         epochs=max_steps / steps_per_epoch * data.report.num_in_epoch / data.report.num_kept,
+        num_tokens=round(max_steps * tokens_per_step),
         train_seconds=max_steps * step_seconds,
         most=SAMPLE_PAIRS,
     )

@@ -355,6 +355,7 @@ class _Trainer:
             self.training,
             num_pairs=report.num_kept,
             epochs=self._epochs() * report.num_in_epoch / report.num_kept,
+            num_tokens=self.progress.num_tokens,
             train_seconds=self.progress.train_seconds,
             most=SAMPLE_PAIRS,
         )

@@ -25,9 +25,10 @@ MEASURED_BATCHES = 4
 WARM_UP_BATCHES = 2
 SHARE_FOR_STEPS = 0.85  # of a budget, as long as no evaluation was timed
 SHARE_AT_END = 0.04  # of a budget, kept for writing the model and for what is not planned
-SHARE_FOR_LINKS = 0.09  # of the time of a training, or of a budget, for what links are made with
-PASSES_FOR_LINKS = 1.5  # learning links from a pair takes as long as training on it so many times
-PAIR_SECONDS = 0.0025  # that it takes at least, however fast the network is on a GPU
+SHARE_FOR_LINKS = 0.09  # of a budget, for what links are made with
+SEEN_FOR_LINKS = 0.06  # of the pairs trained on, each time counted, that links are learnt from without one
+HMM_SECONDS, HMM_TOKENS = 0.0035, 20  # HMM aligners, on a slow machine, for a pair of so many tokens
+HEAD_SHARE = 0.25  # of the time of training on a pair: the align head
 FEWEST_LINK_PAIRS = 7_000  # that links are learnt from, if there are as many, however short the training
 FEWEST_IN_BUDGET = 200
 EVALUATIONS = 10  # with a budget, unless they take too long:
@@ -133,14 +134,22 @@ class LinkPlan:
 
 
 def plan_links(
-    training: TrainingConfig, *, num_pairs: int, epochs: float, train_seconds: float, most: int
+    training: TrainingConfig,
+    *,
+    num_pairs: int,
+    epochs: float,
+    num_tokens: int,
+    train_seconds: float,
+    most: int,
 ) -> LinkPlan:
-    """Of so many pairs, trained on in so many epochs and seconds, at `most` so many.
+    """Of so many pairs, trained on in so many epochs, target tokens and seconds, at `most` so many.
 
     Without a budget the pairs depend on counts alone, so that the same training learns the same links.
     """
-    pair_seconds = max(PAIR_SECONDS, PASSES_FOR_LINKS * train_seconds / max(1.0, epochs * num_pairs))
-    fit = max(FEWEST_LINK_PAIRS, round(SHARE_FOR_LINKS / PASSES_FOR_LINKS * epochs * num_pairs))
+    num_seen = max(1.0, epochs * num_pairs)
+    pair_tokens = num_tokens / num_seen or HMM_TOKENS
+    pair_seconds = HMM_SECONDS * (pair_tokens / HMM_TOKENS) ** 2 + HEAD_SHARE * train_seconds / num_seen
+    fit = max(FEWEST_LINK_PAIRS, round(SEEN_FOR_LINKS * epochs * num_pairs))
     if training.budget:
         fit = max(FEWEST_IN_BUDGET, int(SHARE_FOR_LINKS * training.budget / pair_seconds))
     planned = min(num_pairs, fit, most)

@@ -41,23 +41,25 @@ def test_it_plans_no_step_too_late_and_none_too_many(seconds: float, most: int, 
 
 
 def test_learning_links_takes_less_than_a_tenth_of_the_training_but_for_the_fewest_pairs() -> None:
-    def plan(num_pairs: int, epochs: float, **budget: float) -> tuple[int, float]:
+    def plan(num_pairs: int, epochs: float, pair_tokens: int = 20, **budget: float) -> tuple[int, float]:
         found = plan_links(
             TrainingConfig(**budget),
             num_pairs=num_pairs,
             epochs=epochs,
+            num_tokens=round(epochs * num_pairs * pair_tokens),
             train_seconds=epochs * num_pairs * 0.01,
             most=200_000,
         )
         return found.num_pairs, round(found.seconds, 3)
 
-    assert plan(6_000, 1) == (6_000, 90)
-    assert plan(50_000, 1) == (7_000, 105)
-    assert plan(50_000, 4) == (12_000, 180)  # of 2,000 s
-    assert plan(50_000, 20) == (50_000, 750)
-    assert plan(5_000_000, 2) == (200_000, 3_000)
-    assert plan(5_000_000, 0.001, budget=1_500) == (9_000, 135)
-    assert plan(5_000, 0, budget=1_000) == (5_000, 12.5)
+    assert plan(6_000, 1) == (6_000, 36)
+    assert plan(50_000, 1) == (7_000, 42)
+    assert plan(50_000, 4) == (12_000, 72)  # of 2,000 s
+    assert plan(50_000, 20) == (50_000, 300)
+    assert plan(5_000_000, 2) == (200_000, 1_200)
+    assert plan(5_000_000, 0.001, budget=1_500) == (22_500, 135)
+    assert plan(5_000_000, 0.001, pair_tokens=60, budget=1_500) == (3_970, 134.98)
+    assert plan(5_000, 0, budget=1_000) == (5_000, 17.5)
 
 
 def test_a_budget_has_room_for_links() -> None:
