@@ -15,7 +15,7 @@ SIZES: dict[str, dict[str, Any]] = {
     "big": {"encoder_layers": 6, "decoder_layers": 6, "d_model": 1024, "d_ff": 4096, "num_heads": 16},
     "fast": {"encoder_layers": 8, "decoder_layers": 1, "d_model": 256, "d_ff": 1024, "num_heads": 4},
 }
-"""`fast` has the weights of `small`, but most of them where a sentence passes once (Kasai et al., 2021)."""
+"""`fast` has as many weights as `small`, most of them where a sentence passes once (Kasai et al., 2021)."""
 LARGEST_CORPUS = {"tiny": 50_000, "small": 200_000, "base": 5_000_000}  # sentence pairs; more: big
 VOCAB_SIZES = ((15_000, 2_000), (50_000, 4_000), (300_000, 8_000), (2_000_000, 16_000))  # up to pairs, pieces
 LARGEST_VOCAB = 32_000
