@@ -31,7 +31,7 @@ from nmt.files import make_dir, read_lines, write_json, write_text
 from nmt.tokenizer import Tokenizer
 from nmt.training.data import prepare
 
-PUBLISHED = {
+PUBLISHED: dict[str, Any] = {
     "optim": "adamw",
     "adam_beta2": 0.998,
     "decay_method": "noam",
@@ -180,6 +180,13 @@ def steps_for(num_tokens: int, model_dir: Path) -> int:
     return max(1, round(num_tokens / step_tokens))
 
 
+def short_warmup(num_steps: int) -> dict[str, Any]:
+    """Options of eole with a warm-up for so few steps, up to the same learning rate as with its own."""
+    warmup_steps = max(1, round(WARMUP_SHARE * num_steps))
+    rate = PUBLISHED["learning_rate"] * (warmup_steps / PUBLISHED["warmup_steps"]) ** 0.5
+    return {"warmup_steps": warmup_steps, "learning_rate": rate}
+
+
 def score(outputs: dict[str, Path], test: Text) -> Iterator[str]:
     """BLEU and chrF of every translation; of ours also whether chance makes the difference from eole's."""
     peers = [name for name in outputs if name.startswith("eole")]
@@ -227,8 +234,7 @@ def main() -> None:
         if done.exists():
             known = json.loads(done.read_text(encoding="utf-8"))
             return known["steps"], known["target_tokens"]
-        for begun in (out / name, folder):
-            rmtree(begun, ignore_errors=True)
+        rmtree(out / name, ignore_errors=True)  # ours goes on by itself
         theirs = Theirs(eole, corpus, given.size, folder=out / name, threads=given.threads, options=options)
         process = theirs.start()
         end = threading.Timer(60 * given.minutes, os.killpg, (process.pid, signal.SIGKILL))
@@ -253,8 +259,7 @@ def main() -> None:
     max_steps = steps_for(num_tokens, out / "time")
     print(f"tokens: {max_steps:,} steps of ours for as many", flush=True)
     plan = (f"training.max_steps={max_steps}", "training.schedule=cosine")
-    warmup = {"warmup_steps": round(WARMUP_SHARE * num_steps)}
-    beside("eole-short-warmup", warmup, out / "tokens", *(part for each in plan for part in ("--set", each)))
+    beside("eole-short-warmup", short_warmup(num_steps), out / "tokens", *(part for each in plan for part in ("--set", each)))
     for name in ("time", "tokens"):
         ours.translate(out / name, test, outputs[name])
     print("\n".join(score(outputs, test)))
