@@ -259,7 +259,12 @@ def main() -> None:
     max_steps = steps_for(num_tokens, out / "time")
     print(f"tokens: {max_steps:,} steps of ours for as many", flush=True)
     plan = (f"training.max_steps={max_steps}", "training.schedule=cosine")
-    beside("eole-short-warmup", short_warmup(num_steps), out / "tokens", *(part for each in plan for part in ("--set", each)))
+    beside(
+        "eole-short-warmup",
+        short_warmup(num_steps),
+        out / "tokens",
+        *(part for each in plan for part in ("--set", each)),
+    )
     for name in ("time", "tokens"):
         ours.translate(out / name, test, outputs[name])
     print("\n".join(score(outputs, test)))
