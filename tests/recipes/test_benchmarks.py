@@ -65,6 +65,20 @@ def test_cost_of_a_token_is_six_per_weight_where_attention_looks_at_nothing_but_
     assert training.flops_per_token(size, corpus) == 6 * weights + 3 * 12 * 8
 
 
+def test_a_shorter_warm_up_leads_to_the_same_learning_rate(engines: ModuleType) -> None:
+    assert engines.__file__ == str(BENCHMARKS / "engines.py")
+    quality = import_module("quality")
+
+    def highest_rate(options: dict[str, Any]) -> float:
+        """Of the schedule of Vaswani et al. (2017), but for the width."""
+        return options["learning_rate"] * options["warmup_steps"] ** -0.5
+
+    short = quality.short_warmup(580)
+    assert short["warmup_steps"] == 58
+    assert highest_rate(short) == pytest.approx(highest_rate(quality.PUBLISHED))
+    assert quality.short_warmup(1)["warmup_steps"] == 1
+
+
 @pytest.fixture
 def translation(engines: ModuleType) -> ModuleType:
     assert engines.__file__ == str(BENCHMARKS / "engines.py")
