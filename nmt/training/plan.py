@@ -27,7 +27,7 @@ SHARE_FOR_STEPS = 0.85  # of a budget, as long as no evaluation was timed
 SHARE_AT_END = 0.04  # of a budget, kept for writing the model and for what is not planned
 SHARE_FOR_LINKS = 0.09  # of a budget, for what links are made with
 SEEN_FOR_LINKS = 0.06  # of the pairs trained on, each time counted, that links are learnt from without one
-HMM_SECONDS, HMM_TOKENS = 0.0035, 20  # HMM aligners, on a slow machine, for a pair of so many tokens
+HMM_SECONDS, HMM_TOKENS = 0.0035, 20  # HMM aligners, on a slow machine, for a pair of up to so many tokens
 HEAD_SHARE = 0.25  # of the time of training on a pair: the align head
 FEWEST_LINK_PAIRS = 7_000  # that links are learnt from, if there are as many, however short the training
 FEWEST_IN_BUDGET = 200
@@ -147,8 +147,8 @@ def plan_links(
     Without a budget the pairs depend on counts alone, so that the same training learns the same links.
     """
     num_seen = max(1.0, epochs * num_pairs)
-    pair_tokens = num_tokens / num_seen or HMM_TOKENS
-    pair_seconds = HMM_SECONDS * (pair_tokens / HMM_TOKENS) ** 2 + HEAD_SHARE * train_seconds / num_seen
+    length = max(1.0, num_tokens / num_seen / HMM_TOKENS)  # links of longer pairs take the square of it
+    pair_seconds = HMM_SECONDS * length**2 + HEAD_SHARE * train_seconds / num_seen
     fit = max(FEWEST_LINK_PAIRS, round(SEEN_FOR_LINKS * epochs * num_pairs))
     if training.budget:
         fit = max(FEWEST_IN_BUDGET, int(SHARE_FOR_LINKS * training.budget / pair_seconds))

@@ -59,6 +59,7 @@ def test_learning_links_takes_less_than_a_tenth_of_the_training_but_for_the_fewe
     assert plan(5_000_000, 2) == (200_000, 1_200)
     assert plan(5_000_000, 0.001, budget=1_500) == (22_500, 135)
     assert plan(5_000_000, 0.001, pair_tokens=60, budget=1_500) == (3_970, 134.98)
+    assert plan(5_000_000, 0.001, pair_tokens=5, budget=1_500) == (22_500, 135)
     assert plan(5_000, 0, budget=1_000) == (5_000, 17.5)
 
 
