@@ -5,7 +5,7 @@ from dataclasses import asdict
 import pytest
 
 from nmt.config import from_dict
-from nmt.config.presets import SIZES, dropout, learning_rate, merge, preset, vocab_size
+from nmt.config.presets import SIZES, dropout, learning_rate, merge, preset, typical_pairs, vocab_size
 from nmt.errors import ConfigError
 
 
@@ -42,6 +42,12 @@ def test_the_sizes_are_the_documented_ones(
     model = from_dict(preset(size, num_pairs=1000)).model
     assert (model.encoder_layers, model.decoder_layers) == layers
     assert (model.d_model, model.d_ff, model.num_heads) == (d_model, d_ff, num_heads)
+
+
+def test_a_size_is_measured_with_as_many_pairs_as_it_is_for_and_fast_with_those_of_small() -> None:
+    pairs = {size: typical_pairs(size) for size in SIZES}
+    small, base = 200_000, 5_000_000
+    assert pairs == {"tiny": 50_000, "small": small, "base": base, "big": 2 * base, "fast": small}
 
 
 @pytest.mark.parametrize("size", SIZES)
