@@ -22,7 +22,7 @@ from nmt.hardware import describe, use_device
 from nmt.model import IncrementalDecoder, Transformer, pack
 from nmt.tokenizer import BOS_ID, EOS_ID
 from nmt.training.flops import TrainingFlops, flops_of_batches
-from nmt.training.plan import Rehearsal
+from nmt.training.rehearsal import Rehearsal
 
 # B pairs, N rows of a search, V vocabulary
 

@@ -13,18 +13,11 @@ from nmt.errors import OutputError
 from nmt.hardware import describe, peak_memory, use_device
 from nmt.model import Transformer
 from nmt.training.data import SAMPLE_PAIRS, TrainingData, data_hash, prepare
+from nmt.training.freezing import Frozen, freeze, is_open
 from nmt.training.initial import initial_network, initial_tokenizers, requested
 from nmt.training.lock import is_locked
-from nmt.training.plan import (
-    Frozen,
-    Rehearsal,
-    freeze,
-    is_open,
-    measure_step,
-    plan_links,
-    planned_steps,
-    some_batches,
-)
+from nmt.training.plan import plan_links, planned_steps
+from nmt.training.rehearsal import Rehearsal, measure_step, some_batches
 from nmt.training.report import DataReport
 from nmt.training.run import Run, checkpoint_bytes
 from nmt.training.tensorboard import EventFile

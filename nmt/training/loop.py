@@ -19,7 +19,7 @@ from nmt.errors import DivergedError, Interrupted, NmtError, StorageError
 from nmt.hardware import describe
 from nmt.training.best import Look, best_dir, look
 from nmt.training.choices import choices
-from nmt.training.data import SAMPLE_PAIRS, data_hash
+from nmt.training.data import data_hash
 from nmt.training.distributed import Ranks, join
 from nmt.training.finish import end_of, ended_before, link_best, write_finished
 from nmt.training.gradient import ComputeGradient, compute_gradient, make_workers, parts_each
@@ -29,21 +29,14 @@ from nmt.training.links import LinkModels
 from nmt.training.lock import locked
 from nmt.training.manifest import facts_of_run, signature
 from nmt.training.opening import Opened, open_run
-from nmt.training.plan import (
-    SHARE_AT_END,
-    LinkPlan,
-    affords_look,
-    plan_links,
-    planned_steps,
-    replan,
-)
+from nmt.training.plan import Timetable, planned_steps
 from nmt.training.replicas import SharedGradient, needs_shards
 from nmt.training.report import ChoiceReport, EndReport, EvalReport, LinkingReport, StartReport
 from nmt.training.run import Run, checkpoint_bytes
 from nmt.training.state import Origin, Progress, TrainState
 from nmt.training.step import take_step
 from nmt.training.tensorboard import with_events
-from nmt.training.tuning import LOOKS, Tuning, tune_length_penalty
+from nmt.training.tuning import Tuning, tune_length_penalty
 from nmt.training.working import WorkingNetwork
 
 
@@ -111,18 +104,23 @@ class _Trainer:
         self.data = opened.data
         self.config, self.training = opened.config, opened.config.training
         self.device = opened.device
-        self.num_batches = self.data.num_batches(self.training)
-        self.makes_all_looks = not self.training.budget or bool(self.run.requested["training.eval_steps"])
         self.journal = journal
         self.ranks = ranks
         self.stop_signal = stop_signal
         self.signal = 0  # the one that is heeded
         self._make_state(opened)
         problems = self.state.load_newest(self.run.train_dir)
+        self.timetable = Timetable(
+            self.training,
+            self.progress,
+            self.data.report,
+            num_batches=self.data.num_batches(self.training),
+            requested=self.run.requested,
+        )
         self._go_back()
         journal.book(self.progress, "setup_seconds")
         self.last_save = journal.booked
-        self._plan()
+        self.timetable.plan()
         num_parameters = sum(parameter.numel() for parameter in self.model.network.parameters())
         if ranks.is_first:
             self._check_space(num_parameters)
@@ -130,7 +128,7 @@ class _Trainer:
             journal.note(f"{problem}; using step {self.progress.step:,}")
         if not self.progress.step:
             is_vocab_open = not (self.run.requested["tokenizer.vocab_size"] or self.config.tokenizer.model)
-            num_passes = planned_steps(self.training, self.num_batches) / self.num_batches
+            num_passes = planned_steps(self.training, self.timetable.num_batches) / self.timetable.num_batches
             for line in choices(
                 self.config, self.data.report, num_passes=num_passes, is_vocab_open=is_vocab_open
             ):
@@ -186,9 +184,9 @@ class _Trainer:
         """Train until there is a reason to stop, then write the model."""
         self.state.network.train()
         try:
-            if self.progress.step and self._is_look_due():
+            if self.progress.step and self.timetable.is_look_due():
                 self._evaluate_once()  # the run was stopped before it was done
-            while not (reason := self._reason_to_stop()):
+            while not (reason := self.timetable.reason_to_stop()):
                 self._train_epoch()
             self._evaluate_once()
         except (StorageError, DivergedError) as error:
@@ -216,23 +214,18 @@ class _Trainer:
 
             # once in a while: say where we are, look at the development set, save
             if progress.step % training.report_steps == 0:
-                self._plan()
+                self.timetable.plan()
                 self.journal.report_steps(progress, learning_rate=self.state.learning_rate)
-            if self._is_look_due():
+            if self.timetable.is_look_due():
                 self._evaluate()
             elif self.journal.booked - self.last_save > training.save_seconds:
                 self._save()
             if self._is_stopped():
                 self._interrupt()
-            if self._reason_to_stop():
+            if self.timetable.reason_to_stop():
                 return
         progress.epoch += 1
         progress.batch = 0
-
-    def _is_look_due(self) -> bool:
-        """Whether to look at the development set now."""
-        is_affordable = self.makes_all_looks or affords_look(self.progress)
-        return is_affordable and self.progress.step % self.training.eval_steps == 0
 
     def _evaluate_once(self) -> None:
         if self.progress.evaluated_step != self.progress.step:
@@ -248,7 +241,7 @@ class _Trainer:
             self._interrupt()
         vars(progress).update(self.ranks.from_first(lambda: asdict(progress)))
         self.journal.book(progress, "other_seconds")
-        self._plan()
+        self.timetable.plan()
         if found is not None:
             self.journal.report(
                 EvalReport(
@@ -311,55 +304,6 @@ class _Trainer:
             f"saved step {self.progress.step}; the same command goes on from there", self.signal
         )
 
-    def _reason_to_stop(self) -> str:
-        progress, training = self.progress, self.training
-        if progress.step >= progress.max_steps:
-            return "all planned steps were done"
-        if training.max_epochs and progress.epoch > training.max_epochs:
-            return f"{training.max_epochs} epochs were done"
-        if training.patience and progress.num_stale >= training.patience:
-            name = {"bleu": "dev BLEU", "loss": "dev loss"}[training.metric]
-            return f"no better {name} in {training.patience} evaluations"
-        time_left = (1 - SHARE_AT_END) * training.budget - progress.seconds
-        if training.budget and progress.step and time_left < self._seconds_at_end():
-            return "the time was used up"
-        return ""
-
-    def _plan(self) -> None:
-        """Steps to do: as many as were asked for, but with a budget no more than fit into it."""
-        progress, training = self.progress, self.training
-        most = self.run.requested["training.max_steps"]
-        if not training.budget:
-            progress.max_steps = most
-        elif 0 < progress.step < progress.max_steps:
-            end_seconds = self._seconds_at_end()
-            progress.max_steps = replan(
-                progress,
-                training,
-                most=most,
-                end_seconds=end_seconds,
-                all_looks=self.makes_all_looks,
-            )
-
-    def _seconds_at_end(self) -> float:
-        """What learning links and tuning will take, if training ends now."""
-        progress, seconds = self.progress, self._link_plan().seconds
-        if self.training.tune_length_penalty:
-            seconds += LOOKS * progress.other_seconds / max(1, progress.num_evaluations)
-        return seconds
-
-    def _link_plan(self) -> LinkPlan:
-        """What learning links will take, if training ends now."""
-        report = self.data.report
-        return plan_links(
-            self.training,
-            num_pairs=report.num_kept,
-            epochs=self._epochs() * report.num_in_epoch / report.num_kept,
-            num_tokens=self.progress.num_tokens,
-            train_seconds=self.progress.train_seconds,
-            most=SAMPLE_PAIRS,
-        )
-
     def _finish(self, reason: str) -> EndReport:
         """Learn what links are made with, and write the best weights as the finished model.
 
@@ -382,7 +326,7 @@ class _Trainer:
                 self.data,
                 run=self.run,
                 progress=self.progress,
-                num_pairs=self._link_plan().num_pairs,
+                num_pairs=self.timetable.plan_links().num_pairs,
                 on_progress=self._heed_signal,
                 on_stage=lambda doing: self.journal.report(LinkingReport(doing)),
             )
@@ -407,7 +351,7 @@ class _Trainer:
             run=self.run,
             progress=self.progress,
             stopped=reason,
-            epochs=round(self._epochs(), 2),
+            epochs=round(self.timetable.epochs, 2),
             facts=self._facts,
         )
         self.journal.report(end)
@@ -418,14 +362,10 @@ class _Trainer:
             model,
             self.data,
             self.progress,
-            epochs=round(self._epochs(), 2),
+            epochs=round(self.timetable.epochs, 2),
             requested=self.run.requested,
             end=end,
         )
-
-    def _epochs(self) -> float:
-        """Passes over the data so far."""
-        return self.progress.epoch - 1 + min(1.0, self.progress.batch / self.num_batches)
 
     def _check_space(self, num_parameters: int) -> None:
         """Refuse to begin if the checkpoints will not fit on the disk."""

@@ -18,11 +18,11 @@ from nmt.hardware import use_device
 from nmt.model import Transformer
 from nmt.training.data import TrainingData, data_hash, prepare
 from nmt.training.distributed import Ranks
+from nmt.training.freezing import Frozen, freeze, is_open
 from nmt.training.initial import initial_network, initial_tokenizers, requested
 from nmt.training.journal import Journal
 from nmt.training.lock import locked
 from nmt.training.manifest import INITIAL
-from nmt.training.plan import Frozen, freeze, is_open
 from nmt.training.preparation import Tokenizers
 from nmt.training.run import Run
 

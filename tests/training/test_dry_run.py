@@ -6,7 +6,7 @@ import pytest
 
 from nmt.errors import ConfigError, OutputError, StorageError
 from nmt.tokenizer import Tokenizer
-from nmt.training import plan, run
+from nmt.training import freezing, run
 from nmt.training.dry_run import dry_run
 from nmt.training.lock import locked
 from nmt.training.report import StartReport
@@ -46,8 +46,8 @@ def test_the_step_is_measured_once(corpus, tmp_path, monkeypatch) -> None:
         measured.append(training.precision)
         return {"float32": 0.5, "bfloat16": 0.25}[training.precision]
 
-    monkeypatch.setattr(plan, "measure_step", measure)
-    monkeypatch.setattr(plan, "cost_of_bfloat16", lambda: 1.0)
+    monkeypatch.setattr(freezing, "measure_step", measure)
+    monkeypatch.setattr(freezing, "cost_of_bfloat16", lambda: 1.0)
     found = dry_run(corpus.config("training.precision=auto"), tmp_path / "model")
     assert measured == ["float32", "bfloat16"]
     assert found.seconds == 0.25 * found.max_steps

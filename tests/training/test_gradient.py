@@ -15,7 +15,7 @@ from nmt.model import Transformer
 from nmt.training import gradient
 from nmt.training.gradient import Gradient, compute_gradient, make_workers, parts_each
 from nmt.training.loss import batch_loss
-from nmt.training.plan import Rehearsal, parts_that_fit
+from nmt.training.rehearsal import Rehearsal, parts_that_fit
 from nmt.training.working import WorkingNetwork
 from nmt.workers import Workers
 

@@ -27,7 +27,7 @@ from nmt.errors import (
 )
 from nmt.files import planned_fault
 from nmt.tokenizer import Tokenizer
-from nmt.training import data, gradient, loop, opening, plan, run, train
+from nmt.training import data, freezing, gradient, loop, opening, run, train
 from nmt.training.best import Look, look
 from nmt.training.data import prepare
 from nmt.training.gradient import make_workers
@@ -649,7 +649,7 @@ def test_it_stops_after_so_many_epochs_having_counted_every_real_target_token(co
 
 
 def test_a_budget_is_kept_and_its_schedule_ends_with_it(large_corpus, tmp_path, monkeypatch) -> None:
-    monkeypatch.setattr(plan, "FEWEST_STEPS", 5)  # a busy machine has time for few
+    monkeypatch.setattr(freezing, "FEWEST_STEPS", 5)  # a busy machine has time for few
     budget = ("training.budget=4", "training.max_steps=100000", "training.eval_steps=0")
     done = large_corpus.train(tmp_path / "model", *budget, "training.report_steps=1")
     end, state = done.reports[-1], state_of(newest(done.model_dir / "train", "step")[-1])
@@ -732,8 +732,8 @@ def test_the_precision_is_measured_once_and_kept(half_seconds, chosen, corpus, t
         measured.append(training.precision)
         return {"float32": 0.1, "bfloat16": half_seconds}[training.precision]
 
-    monkeypatch.setattr(plan, "measure_step", measure)
-    monkeypatch.setattr(plan, "cost_of_bfloat16", lambda: 1.0)
+    monkeypatch.setattr(freezing, "measure_step", measure)
+    monkeypatch.setattr(freezing, "cost_of_bfloat16", lambda: 1.0)
     model_dir = tmp_path / "model"
     with pytest.raises(Interrupted):
         corpus.train(model_dir, "training.precision=auto", stop_signal=stop_at(1))
@@ -747,8 +747,8 @@ def test_the_precision_is_measured_once_and_kept(half_seconds, chosen, corpus, t
 
 
 def test_a_step_is_not_measured_where_products_in_bfloat16_are_slow(corpus, tmp_path, monkeypatch) -> None:
-    monkeypatch.setattr(plan, "cost_of_bfloat16", lambda: 2.0)
-    monkeypatch.setattr(plan, "measure_step", lambda *_: pytest.fail("measured a step"))
+    monkeypatch.setattr(freezing, "cost_of_bfloat16", lambda: 2.0)
+    monkeypatch.setattr(freezing, "measure_step", lambda *_: pytest.fail("measured a step"))
     done = corpus.train(tmp_path / "model", "training.precision=auto", "training.max_steps=3")
     (start,) = done.of(StartReport)
     assert start.config.training.precision == "float32"
