@@ -19,13 +19,15 @@ adapt() { # NAME OPTION…
         --dev-src "$C/val.de" --dev-tgt "$C/val.en" --budget 4m
 }
 
-train general --src "$T/train.de.gz" --tgt "$T/train.en.gz" --dev-src "$T/dev.de.gz" --dev-tgt "$T/dev.en.gz" --budget 20m &
-train alone --src "$RUNS/captions.de" --tgt "$RUNS/captions.en" --dev-src "$C/val.de" --dev-tgt "$C/val.en" --budget 20m
-wait
-adapt tuned & adapt held --set training.l2_init=0.001
-wait
-adapt frozen --set training.freeze=encoder & adapt mixed --src "$T/train.de.gz" --tgt "$T/train.en.gz" --set data.weights=1,0.02
-wait
+train general --src "$T/train.de.gz" --tgt "$T/train.en.gz" --dev-src "$T/dev.de.gz" --dev-tgt "$T/dev.en.gz" --budget 15m &
+train alone --src "$RUNS/captions.de" --tgt "$RUNS/captions.en" --dev-src "$C/val.de" --dev-tgt "$C/val.en" --budget 15m
+wait $!
+adapt tuned &
+adapt held --set training.l2_init=0.001
+wait $!
+adapt frozen --set training.freeze=encoder &
+adapt mixed --src "$T/train.de.gz" --tgt "$T/train.en.gz" --set data.weights=1,0.02
+wait $!
 
 for name in alone general tuned held frozen mixed; do
     run=$RUNS/$name-$SEED
@@ -33,5 +35,6 @@ for name in alone general tuned held frozen mixed; do
     nmt evaluate -q -m "$run" "$C/test2016.de" "$C/test2016.en" -o "$run.captions.en"
     nmt evaluate -q -m "$run" "$RUNS/everyday.de" "$RUNS/everyday.en" -o "$run.everyday.en"
 done
-nmt score "$RUNS/held-$SEED.captions.en" "$C/test2016.en" --compare "$RUNS/tuned-$SEED.captions.en"
-nmt score "$RUNS/mixed-$SEED.captions.en" "$C/test2016.en" --compare "$RUNS/tuned-$SEED.captions.en"
+for name in held frozen mixed; do
+    nmt score "$RUNS/$name-$SEED.captions.en" "$C/test2016.en" --compare "$RUNS/tuned-$SEED.captions.en"
+done

@@ -9,19 +9,22 @@ tail -n +10001 "$D/train.de" > "$RUNS/mono.de"
 
 train() { # NAME SRC TGT OPTION…
     run=$RUNS/$1-$SEED src=$2 tgt=$3; shift 3
-    nmt train "$@" --dev-src "$D/val.$src" --dev-tgt "$D/val.$tgt" --seed "$SEED" --threads 1 --budget 20m \
+    nmt train "$@" --dev-src "$D/val.$src" --dev-tgt "$D/val.$tgt" --seed "$SEED" --threads 1 --budget 15m \
         --set alignment.head=false --out "$run"
 }
 
-train back de en --src "$RUNS/real.de" --tgt "$RUNS/real.en" & train real en de --src "$RUNS/real.en" --tgt "$RUNS/real.de"
-wait
+train back de en --src "$RUNS/real.de" --tgt "$RUNS/real.en" &
+train real en de --src "$RUNS/real.en" --tgt "$RUNS/real.de"
+wait $!
 nmt backtranslate -m "$RUNS/back-$SEED" "$RUNS/mono.de" -o "$RUNS/drawn-$SEED" --sample 1 --tag
 nmt backtranslate -m "$RUNS/back-$SEED" "$RUNS/mono.de" -o "$RUNS/searched-$SEED" --beam 5 --tag
-for how in drawn searched; do
-    train "with-$how" en de --src "$RUNS/real.en" --tgt "$RUNS/real.de" \
-        --src "$RUNS/$how-$SEED/pairs.en" --tgt "$RUNS/$how-$SEED/pairs.de" --set data.weights=2,1 &
-done
-wait
+with() { # HOW
+    train "with-$1" en de --src "$RUNS/real.en" --tgt "$RUNS/real.de" \
+        --src "$RUNS/$1-$SEED/pairs.en" --tgt "$RUNS/$1-$SEED/pairs.de" --set data.weights=2,1
+}
+with drawn &
+with searched
+wait $!
 train all en de --src "$D/train.en" --tgt "$D/train.de"
 
 for name in real with-drawn with-searched all; do

@@ -17,8 +17,9 @@ evaluate() { # NAME SRC TGT OPTION…
     nmt evaluate -q -m "$run" "$D/test2016.$src" "$D/test2016.$tgt" -o "$run.hyp.$tgt" "$@"
 }
 
-(train en-de en de --budget 20m; train de-en de en --budget 20m) & train both en de --bidirectional --budget 40m
-wait
+(train en-de en de --budget 15m; train de-en de en --budget 15m) &
+train both en de --bidirectional --budget 30m
+wait $!
 for pair in "en de" "de en"; do
     set -- $pair
     evaluate "$1-$2" "$1" "$2"

@@ -4,13 +4,14 @@
 set -eu
 D=$1/multi30k TEACHER=$2 RUNS=$3 SEED=${4:-1}
 mkdir -p "$RUNS"
-set -- --preset tiny --set model.decoder_layers=1 --set alignment.head=false --seed "$SEED" --threads 1 --budget 20m \
+set -- --preset tiny --set model.decoder_layers=1 --set alignment.head=false --seed "$SEED" --threads 1 --budget 15m \
     --dev-src "$D/val.en" --dev-tgt "$D/val.de"
 
 nmt train "$@" --src "$D/train.en" --tgt "$D/train.de" --out "$RUNS/real-$SEED" &
 nmt distill "$@" -m "$TEACHER" --src "$D/train.en" --out "$RUNS/taught-$SEED"
-wait
-nmt distill "$@" -m "$TEACHER" --src "$D/train.en" --tgt "$D/train.de" --out "$RUNS/mixed-$SEED"
+wait $!
+made=$RUNS/taught-$SEED/train/teacher/pairs # so that nothing is translated twice
+nmt train "$@" --src "$D/train.en" --tgt "$D/train.de" --src "$made.en" --tgt "$made.de" --out "$RUNS/mixed-$SEED"
 
 ln -sfn "$(realpath "$TEACHER")" "$RUNS/teacher-$SEED"
 for name in teacher real taught mixed; do
@@ -20,4 +21,8 @@ for name in teacher real taught mixed; do
         nmt evaluate -m "$run" "$D/test2016.en" "$D/test2016.de" --beam $beam -o "$run.beam$beam.de"
     done
 done
-nmt score "$RUNS/taught-$SEED.beam1.de" "$D/test2016.de" --compare "$RUNS/real-$SEED.beam1.de"
+for name in taught mixed; do
+    for beam in 1 5; do
+        nmt score "$RUNS/$name-$SEED.beam$beam.de" "$D/test2016.de" --compare "$RUNS/real-$SEED.beam$beam.de"
+    done
+done
