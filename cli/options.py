@@ -105,7 +105,7 @@ DevSrcOption = Annotated[
 ]
 DevTgtOption = Annotated[str | None, typer.Option("--dev-tgt", metavar="FILE", help="Its translation.")]
 PresetOption = Annotated[
-    PresetName, typer.Option("--preset", help="Size of the model; auto: by the number of pairs.")
+    PresetName, typer.Option("--preset", help="Size of the model; auto: by the number of pairs and --budget.")
 ]
 BudgetOption = Annotated[
     str | None,

@@ -47,6 +47,12 @@ def suiting_size(num_pairs: int) -> str:
     return next((size for size, most in LARGEST_CORPUS.items() if num_pairs <= most), "big")
 
 
+def sizes_up_to(name: str) -> list[str]:
+    """The names of the sizes for fewer pairs than this one is for, from the smallest on, and its own."""
+    names = [*LARGEST_CORPUS, "big"]
+    return names[: names.index(name) + 1]
+
+
 def typical_pairs(name: str) -> int:
     """Sentence pairs of the largest corpus that a size is for; of the largest size, twice the one before."""
     same_weights = "small" if name == "fast" else name

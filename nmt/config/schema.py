@@ -209,6 +209,9 @@ class TrainingConfig:
     """Stop after this many passes over the data; 0 sets no limit."""
     budget: float = 0.0
     """Seconds to train for, evaluation included; the schedule is planned to end in them. 0: no limit."""
+    fit_budget: bool = False
+    """With a budget, take a smaller size as long as there is too little time for this one; the preset `auto`
+    asks for it, unless sizes, batches or the learning rate are given."""
     init_from: str = ""
     """Folder of a finished model whose weights, sizes and tokenizer training begins with; empty: none."""
     freeze: tuple[Literal["embeddings", "encoder", "decoder"], ...] = ()

@@ -18,14 +18,18 @@ ASKED = "as asked for"
 
 
 def choices(
-    config: Config, data: DataReport, *, num_passes: float, is_vocab_open: bool
+    config: Config, data: DataReport, *, num_passes: float, is_vocab_open: bool, size_reason: str = ""
 ) -> tuple[str, str, str]:
     """Size and vocabulary; regularisation; batches and schedule: each with its reason.
 
-    `config` has nothing open any more; what differs from what suits the pairs and passes was asked for.
+    `config` has nothing open any more; what differs from what suits the pairs and passes was asked for,
+    unless there is a `size_reason`.
     """
-    usual = preset("auto", num_pairs=data.num_pairs)
-    size = f"{_size(config.model, data.num_pairs)}; {_vocabulary(data, is_vocab_open=is_vocab_open)}"
+    usual_tokens = preset("auto", num_pairs=data.num_pairs)["training"]["batch_tokens"]
+    if size_reason:
+        usual_tokens = config.training.batch_tokens  # they came with the size
+    sizes = _size(config.model, data.num_pairs, size_reason)
+    size = f"{sizes}; {_vocabulary(data, is_vocab_open=is_vocab_open)}"
     if config.training.init_from:
         size = (
             f"{_layers(config.model)}, {data.tgt_vocab_size:,} pieces, as the model has that it begins with"
@@ -33,7 +37,7 @@ def choices(
     return (
         f"size: {size}",
         f"regularisation: {_regularisation(config, data.num_kept, num_passes)}",
-        f"schedule: {_batches(config, usual['training']['batch_tokens'])}; {_course(config.training)}",
+        f"schedule: {_batches(config, usual_tokens)}; {_course(config.training)}",
     )
 
 
@@ -43,12 +47,12 @@ def _layers(model: ModelConfig) -> str:
     return f"{name}, {layers}" if name else layers
 
 
-def _size(model: ModelConfig, num_pairs: int) -> str:
+def _size(model: ModelConfig, num_pairs: int, reason: str) -> str:
     name = suiting_size(num_pairs)
     most = f"up to {LARGEST_CORPUS[name]:,} pairs" if name in LARGEST_CORPUS else "more pairs than any other"
-    is_suiting = vars(model).items() >= SIZES[name].items()
-    reason = f"for {num_pairs:,} pairs, as it is meant for {most}" if is_suiting else ASKED
-    return f"{_layers(model)}, {reason}"
+    if not reason and vars(model).items() >= SIZES[name].items():
+        reason = f"for {num_pairs:,} pairs, as it is meant for {most}"
+    return f"{_layers(model)}, {reason or ASKED}"
 
 
 def _vocabulary(data: DataReport, *, is_vocab_open: bool) -> str:

@@ -55,10 +55,11 @@ def dry_run(
     options = before or config
     device = use_device(options.training.device, threads=options.training.threads)
     data = prepare(options, tokenizer_dir=run.train_dir if before else initial_tokenizers(options))
-    network = initial_network(options, data.tokenizers, device)
-    frozen = Frozen(options)
     if before is None or is_open(options):
-        frozen = freeze(options, network, data, elapsed=time.perf_counter() - started)
+        frozen = freeze(options, data, device, elapsed=time.perf_counter() - started)
+    else:
+        frozen = Frozen(options, initial_network(options, data.tokenizers, device))
+    network = frozen.network
     training = frozen.config.training
     batches = some_batches(data, training, device)
     step_seconds = frozen.step_seconds or measure_step(network, batches, training)

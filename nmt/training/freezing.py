@@ -2,17 +2,28 @@
 
 import math
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 
 import torch
 
-from nmt.config.presets import dropout
+from nmt.config.presets import (
+    dropout,
+    learning_rate,
+    preset,
+    sizes_up_to,
+    suiting_size,
+    typical_pairs,
+)
 from nmt.config.schema import Config, DataConfig, TrainingConfig
 from nmt.corpus.batching import Batch
 from nmt.errors import ConfigError
 from nmt.model import Transformer
 from nmt.training.data import TrainingData
+from nmt.training.flops import training_flops
 from nmt.training.gradient import make_workers
+from nmt.training.initial import initial_network
 from nmt.training.plan import SHARE_FOR_STEPS, planned_steps
 from nmt.training.rehearsal import (
     Rehearsal,
@@ -21,8 +32,13 @@ from nmt.training.rehearsal import (
     parts_that_fit,
     some_batches,
 )
+from nmt.training.report import clock
 
 FEWEST_STEPS = 50  # that a budget has to have room for
+FEWEST_OF_A_SIZE = 1_000  # that it has to have room for where a smaller size can be taken
+LARGEST_GAINS = {"cpu": 2}  # times as many operations a second that a device does for a larger size, at most
+LARGEST_GAIN = 16  # of other devices
+TYPICAL_LENGTH = 20  # of a sentence in pieces
 EVALUATIONS = 10  # with a budget, unless they take too long
 MIN_EVAL_STEPS, MAX_EVAL_STEPS = 500, 5000  # without
 SLOW = 1.5  # times as long products take in bfloat16: a step is not worth measuring
@@ -39,26 +55,108 @@ def is_open(config: Config) -> bool:
 
 @dataclass(frozen=True)
 class Frozen:
-    """A configuration in which nothing is open any more, and what was measured for it."""
+    """A configuration in which nothing is open any more, its network, and what was measured for it."""
 
     config: Config
+    network: Transformer
     notes: tuple[str, ...] = ()  # what was measured, in words
+    size_reason: str = ""  # why it is another size than the number of pairs suggests
     step_seconds: float = 0.0  # of an optimiser step; 0 if there was no need to know
+    num_affordable: int = 0  # steps that the budget has room for
 
 
 def freeze(
-    config: Config, network: Transformer, data: TrainingData, *, elapsed: float, num_ranks: int = 1
+    config: Config, data: TrainingData, device: torch.device, *, elapsed: float, num_ranks: int = 1
 ) -> Frozen:
     """Decide what was left open, `elapsed` seconds after the start.
 
-    That is threads, the size of the vocabulary, the languages of tags, precision, micro-batch, steps, and
-    dropout, which the network does not have yet.
+    That is threads, the size of the vocabulary, the languages of tags, the size of the network if that is to
+    fit the budget, precision, micro-batch, steps, and dropout.
 
     Raises ConfigError if the budget is too short to train anything.
     """
-    start = time.perf_counter()
+    start = time.perf_counter() - elapsed
+    measure = partial(_measured, data=data, device=device, num_ranks=num_ranks, start=start)
+    frozen = _fitted(config, data, device, measure) if config.training.fit_budget else measure(config)
+    _require_room(frozen, config.training.max_steps, elapsed=time.perf_counter() - start)
+    model, training = frozen.config.model, replace(frozen.config.training, fit_budget=False)
+    if not training.eval_steps:
+        training = replace(training, eval_steps=_eval_steps(training, data))
+    if model.dropout == "auto":
+        steps_per_epoch = data.num_batches(training)
+        num_passes = planned_steps(training, steps_per_epoch) / steps_per_epoch
+        model = replace(model, dropout=dropout(data.report.num_kept, num_passes))
+    tokenizer = replace(config.tokenizer, vocab_size=data.src_tokenizer.vocab_size)
+    frozen_config = replace(
+        config, data=_with_languages(config.data), tokenizer=tokenizer, model=model, training=training
+    )
+    network = frozen.network
+    if model != frozen.config.model:  # its dropout is known now
+        network = initial_network(frozen_config, data.tokenizers, device)
+    return replace(frozen, config=frozen_config, network=network)
+
+
+def _fitted(
+    config: Config, data: TrainingData, device: torch.device, measure: Callable[[Config], Frozen]
+) -> Frozen:
+    """The largest size, up to that of the configuration, of which the budget has room for enough steps.
+
+    They are measured from the smallest on, until one is too large or would be if the device made much more of
+    it, so that this takes a small part of the budget. The smallest is taken in any case.
+    """
+    num_pairs = data.report.num_pairs
+    smallest, *others = sizes_up_to(suiting_size(num_pairs))
+    needed = min(FEWEST_OF_A_SIZE, config.training.max_steps)
+    gain = LARGEST_GAINS.get(device.type, LARGEST_GAIN)
+    fitted = measure(_with_size(config, smallest, num_pairs))
+    for name in others:
+        larger = _with_size(config, name, num_pairs)
+        num_steps = round(
+            fitted.num_affordable * _step_flops(fitted.config, data) / _step_flops(larger, data)
+        )
+        if gain * num_steps >= needed:
+            found = measure(larger)
+            num_steps = found.num_affordable
+        if num_steps < needed:
+            budget, steps = clock(config.training.budget), fitted.num_affordable
+            reason = f"as {budget} have room for {steps:,} steps of it, but only {num_steps:,} of {name}"
+            return replace(fitted, size_reason=reason)
+        fitted = found
+    return fitted
+
+
+def _with_size(config: Config, name: str, num_pairs: int) -> Config:
+    """A configuration with another size, and the batches and learning rate that suit it."""
+    suiting = preset(name, num_pairs=min(num_pairs, typical_pairs(name)))
+    model = replace(config.model, **suiting["model"])
+    training = replace(
+        config.training,
+        batch_tokens=suiting["training"]["batch_tokens"],
+        learning_rate=learning_rate(model.d_model),
+    )
+    return replace(config, model=model, training=training)
+
+
+def _step_flops(config: Config, data: TrainingData) -> float:
+    """Operations of a step, about."""
+    length = torch.tensor([TYPICAL_LENGTH])
+    flops = training_flops(
+        length,
+        length,
+        config=config.model,
+        src_vocab_size=data.src_tokenizer.vocab_size,
+        tgt_vocab_size=data.tgt_tokenizer.vocab_size,
+        reconstruction=False,
+    )
+    return flops.total / TYPICAL_LENGTH * config.training.batch_tokens
+
+
+def _measured(
+    config: Config, *, data: TrainingData, device: torch.device, num_ranks: int, start: float
+) -> Frozen:
+    """Precision, micro-batch and steps of a configuration, for a training that began at `start`."""
+    network = initial_network(config, data.tokenizers, device)
     training, notes = config.training, []
-    device = network.tgt_embedding.weight.device
     training = replace(training, threads=training.threads or torch.get_num_threads())
     if training.micro_batch == "auto" and device.type == "cpu":
         training = replace(training, micro_batch=_cpu_micro_batch(training, num_ranks))
@@ -69,24 +167,22 @@ def freeze(
         notes.append(note)
     if training.micro_batch == "auto":
         training = replace(training, micro_batch=_fit(network, data, training, num_ranks=num_ranks))
+    num_affordable = 0
     if training.budget:
         step_seconds = step_seconds or measure_step(network, batches, training)
-        elapsed += time.perf_counter() - start
-        max_steps = min(training.max_steps, _steps_in_budget(training, elapsed, step_seconds))
+        seconds_left = SHARE_FOR_STEPS * training.budget - (time.perf_counter() - start)
+        num_affordable = max(0, int(seconds_left / step_seconds))
+        max_steps = min(training.max_steps, max(1, num_affordable))
         schedule = "cosine" if training.schedule == "inverse-sqrt" else training.schedule
         training = replace(training, max_steps=max_steps, schedule=schedule)
         notes.append(f"a step takes {step_seconds:.3g} s, so about {max_steps:,} fit into the budget")
-    if not training.eval_steps:
-        training = replace(training, eval_steps=_eval_steps(training, data))
-    model, tokenizer = config.model, replace(config.tokenizer, vocab_size=data.src_tokenizer.vocab_size)
-    if model.dropout == "auto":
-        steps_per_epoch = data.num_batches(training)
-        num_passes = planned_steps(training, steps_per_epoch) / steps_per_epoch
-        model = replace(model, dropout=dropout(data.report.num_kept, num_passes))
-    config = Config(
-        _with_languages(config.data), tokenizer, model, training, config.decoding, config.alignment
+    return Frozen(
+        replace(config, training=training),
+        network,
+        tuple(notes),
+        step_seconds=step_seconds,
+        num_affordable=num_affordable,
     )
-    return Frozen(config, tuple(notes), step_seconds)
 
 
 def _with_languages(data: DataConfig) -> DataConfig:
@@ -97,16 +193,16 @@ def _with_languages(data: DataConfig) -> DataConfig:
     return replace(data, src_lang=src, tgt_lang=tgt)
 
 
-def _steps_in_budget(training: TrainingConfig, elapsed: float, step_seconds: float) -> int:
-    num_steps = int((SHARE_FOR_STEPS * training.budget - elapsed) / step_seconds)
-    if num_steps < min(FEWEST_STEPS, training.max_steps):
-        needed = (elapsed + FEWEST_STEPS * step_seconds) / SHARE_FOR_STEPS
+def _require_room(frozen: Frozen, most_steps: int, *, elapsed: float) -> None:
+    """ConfigError if the budget has room for too few steps to learn anything."""
+    budget, num_steps = frozen.config.training.budget, frozen.num_affordable
+    if budget and num_steps < min(FEWEST_STEPS, most_steps):
+        needed = (elapsed + FEWEST_STEPS * frozen.step_seconds) / SHARE_FOR_STEPS
         raise ConfigError(
-            f"training.budget: {training.budget:g} s have room for {max(0, num_steps)} steps of "
-            f"{step_seconds:.2g} s after {elapsed:.3g} s of preparation; expected at least {FEWEST_STEPS}; "
+            f"training.budget: {budget:g} s have room for {num_steps} steps of {frozen.step_seconds:.2g} s "
+            f"after {elapsed:.3g} s of preparation; expected at least {FEWEST_STEPS}; "
             f"give --budget {math.ceil(needed)}s or, to learn something, many times more"
         )
-    return num_steps
 
 
 def _choose_precision(

@@ -130,7 +130,11 @@ class _Trainer:
             is_vocab_open = not (self.run.requested["tokenizer.vocab_size"] or self.config.tokenizer.model)
             num_passes = planned_steps(self.training, self.timetable.num_batches) / self.timetable.num_batches
             for line in choices(
-                self.config, self.data.report, num_passes=num_passes, is_vocab_open=is_vocab_open
+                self.config,
+                self.data.report,
+                num_passes=num_passes,
+                is_vocab_open=is_vocab_open,
+                size_reason=opened.size_reason,
             ):
                 journal.report(ChoiceReport(line))
         journal.report(

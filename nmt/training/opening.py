@@ -38,6 +38,7 @@ class Opened:
     device: torch.device
     config_hashes: tuple[str, ...]  # of every configuration that the run has had, that of now the last
     notes: tuple[str, ...] = ()  # what was measured, a sentence each
+    size_reason: str = ""  # why it is another size than the number of pairs suggests
 
 
 def open_run(
@@ -73,16 +74,16 @@ def open_run(
     )
     until.callback(data.close)
     journal.tell(data.report)
-    network = initial_network(options, data.tokenizers, device)
-    now = Frozen(options)
     if frozen is None or is_open(options):
         elapsed = time.perf_counter() - journal.booked
-        now = freeze(options, network, data, elapsed=elapsed, num_ranks=ranks.world_size)
-        if now.config.model != options.model:  # its dropout is known now
-            network = initial_network(now.config, data.tokenizers, device)
+        now = freeze(options, data, device, elapsed=elapsed, num_ranks=ranks.world_size)
+    else:
+        now = Frozen(options, initial_network(options, data.tokenizers, device))
     config_hashes = _record(run, now.config, data, is_begun=frozen is not None)
     journal.record(data.report)
-    opened = Opened(run, now.config, data, network, device, config_hashes, now.notes)
+    opened = Opened(
+        run, now.config, data, now.network, device, config_hashes, now.notes, size_reason=now.size_reason
+    )
     ranks.from_first(lambda: _told(opened))
     return opened
 

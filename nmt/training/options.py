@@ -41,11 +41,21 @@ def resolve(
     if init_from:
         own = inherited(Path(init_from), asked, preset_name=preset_name, data=data)
         usual = merge(usual, own)
+    elif preset_name == "auto" and asked.get("training", {}).get("budget") and not _asks_for_size(asked):
+        usual["training"]["fit_budget"] = True
     config = from_dict(merge(usual, asked))
     if config.training.learning_rate:
         return config
     rate = learning_rate(config.model.d_model, is_fresh=not init_from)
     return replace(config, training=replace(config.training, learning_rate=rate))
+
+
+def _asks_for_size(asked: Options) -> bool:
+    """Whether something is given that suits one size only."""
+    return bool(
+        SIZES["tiny"].keys() & asked.get("model", {}).keys()
+        or {"batch_tokens", "learning_rate"} & asked["training"].keys()
+    )
 
 
 def parse_duration(text: str) -> float:

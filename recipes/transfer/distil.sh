@@ -1,5 +1,5 @@
 #!/bin/sh
-# A small student with one decoder layer: taught by a model, or by the real translations, or by both; with its pace.
+# A small student with one decoder layer: taught by a model, or by the real translations; with its pace.
 # usage: recipes/transfer/distil.sh DATA_DIR TEACHER RUNS_DIR [SEED]; the teacher translates English captions to German
 set -eu
 D=$1/multi30k TEACHER=$2 RUNS=$3 SEED=${4:-1}
@@ -10,19 +10,15 @@ set -- --preset tiny --set model.decoder_layers=1 --set alignment.head=false --s
 nmt train "$@" --src "$D/train.en" --tgt "$D/train.de" --out "$RUNS/real-$SEED" &
 nmt distill "$@" -m "$TEACHER" --src "$D/train.en" --out "$RUNS/taught-$SEED"
 wait $!
-made=$RUNS/taught-$SEED/train/teacher/pairs # so that nothing is translated twice
-nmt train "$@" --src "$D/train.en" --tgt "$D/train.de" --src "$made.en" --tgt "$made.de" --out "$RUNS/mixed-$SEED"
 
 ln -sfn "$(realpath "$TEACHER")" "$RUNS/teacher-$SEED"
-for name in teacher real taught mixed; do
+for name in teacher real taught; do
     run=$RUNS/$name-$SEED
     for beam in 1 5; do
         echo "$name, beam $beam:"
         nmt evaluate -m "$run" "$D/test2016.en" "$D/test2016.de" --beam $beam -o "$run.beam$beam.de"
     done
 done
-for name in taught mixed; do
-    for beam in 1 5; do
-        nmt score "$RUNS/$name-$SEED.beam$beam.de" "$D/test2016.de" --compare "$RUNS/real-$SEED.beam$beam.de"
-    done
+for beam in 1 5; do
+    nmt score "$RUNS/taught-$SEED.beam$beam.de" "$D/test2016.de" --compare "$RUNS/real-$SEED.beam$beam.de"
 done

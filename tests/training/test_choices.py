@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from nmt.config.presets import dropout, learning_rate, merge, preset
+from nmt.config.presets import SIZES, dropout, learning_rate, merge, preset
 from nmt.config.toml import from_dict
 from nmt.training.choices import choices
 from nmt.training.report import DataReport
@@ -30,6 +30,15 @@ def test_auto_tells_what_it_chose_and_why() -> None:
         "2,000 steps of warm-up, then inverse-sqrt, until 10 evaluations bring nothing better, "
         "at most 100,000 steps",
     )
+
+
+def test_why_another_size_was_taken_is_told() -> None:
+    reason = "as 15:00 have room for 900 steps of it, but only 266 of small"
+    config = from_dict({"model": {**SIZES["tiny"], "dropout": 0.1}, "training": {"budget": 900}})
+    size, *_ = choices(
+        config, replace(DATA, num_pairs=90_000), num_passes=1, is_vocab_open=False, size_reason=reason
+    )
+    assert size == f"size: tiny, 4+4 layers of width 128, {reason}; 4,000 pieces, as asked for"
 
 
 def test_few_passes_need_little_dropout() -> None:

@@ -44,3 +44,26 @@ def test_later_layers_win(tmp_path: Path) -> None:
     assert resolve(None, flags, preset_name="base").model.encoder_layers == 6
     with pytest.raises(ConfigError, match=r"--preset base: .*config.toml sets model.d_model itself"):
         resolve(config, flags, preset_name="base")
+
+
+@pytest.mark.parametrize(
+    ("preset_name", "overrides", "is_fitted"),
+    [
+        ("auto", ["training.budget=60"], True),
+        ("auto", ["training.budget=60", "model.dropout=0.1"], True),
+        ("auto", [], False),
+        ("tiny", ["training.budget=60"], False),
+        ("auto", ["training.budget=60", "model.d_model=64"], False),
+        ("auto", ["training.budget=60", "training.batch_tokens=512"], False),
+        ("auto", ["training.budget=60", "training.learning_rate=0.001"], False),
+        ("auto", ["training.budget=60", "training.fit_budget=false"], False),
+    ],
+)
+def test_only_a_size_that_nobody_asked_for_is_fitted_to_the_budget(
+    preset_name, overrides, is_fitted, tmp_path
+) -> None:
+    for name in ("a.de", "a.en"):
+        (tmp_path / name).write_text("a\nb\n")
+    flags = nested({"data.src": [f"{tmp_path}/a.de"], "data.tgt": [f"{tmp_path}/a.en"]})
+    resolved = resolve(None, flags, preset_name=preset_name, overrides=overrides)
+    assert resolved.training.fit_budget is is_fitted
