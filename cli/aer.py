@@ -99,6 +99,9 @@ def aer(
             _check_inside(others, pairs, name=name_of(other_path), can_turn=False)
     is_naacl = rows_of_files.files[1].is_naacl
     gold, base = _gold(rows, pairs, name=name_of(gold_path), base=gold_base, is_naacl=is_naacl)
+    for path, found in ((links_path, predicted), (other_path, others)):
+        if path and _count_from_one(found) and not _count_from_one([set(one.possible) for one in gold]):
+            warn(f"{name_of(path)}: no link has the first word, 0; links count words from 0 here, not from 1")
     if ignores_possible:
         gold = [GoldLinks(one.sure, one.sure) for one in gold]
     counts = scoring.score_links(predicted, gold)
@@ -180,7 +183,15 @@ def _advice(predicted: Sequence[Links], pairs: Sequence[WordPair], *, can_turn: 
         return fitting + (
             "exchange --src and --tgt, or give --reverse" if can_turn else "write OTHER with the source first"
         )
+    one_less = [{(i - 1, j - 1) for i, j in links} for links in predicted]
+    if _count_from_one(predicted) and not any(map(_first_outside, one_less, pairs)):
+        return "no link has the first word, 0: count words from 0, not from 1"
     return "is another --tokens meant, or are these other sentences?"
+
+
+def _count_from_one(predicted: Sequence[Links]) -> bool:
+    """Whether there are links, and none has a word 0, as none has that counts words from 1."""
+    return any(predicted) and not any(0 in link for links in predicted for link in links)
 
 
 def _first_outside(links: Links, pair: WordPair) -> Link | None:

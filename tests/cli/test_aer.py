@@ -111,6 +111,20 @@ def test_links_to_compare_with_point_to_words_too(run_nmt, files, tmp_path) -> N
     assert "write OTHER with the source first" in result.stderr
 
 
+def test_links_that_count_from_one_are_noticed(run_nmt, files, tmp_path) -> None:
+    links, gold = files
+    assert "no link has" not in run_nmt("aer", *files).stderr
+    links.write_text("1-1 2-2 3-3\n")
+    result = run_nmt("aer", *files)
+    assert result.exit_status == 0
+    assert "links: no link has the first word, 0; links count words from 0 here" in result.stderr
+    result = run_nmt("aer", *files, "--src", tmp_path / "src", "--tgt", tmp_path / "tgt")
+    assert result.exit_status == 65
+    assert result.stderr.endswith("no link has the first word, 0: count words from 0, not from 1\n")
+    gold.write_text("1-1 2-2\n")
+    assert "no link has" not in run_nmt("aer", *files, "--gold-base", "0").stderr
+
+
 def test_links_that_fit_exchanged_sides_hint_at_that(run_nmt, files, tmp_path) -> None:
     exchanged = run_nmt("aer", *files, "--src", tmp_path / "tgt", "--tgt", tmp_path / "src")
     assert exchanged.exit_status == 65
