@@ -74,9 +74,9 @@ def dropout(num_pairs: int, num_passes: float) -> float:
 def learning_rate(d_model: int, *, is_fresh: bool = True) -> float:
     """Peak learning rate of AdamW and Muon: 5e-3 at width 128, 6e-4 at 512, falling with width ** 1.5.
 
-    A tenth of that for weights that have learnt before, so that they do not lose it all.
+    Three tenths of that for weights that have learnt before, so that they do not lose it all.
     """
-    return float(f"{(5e-3 if is_fresh else 5e-4) * (128 / d_model) ** 1.5:.2g}")
+    return float(f"{(5e-3 if is_fresh else 1.5e-3) * (128 / d_model) ** 1.5:.2g}")
 
 
 def merge(*layers: Options) -> Options:

@@ -83,7 +83,7 @@ def _batches(config: Config, usual_tokens: int) -> str:
     training, d_model = config.training, config.model.d_model
     is_fresh = not training.init_from
     usual_rate = training.learning_rate == learning_rate(d_model, is_fresh=is_fresh)
-    suiting = "as suits width" if is_fresh else "a tenth of what suits fresh weights of width"
+    suiting = "as suits width" if is_fresh else "three tenths of what suits fresh weights of width"
     tokens = f"batches of {training.batch_tokens:,} target tokens"
     if training.batch_tokens != usual_tokens:
         tokens += f", {ASKED}"

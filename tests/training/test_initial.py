@@ -91,7 +91,7 @@ def test_sizes_tokenizer_and_languages_are_those_of_the_model(further, old) -> N
     config = resolve(None, asked, preset_name="auto", overrides=["training.learning_rate=0"])
     assert (config.model.d_model, config.model.dropout, config.model.encoder_layers) == (16, 0.1, 1)
     assert config.tokenizer.vocab_size == old.reports[0].tgt_vocab_size
-    assert config.training.learning_rate == pytest.approx(5e-4 * 8**1.5, rel=0.05)
+    assert config.training.learning_rate == pytest.approx(1.5e-3 * 8**1.5, rel=0.05)
     for overrides, preset_name, message in (
         (
             ["model.d_model=32"],
