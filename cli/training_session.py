@@ -91,6 +91,7 @@ def show_dry_run(
     rows = {
         "text": f"{data.num_kept:,} of {data.num_pairs:,} pairs, {data.num_dev:,} for development",
         "model": f"{found.num_parameters:,} parameters, {data.tgt_vocab_size:,} pieces",
+        **dict(choice.split(": ", 1) for choice in found.choices),
         "epoch": f"{found.tokens_per_epoch:,} target tokens in {found.steps_per_epoch:,} steps",
         "pace": f"{found.tokens_per_second:,.0f} tokens/s, {found.device}, {found.precision}",
         "plan": f"at most {found.max_steps:,} steps, {epochs:,.1f} epochs, "

@@ -1,5 +1,6 @@
 """Presets: sizes by name, and what to choose by the number of sentence pairs."""
 
+from collections.abc import Mapping
 from typing import Any, Literal
 
 from nmt.errors import ConfigError
@@ -47,10 +48,15 @@ def suiting_size(num_pairs: int) -> str:
     return next((size for size, most in LARGEST_CORPUS.items() if num_pairs <= most), "big")
 
 
-def sizes_up_to(name: str) -> list[str]:
-    """The names of the sizes for fewer pairs than this one is for, from the smallest on, and its own."""
+def size_name(sizes: Mapping[str, Any]) -> str:
+    """The name of the size that has these options of a model; empty if none has."""
+    return next((name for name, options in SIZES.items() if sizes.items() >= options.items()), "")
+
+
+def smaller_sizes(name: str) -> list[str]:
+    """The names of the sizes that are for fewer pairs than this one, from the smallest on."""
     names = [*LARGEST_CORPUS, "big"]
-    return names[: names.index(name) + 1]
+    return names[: names.index(name)] if name in names else []
 
 
 def typical_pairs(name: str) -> int:

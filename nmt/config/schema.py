@@ -210,8 +210,8 @@ class TrainingConfig:
     budget: float = 0.0
     """Seconds to train for, evaluation included; the schedule is planned to end in them. 0: no limit."""
     fit_budget: bool = False
-    """With a budget, take a smaller size as long as there is too little time for this one; the preset `auto`
-    asks for it, unless sizes, batches or the learning rate are given."""
+    """With a budget that has no room for 1,000 steps of a size, take a smaller one, with batches and learning
+    rate that suit it. The preset `auto` does, unless one of them is given; false once that is decided."""
     init_from: str = ""
     """Folder of a finished model whose weights, sizes and tokenizer training begins with; empty: none."""
     freeze: tuple[Literal["embeddings", "encoder", "decoder"], ...] = ()
@@ -314,6 +314,8 @@ class TrainingConfig:
             raise ConfigError(
                 f"training.{name}: is for the weights of a finished model; give --init-from MODEL"
             )
+        if self.init_from and self.fit_budget:
+            raise ConfigError("training.fit_budget: the size is that of --init-from; leave one of them out")
         if len(set(self.freeze)) == 3:
             raise ConfigError(
                 "training.freeze: nothing would be left to train; name at most two of the parts"

@@ -1,35 +1,41 @@
 """What a training was given by its preset and by what was measured, and why, in three lines."""
 
 import math
+from collections.abc import Mapping
+from typing import Any
 
 from nmt.config.presets import (
     LARGEST_CORPUS,
-    SIZES,
     dropout,
     learning_rate,
     preset,
+    size_name,
     suiting_size,
     vocab_size,
 )
 from nmt.config.schema import Config, ModelConfig, TrainingConfig
+from nmt.training.plan import planned_steps
 from nmt.training.report import DataReport, clock
+from nmt.training.run import requested_size
 
 ASKED = "as asked for"
 
 
 def choices(
-    config: Config, data: DataReport, *, num_passes: float, is_vocab_open: bool, size_reason: str = ""
+    config: Config, data: DataReport, requested: Mapping[str, Any], *, steps_per_epoch: int
 ) -> tuple[str, str, str]:
     """Size and vocabulary; regularisation; batches and schedule: each with its reason.
 
-    `config` has nothing open any more; what differs from what suits the pairs and passes was asked for,
-    unless there is a `size_reason`.
+    `config` has nothing open any more; what differs from what suits the pairs and passes was `requested`, but
+    for another size than that: the budget was too short for it.
     """
+    num_passes = planned_steps(config.training, steps_per_epoch) / steps_per_epoch
+    is_vocab_open = not (requested["tokenizer.vocab_size"] or config.tokenizer.model)
+    asked_size = requested_size(requested)
     usual_tokens = preset("auto", num_pairs=data.num_pairs)["training"]["batch_tokens"]
-    if size_reason:
+    if asked_size and asked_size != size_name(vars(config.model)):
         usual_tokens = config.training.batch_tokens  # they came with the size
-    sizes = _size(config.model, data.num_pairs, size_reason)
-    size = f"{sizes}; {_vocabulary(data, is_vocab_open=is_vocab_open)}"
+    size = f"{_size(config, data.num_pairs, asked_size)}; {_vocabulary(data, is_vocab_open=is_vocab_open)}"
     if config.training.init_from:
         size = (
             f"{_layers(config.model)}, {data.tgt_vocab_size:,} pieces, as the model has that it begins with"
@@ -42,17 +48,24 @@ def choices(
 
 
 def _layers(model: ModelConfig) -> str:
-    name = next((size for size, sizes in SIZES.items() if vars(model).items() >= sizes.items()), "")
+    name = size_name(vars(model))
     layers = f"{model.encoder_layers}+{model.decoder_layers} layers of width {model.d_model}"
     return f"{name}, {layers}" if name else layers
 
 
-def _size(model: ModelConfig, num_pairs: int, reason: str) -> str:
-    name = suiting_size(num_pairs)
-    most = f"up to {LARGEST_CORPUS[name]:,} pairs" if name in LARGEST_CORPUS else "more pairs than any other"
-    if not reason and vars(model).items() >= SIZES[name].items():
-        reason = f"for {num_pairs:,} pairs, as it is meant for {most}"
-    return f"{_layers(model)}, {reason or ASKED}"
+def _size(config: Config, num_pairs: int, asked_size: str) -> str:
+    name, reason = size_name(vars(config.model)), ASKED
+    if asked_size and name != asked_size:
+        budget = clock(config.training.budget)
+        reason = f"as {budget} are too short for {asked_size}, which is meant for {_corpus(asked_size)}"
+    elif name == suiting_size(num_pairs):
+        reason = f"for {num_pairs:,} pairs, as it is meant for {_corpus(name)}"
+    return f"{_layers(config.model)}, {reason}"
+
+
+def _corpus(size: str) -> str:
+    most = LARGEST_CORPUS.get(size)
+    return f"up to {most:,} pairs" if most else "more pairs than any other"
 
 
 def _vocabulary(data: DataReport, *, is_vocab_open: bool) -> str:

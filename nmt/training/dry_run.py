@@ -12,6 +12,7 @@ from nmt.config.schema import Config, TrainingConfig
 from nmt.errors import OutputError
 from nmt.hardware import describe, peak_memory, use_device
 from nmt.model import Transformer
+from nmt.training.choices import choices
 from nmt.training.data import SAMPLE_PAIRS, TrainingData, data_hash, prepare
 from nmt.training.freezing import Frozen, freeze, is_open
 from nmt.training.initial import initial_network, initial_tokenizers, requested
@@ -28,6 +29,7 @@ class DryRun:
     """The facts of a training that was only looked at."""
 
     data: DataReport
+    choices: tuple[str, str, str]  # what was chosen, and why
     device: str
     precision: str
     num_parameters: int
@@ -80,6 +82,7 @@ def dry_run(
     )
     return DryRun(
         data=data.report,
+        choices=choices(frozen.config, data.report, run.requested, steps_per_epoch=steps_per_epoch),
         device=describe(device),
         precision=training.precision,
         num_parameters=num_parameters,

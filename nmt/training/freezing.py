@@ -12,8 +12,8 @@ from nmt.config.presets import (
     dropout,
     learning_rate,
     preset,
-    sizes_up_to,
-    suiting_size,
+    size_name,
+    smaller_sizes,
     typical_pairs,
 )
 from nmt.config.schema import Config, DataConfig, TrainingConfig
@@ -32,12 +32,11 @@ from nmt.training.rehearsal import (
     parts_that_fit,
     some_batches,
 )
-from nmt.training.report import clock
 
 FEWEST_STEPS = 50  # that a budget has to have room for
-FEWEST_OF_A_SIZE = 1_000  # that it has to have room for where a smaller size can be taken
+ENOUGH_STEPS = 1_000  # of a size, with fewer of which a smaller one is taken
 LARGEST_GAINS = {"cpu": 2}  # times as many operations a second that a device does for a larger size, at most
-LARGEST_GAIN = 16  # of other devices
+LARGEST_GAIN = 4  # of other devices, as far as it is worth the time to measure
 TYPICAL_LENGTH = 20  # of a sentence in pieces
 EVALUATIONS = 10  # with a budget, unless they take too long
 MIN_EVAL_STEPS, MAX_EVAL_STEPS = 500, 5000  # without
@@ -60,9 +59,7 @@ class Frozen:
     config: Config
     network: Transformer
     notes: tuple[str, ...] = ()  # what was measured, in words
-    size_reason: str = ""  # why it is another size than the number of pairs suggests
     step_seconds: float = 0.0  # of an optimiser step; 0 if there was no need to know
-    num_affordable: int = 0  # steps that the budget has room for
 
 
 def freeze(
@@ -70,16 +67,24 @@ def freeze(
 ) -> Frozen:
     """Decide what was left open, `elapsed` seconds after the start.
 
-    That is threads, the size of the vocabulary, the languages of tags, the size of the network if that is to
-    fit the budget, precision, micro-batch, steps, and dropout.
+    That is threads, the size of the vocabulary, the languages of tags, the size of the network with batches
+    and learning rate if that is to fit the budget, precision, micro-batch, steps, and dropout.
 
     Raises ConfigError if the budget is too short to train anything.
     """
-    start = time.perf_counter() - elapsed
-    measure = partial(_measured, data=data, device=device, num_ranks=num_ranks, start=start)
-    frozen = _fitted(config, data, device, measure) if config.training.fit_budget else measure(config)
-    _require_room(frozen, config.training.max_steps, elapsed=time.perf_counter() - start)
-    model, training = frozen.config.model, replace(frozen.config.training, fit_budget=False)
+    clock = _Clock(config.training.budget, time.perf_counter() - elapsed)
+    measure = partial(_measured, data=data, device=device, num_ranks=num_ranks)
+    fits = config.training.fit_budget and config.training.budget
+    frozen = _fitted(config, data, device, measure, clock) if fits else measure(config)
+    model, training, notes = frozen.config.model, frozen.config.training, frozen.notes
+    training = replace(training, fit_budget=False)
+    if training.budget:
+        _require_room(training, clock, frozen.step_seconds)
+        max_steps = min(training.max_steps, clock.num_steps(frozen.step_seconds))
+        schedule = "cosine" if training.schedule == "inverse-sqrt" else training.schedule
+        training = replace(training, max_steps=max_steps, schedule=schedule)
+        note = f"a step takes {frozen.step_seconds:.3g} s, so about {max_steps:,} fit into the budget"
+        notes = (*notes, note)
     if not training.eval_steps:
         training = replace(training, eval_steps=_eval_steps(training, data))
     if model.dropout == "auto":
@@ -87,42 +92,67 @@ def freeze(
         num_passes = planned_steps(training, steps_per_epoch) / steps_per_epoch
         model = replace(model, dropout=dropout(data.report.num_kept, num_passes))
     tokenizer = replace(config.tokenizer, vocab_size=data.src_tokenizer.vocab_size)
-    frozen_config = replace(
+    whole = replace(
         config, data=_with_languages(config.data), tokenizer=tokenizer, model=model, training=training
     )
     network = frozen.network
     if model != frozen.config.model:  # its dropout is known now
-        network = initial_network(frozen_config, data.tokenizers, device)
-    return replace(frozen, config=frozen_config, network=network)
+        network = initial_network(whole, data.tokenizers, device)
+    return Frozen(whole, network, notes, frozen.step_seconds)
+
+
+@dataclass(frozen=True)
+class _Clock:
+    """A budget of seconds, and when it began to run."""
+
+    budget: float
+    start: float
+
+    @property
+    def elapsed(self) -> float:
+        return time.perf_counter() - self.start
+
+    def num_steps(self, step_seconds: float) -> int:
+        """How many steps there is time for from now on."""
+        return max(0, int((SHARE_FOR_STEPS * self.budget - self.elapsed) / step_seconds))
 
 
 def _fitted(
-    config: Config, data: TrainingData, device: torch.device, measure: Callable[[Config], Frozen]
+    config: Config,
+    data: TrainingData,
+    device: torch.device,
+    measure: Callable[[Config], Frozen],
+    clock: _Clock,
 ) -> Frozen:
     """The largest size, up to that of the configuration, of which the budget has room for enough steps.
 
-    They are measured from the smallest on, until one is too large or would be if the device made much more of
-    it, so that this takes a small part of the budget. The smallest is taken in any case.
+    Sizes are measured from the smallest on, up to the first that is too large, or would be even if the device
+    made much more of it, so that this takes a small part of the budget. The smallest is taken in any case.
     """
-    num_pairs = data.report.num_pairs
-    smallest, *others = sizes_up_to(suiting_size(num_pairs))
-    needed = min(FEWEST_OF_A_SIZE, config.training.max_steps)
     gain = LARGEST_GAINS.get(device.type, LARGEST_GAIN)
-    fitted = measure(_with_size(config, smallest, num_pairs))
-    for name in others:
-        larger = _with_size(config, name, num_pairs)
-        num_steps = round(
-            fitted.num_affordable * _step_flops(fitted.config, data) / _step_flops(larger, data)
-        )
-        if gain * num_steps >= needed:
-            found = measure(larger)
-            num_steps = found.num_affordable
-        if num_steps < needed:
-            budget, steps = clock(config.training.budget), fitted.num_affordable
-            reason = f"as {budget} have room for {steps:,} steps of it, but only {num_steps:,} of {name}"
-            return replace(fitted, size_reason=reason)
+    names = smaller_sizes(size_name(vars(config.model)))
+    smallest, *others = [*(_with_size(config, name, data.report.num_pairs) for name in names), config]
+    fitted = measure(smallest)
+    for larger in others:
+        enough = min(ENOUGH_STEPS, _most_steps(larger.training, data))
+        ratio = _step_flops(larger, data) / _step_flops(fitted.config, data)
+        num_steps = clock.num_steps(fitted.step_seconds * ratio)  # if a larger size gains nothing
+        if gain * num_steps < enough:
+            return replace(fitted, notes=(*fitted.notes, _too_large(larger, num_steps)))
+        found = measure(larger)
+        num_steps = clock.num_steps(found.step_seconds)
+        if num_steps < enough:
+            return replace(fitted, notes=(*fitted.notes, _too_large(larger, num_steps)))
         fitted = found
     return fitted
+
+
+def _most_steps(training: TrainingConfig, data: TrainingData) -> int:
+    return planned_steps(training, data.num_batches(training)) if training.max_epochs else training.max_steps
+
+
+def _too_large(config: Config, num_steps: int) -> str:
+    return f"about {num_steps:,} steps of {size_name(vars(config.model))} would fit into the budget"
 
 
 def _with_size(config: Config, name: str, num_pairs: int) -> Config:
@@ -151,10 +181,8 @@ def _step_flops(config: Config, data: TrainingData) -> float:
     return flops.total / TYPICAL_LENGTH * config.training.batch_tokens
 
 
-def _measured(
-    config: Config, *, data: TrainingData, device: torch.device, num_ranks: int, start: float
-) -> Frozen:
-    """Precision, micro-batch and steps of a configuration, for a training that began at `start`."""
+def _measured(config: Config, *, data: TrainingData, device: torch.device, num_ranks: int) -> Frozen:
+    """Threads, precision and micro-batch of a configuration, and with a budget what a step takes."""
     network = initial_network(config, data.tokenizers, device)
     training, notes = config.training, []
     training = replace(training, threads=training.threads or torch.get_num_threads())
@@ -167,22 +195,9 @@ def _measured(
         notes.append(note)
     if training.micro_batch == "auto":
         training = replace(training, micro_batch=_fit(network, data, training, num_ranks=num_ranks))
-    num_affordable = 0
     if training.budget:
         step_seconds = step_seconds or measure_step(network, batches, training)
-        seconds_left = SHARE_FOR_STEPS * training.budget - (time.perf_counter() - start)
-        num_affordable = max(0, int(seconds_left / step_seconds))
-        max_steps = min(training.max_steps, max(1, num_affordable))
-        schedule = "cosine" if training.schedule == "inverse-sqrt" else training.schedule
-        training = replace(training, max_steps=max_steps, schedule=schedule)
-        notes.append(f"a step takes {step_seconds:.3g} s, so about {max_steps:,} fit into the budget")
-    return Frozen(
-        replace(config, training=training),
-        network,
-        tuple(notes),
-        step_seconds=step_seconds,
-        num_affordable=num_affordable,
-    )
+    return Frozen(replace(config, training=training), network, tuple(notes), step_seconds)
 
 
 def _with_languages(data: DataConfig) -> DataConfig:
@@ -193,13 +208,13 @@ def _with_languages(data: DataConfig) -> DataConfig:
     return replace(data, src_lang=src, tgt_lang=tgt)
 
 
-def _require_room(frozen: Frozen, most_steps: int, *, elapsed: float) -> None:
+def _require_room(training: TrainingConfig, clock: _Clock, step_seconds: float) -> None:
     """ConfigError if the budget has room for too few steps to learn anything."""
-    budget, num_steps = frozen.config.training.budget, frozen.num_affordable
-    if budget and num_steps < min(FEWEST_STEPS, most_steps):
-        needed = (elapsed + FEWEST_STEPS * frozen.step_seconds) / SHARE_FOR_STEPS
+    num_steps, elapsed = clock.num_steps(step_seconds), clock.elapsed
+    if num_steps < min(FEWEST_STEPS, training.max_steps):
+        needed = (elapsed + FEWEST_STEPS * step_seconds) / SHARE_FOR_STEPS
         raise ConfigError(
-            f"training.budget: {budget:g} s have room for {num_steps} steps of {frozen.step_seconds:.2g} s "
+            f"training.budget: {training.budget:g} s have room for {num_steps} steps of {step_seconds:.2g} s "
             f"after {elapsed:.3g} s of preparation; expected at least {FEWEST_STEPS}; "
             f"give --budget {math.ceil(needed)}s or, to learn something, many times more"
         )

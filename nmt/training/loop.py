@@ -29,7 +29,7 @@ from nmt.training.links import LinkModels
 from nmt.training.lock import locked
 from nmt.training.manifest import facts_of_run, signature
 from nmt.training.opening import Opened, open_run
-from nmt.training.plan import Timetable, planned_steps
+from nmt.training.plan import Timetable
 from nmt.training.replicas import SharedGradient, needs_shards
 from nmt.training.report import ChoiceReport, EndReport, EvalReport, LinkingReport, StartReport
 from nmt.training.run import Run, checkpoint_bytes
@@ -127,15 +127,9 @@ class _Trainer:
         for problem in problems:
             journal.note(f"{problem}; using step {self.progress.step:,}")
         if not self.progress.step:
-            is_vocab_open = not (self.run.requested["tokenizer.vocab_size"] or self.config.tokenizer.model)
-            num_passes = planned_steps(self.training, self.timetable.num_batches) / self.timetable.num_batches
-            for line in choices(
-                self.config,
-                self.data.report,
-                num_passes=num_passes,
-                is_vocab_open=is_vocab_open,
-                size_reason=opened.size_reason,
-            ):
+            steps_per_epoch = self.timetable.num_batches
+            told = choices(self.config, self.data.report, self.run.requested, steps_per_epoch=steps_per_epoch)
+            for line in told:
                 journal.report(ChoiceReport(line))
         journal.report(
             StartReport(

@@ -38,7 +38,6 @@ class Opened:
     device: torch.device
     config_hashes: tuple[str, ...]  # of every configuration that the run has had, that of now the last
     notes: tuple[str, ...] = ()  # what was measured, a sentence each
-    size_reason: str = ""  # why it is another size than the number of pairs suggests
 
 
 def open_run(
@@ -81,9 +80,7 @@ def open_run(
         now = Frozen(options, initial_network(options, data.tokenizers, device))
     config_hashes = _record(run, now.config, data, is_begun=frozen is not None)
     journal.record(data.report)
-    opened = Opened(
-        run, now.config, data, now.network, device, config_hashes, now.notes, size_reason=now.size_reason
-    )
+    opened = Opened(run, now.config, data, now.network, device, config_hashes, now.notes)
     ranks.from_first(lambda: _told(opened))
     return opened
 

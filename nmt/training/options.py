@@ -52,9 +52,12 @@ def resolve(
 
 def _asks_for_size(asked: Options) -> bool:
     """Whether something is given that suits one size only."""
+    training = asked["training"]
     return bool(
         SIZES["tiny"].keys() & asked.get("model", {}).keys()
-        or {"batch_tokens", "learning_rate"} & asked["training"].keys()
+        or training.get("batch_tokens")
+        or training.get("learning_rate")
+        or asked.get("alignment", {}).get("layer")
     )
 
 

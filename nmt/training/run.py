@@ -3,7 +3,7 @@
 import json
 import os
 import shutil
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from nmt.checkpoint import (
     newest,
     read_manifest,
 )
-from nmt.config.presets import SIZES
+from nmt.config.presets import SIZES, size_name
 from nmt.config.schema import Config
 from nmt.config.toml import load_config, to_toml
 from nmt.errors import ConfigError, DataError, ModelError, OutputError, StorageError
@@ -50,6 +50,7 @@ FLAGS = {
     "training.init_from": "--init-from",
 }
 MOST_NAMED = 5  # options that differ, in one message
+FIT = "training.fit_budget"  # told by the sizes that the run then has
 PATHS = {"data.src", "data.tgt", "data.dev_src", "data.dev_tgt", "tokenizer.model", INITIAL}  # by content
 
 
@@ -246,13 +247,13 @@ class Run:
 
 
 def flat(config: Config) -> dict[str, Any]:
-    """Options as JSON keeps them by "section.key", without the paths of files."""
+    """Options as JSON keeps them by "section.key", without the paths of files and what only begins a run."""
     values = json.loads(json.dumps(asdict(config)))
     return {
         f"{section}.{key}": value
         for section, options in values.items()
         for key, value in options.items()
-        if f"{section}.{key}" not in PATHS
+        if f"{section}.{key}" not in {*PATHS, FIT}
     }
 
 
@@ -273,7 +274,7 @@ def differences(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
 
 def with_flags(differing: list[str], before: dict[str, Any], now: dict[str, Any]) -> list[str]:
     """What differs, with the flags of `nmt train`; for sizes that are those of presets, the presets alone."""
-    presets = _preset(before), _preset(now)
+    presets = requested_size(before), requested_size(now)
     if all(presets) and presets[0] != presets[1]:
         sizes = {f"model.{option}" for options in SIZES.values() for option in options}
         others = (line for line in differing if line.split(":")[0] not in sizes)
@@ -281,16 +282,9 @@ def with_flags(differing: list[str], before: dict[str, Any], now: dict[str, Any]
     return [f"{line} ({FLAGS[key]})" if (key := line.split(":")[0]) in FLAGS else line for line in differing]
 
 
-def _preset(requested: dict[str, Any]) -> str:
-    """The preset whose sizes were asked for, if there is one."""
-    return next(
-        (
-            name
-            for name, sizes in SIZES.items()
-            if all(requested.get(f"model.{option}") == value for option, value in sizes.items())
-        ),
-        "",
-    )
+def requested_size(requested: Mapping[str, Any]) -> str:
+    """The name of the size that was asked for, if it has one."""
+    return size_name({key.removeprefix("model."): value for key, value in requested.items()})
 
 
 def number(folder: Path) -> int:

@@ -23,7 +23,8 @@ adapt_mixed() { # NAME OPTION…
     adapt "$@" --src "$T/train.de.gz" --tgt "$T/train.en.gz" --set data.weights=0.02,1 --set training.batch_tokens=2048
 }
 
-train general --src "$T/train.de.gz" --tgt "$T/train.en.gz" --dev-src "$T/dev.de.gz" --dev-tgt "$T/dev.en.gz" --budget 15m &
+train general --src "$T/train.de.gz" --tgt "$T/train.en.gz" --dev-src "$T/dev.de.gz" --dev-tgt "$T/dev.en.gz" \
+    --preset tiny --set training.batch_tokens=2048 --budget 15m &
 train alone --src "$RUNS/captions.de" --tgt "$RUNS/captions.en" --dev-src "$C/val.de" --dev-tgt "$C/val.en" --budget 15m
 wait $!
 adapt slow --set training.learning_rate=0.0005 &

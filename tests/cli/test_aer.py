@@ -121,6 +121,12 @@ def test_links_that_count_from_one_are_noticed(run_nmt, files, tmp_path) -> None
     result = run_nmt("aer", *files, "--src", tmp_path / "src", "--tgt", tmp_path / "tgt")
     assert result.exit_status == 65
     assert result.stderr.endswith("no link has the first word, 0: count words from 0, not from 1\n")
+    zero = tmp_path / "zero.links"
+    zero.write_text("0-0\n")
+    compared = run_nmt("aer", zero, gold, "--compare", links).stderr
+    assert "warning: " in compared
+    assert "/links: no link has the first word" in compared
+    assert "zero.links: no link has" not in compared
     gold.write_text("1-1 2-2\n")
     assert "no link has" not in run_nmt("aer", *files, "--gold-base", "0").stderr
 

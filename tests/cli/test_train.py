@@ -120,7 +120,8 @@ def test_a_dry_run_measures_and_writes_nothing(run_nmt, folder) -> None:
     done = run_nmt(*COMMAND, "--dry-run")
     assert done.exit_status == 0
     names = [line.partition(": ")[0] for line in done.lines]
-    assert names == ["text", "model", "epoch", "pace", "plan", "links", "memory", "disk"]
+    chosen = ["size", "regularisation", "schedule"]
+    assert names == ["text", "model", *chosen, "epoch", "pace", "plan", "links", "memory", "disk"]
     assert not (folder / "model").exists()
     facts = json.loads(run_nmt(*COMMAND, "--dry-run", "--json").stdout)
     assert f"model: {facts['num_parameters']:,} parameters" in done.lines[1]

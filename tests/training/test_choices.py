@@ -6,18 +6,26 @@ from nmt.config.presets import SIZES, dropout, learning_rate, merge, preset
 from nmt.config.toml import from_dict
 from nmt.training.choices import choices
 from nmt.training.report import DataReport
+from nmt.training.run import flat
 
 DATA = DataReport(29_000, 28_500, 500, 0, 0, {}, 0, "held out", 4000, 4000)
 
 
 def told(
-    options: dict, data: DataReport = DATA, *, num_passes: float = 400, is_vocab_open: bool = True
+    options: dict,
+    data: DataReport = DATA,
+    *,
+    num_passes: float = 400,
+    is_vocab_open: bool = True,
+    asked: dict | None = None,
 ) -> tuple[str, str, str]:
     own = {"model": {"dropout": dropout(data.num_kept, num_passes)}}
     config = from_dict(merge(preset("auto", num_pairs=data.num_pairs), own, options))
     rate = config.training.learning_rate or learning_rate(config.model.d_model)
     config = replace(config, training=replace(config.training, learning_rate=rate))
-    return choices(config, data, num_passes=num_passes, is_vocab_open=is_vocab_open)
+    requested = flat(config) | {"tokenizer.vocab_size": 0 if is_vocab_open else 4000} | (asked or {})
+    steps_per_epoch = max(1, round(config.training.max_steps / num_passes))
+    return choices(config, data, requested, steps_per_epoch=steps_per_epoch)
 
 
 def test_auto_tells_what_it_chose_and_why() -> None:
@@ -32,13 +40,15 @@ def test_auto_tells_what_it_chose_and_why() -> None:
     )
 
 
-def test_why_another_size_was_taken_is_told() -> None:
-    reason = "as 15:00 have room for 900 steps of it, but only 266 of small"
-    config = from_dict({"model": {**SIZES["tiny"], "dropout": 0.1}, "training": {"budget": 900}})
-    size, *_ = choices(
-        config, replace(DATA, num_pairs=90_000), num_passes=1, is_vocab_open=False, size_reason=reason
+def test_why_another_size_was_taken_than_the_pairs_suggest_is_told() -> None:
+    small = {f"model.{key}": value for key, value in SIZES["small"].items()}
+    options = {"model": SIZES["tiny"], "training": {"budget": 900, "batch_tokens": 2048}}
+    size, _, schedule = told(options, replace(DATA, num_pairs=90_000), asked=small)
+    assert size == (
+        "size: tiny, 4+4 layers of width 128, as 15:00 are too short for small, which is meant for up to "
+        "200,000 pairs; 4,000 pieces, as suits 28,500 pairs"
     )
-    assert size == f"size: tiny, 4+4 layers of width 128, {reason}; 4,000 pieces, as asked for"
+    assert schedule.startswith("schedule: batches of 2,048 target tokens; learning rate 0.005, as suits")
 
 
 def test_few_passes_need_little_dropout() -> None:

@@ -56,6 +56,8 @@ def test_later_layers_win(tmp_path: Path) -> None:
         ("auto", ["training.budget=60", "model.d_model=64"], False),
         ("auto", ["training.budget=60", "training.batch_tokens=512"], False),
         ("auto", ["training.budget=60", "training.learning_rate=0.001"], False),
+        ("auto", ["training.budget=60", "training.learning_rate=0"], True),
+        ("auto", ["training.budget=60", "alignment.layer=3"], False),
         ("auto", ["training.budget=60", "training.fit_budget=false"], False),
     ],
 )
@@ -67,3 +69,13 @@ def test_only_a_size_that_nobody_asked_for_is_fitted_to_the_budget(
     flags = nested({"data.src": [f"{tmp_path}/a.de"], "data.tgt": [f"{tmp_path}/a.en"]})
     resolved = resolve(None, flags, preset_name=preset_name, overrides=overrides)
     assert resolved.training.fit_budget is is_fitted
+
+
+def test_a_file_may_give_the_budget_or_sizes(tmp_path: Path) -> None:
+    for name in ("a.de", "a.en"):
+        (tmp_path / name).write_text("a\nb\n")
+    flags = nested({"data.src": [f"{tmp_path}/a.de"], "data.tgt": [f"{tmp_path}/a.en"]})
+    config = tmp_path / "config.toml"
+    for sizes, is_fitted in (("", True), ("[model]\nnum_heads = 2\n", False)):
+        config.write_text(f"[training]\nbudget = 60.0\n{sizes}")
+        assert resolve(config, flags, preset_name="auto").training.fit_budget is is_fitted
