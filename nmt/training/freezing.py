@@ -79,8 +79,7 @@ def freeze(
     model, training, notes = frozen.config.model, frozen.config.training, frozen.notes
     training = replace(training, fit_budget=False)
     if training.budget:
-        _require_room(training, clock, frozen.step_seconds)
-        max_steps = min(training.max_steps, clock.num_steps(frozen.step_seconds))
+        max_steps = _steps_in_budget(training, clock, frozen.step_seconds)
         schedule = "cosine" if training.schedule == "inverse-sqrt" else training.schedule
         training = replace(training, max_steps=max_steps, schedule=schedule)
         note = f"a step takes {frozen.step_seconds:.3g} s, so about {max_steps:,} fit into the budget"
@@ -137,22 +136,19 @@ def _fitted(
         enough = min(ENOUGH_STEPS, _most_steps(larger.training, data))
         ratio = _step_flops(larger, data) / _step_flops(fitted.config, data)
         num_steps = clock.num_steps(fitted.step_seconds * ratio)  # if a larger size gains nothing
-        if gain * num_steps < enough:
-            return replace(fitted, notes=(*fitted.notes, _too_large(larger, num_steps)))
-        found = measure(larger)
-        num_steps = clock.num_steps(found.step_seconds)
+        if gain * num_steps >= enough:
+            found = measure(larger)
+            num_steps = clock.num_steps(found.step_seconds)
         if num_steps < enough:
-            return replace(fitted, notes=(*fitted.notes, _too_large(larger, num_steps)))
+            name = size_name(vars(larger.model))
+            note = f"about {num_steps:,} steps of {name} would fit into the budget"
+            return replace(fitted, notes=(*fitted.notes, note))
         fitted = found
     return fitted
 
 
 def _most_steps(training: TrainingConfig, data: TrainingData) -> int:
     return planned_steps(training, data.num_batches(training)) if training.max_epochs else training.max_steps
-
-
-def _too_large(config: Config, num_steps: int) -> str:
-    return f"about {num_steps:,} steps of {size_name(vars(config.model))} would fit into the budget"
 
 
 def _with_size(config: Config, name: str, num_pairs: int) -> Config:
@@ -208,8 +204,8 @@ def _with_languages(data: DataConfig) -> DataConfig:
     return replace(data, src_lang=src, tgt_lang=tgt)
 
 
-def _require_room(training: TrainingConfig, clock: _Clock, step_seconds: float) -> None:
-    """ConfigError if the budget has room for too few steps to learn anything."""
+def _steps_in_budget(training: TrainingConfig, clock: _Clock, step_seconds: float) -> int:
+    """As many of the steps as fit; ConfigError if they are too few to learn anything."""
     num_steps, elapsed = clock.num_steps(step_seconds), clock.elapsed
     if num_steps < min(FEWEST_STEPS, training.max_steps):
         needed = (elapsed + FEWEST_STEPS * step_seconds) / SHARE_FOR_STEPS
@@ -218,6 +214,7 @@ def _require_room(training: TrainingConfig, clock: _Clock, step_seconds: float) 
             f"after {elapsed:.3g} s of preparation; expected at least {FEWEST_STEPS}; "
             f"give --budget {math.ceil(needed)}s or, to learn something, many times more"
         )
+    return min(training.max_steps, num_steps)
 
 
 def _choose_precision(
