@@ -79,6 +79,7 @@ def dry_run(
         num_tokens=round(max_steps * tokens_per_step),
         train_seconds=max_steps * step_seconds,
         most=SAMPLE_PAIRS,
+        has_head=config.alignment.head,
     )
     return DryRun(
         data=data.report,

@@ -111,7 +111,7 @@ class _Trainer:
         self._make_state(opened)
         problems = self.state.load_newest(self.run.train_dir)
         self.timetable = Timetable(
-            self.training,
+            self.config,
             self.progress,
             self.data.report,
             num_batches=self.data.num_batches(self.training),

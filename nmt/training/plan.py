@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from nmt.config.schema import TrainingConfig
+from nmt.config.schema import Config, TrainingConfig
 from nmt.training.data import SAMPLE_PAIRS
 from nmt.training.report import DataReport
 from nmt.training.state import Progress
@@ -42,6 +42,7 @@ def plan_links(
     num_tokens: int,
     train_seconds: float,
     most: int,
+    has_head: bool,
 ) -> LinkPlan:
     """Of so many pairs, trained on in so many epochs, target tokens and seconds, at `most` so many.
 
@@ -49,7 +50,7 @@ def plan_links(
     """
     num_seen = max(1.0, epochs * num_pairs)
     length = max(1.0, num_tokens / num_seen / HMM_TOKENS)  # links of longer pairs take the square of it
-    pair_seconds = HMM_SECONDS * length**2 + HEAD_SHARE * train_seconds / num_seen
+    pair_seconds = HMM_SECONDS * length**2 + has_head * HEAD_SHARE * train_seconds / num_seen
     fit = max(FEWEST_LINK_PAIRS, round(SEEN_FOR_LINKS * epochs * num_pairs))
     if training.budget:
         fit = max(FEWEST_IN_BUDGET, int(SHARE_FOR_LINKS * training.budget / pair_seconds))
@@ -91,14 +92,16 @@ class Timetable:
 
     def __init__(
         self,
-        training: TrainingConfig,
+        config: Config,
         progress: Progress,
         report: DataReport,
         *,
         num_batches: int,
         requested: Mapping[str, Any],
     ) -> None:
+        training = config.training
         self.training, self.progress, self.report = training, progress, report
+        self.has_head = config.alignment.head
         self.num_batches = num_batches  # of an epoch
         self._most_steps: int = requested["training.max_steps"]
         self._makes_all_looks = not training.budget or bool(requested["training.eval_steps"])
@@ -151,6 +154,7 @@ class Timetable:
             num_tokens=self.progress.num_tokens,
             train_seconds=self.progress.train_seconds,
             most=SAMPLE_PAIRS,
+            has_head=self.has_head,
         )
 
     def _seconds_at_end(self) -> float:

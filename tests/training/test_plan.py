@@ -41,7 +41,9 @@ def test_it_plans_no_step_too_late_and_none_too_many(seconds: float, most: int, 
 
 
 def test_learning_links_takes_less_than_a_tenth_of_the_training_but_for_the_fewest_pairs() -> None:
-    def plan(num_pairs: int, epochs: float, pair_tokens: int = 20, **budget: float) -> tuple[int, float]:
+    def plan(
+        num_pairs: int, epochs: float, pair_tokens: int = 20, has_head: bool = True, **budget: float
+    ) -> tuple[int, float]:
         found = plan_links(
             TrainingConfig(**budget),
             num_pairs=num_pairs,
@@ -49,6 +51,7 @@ def test_learning_links_takes_less_than_a_tenth_of_the_training_but_for_the_fewe
             num_tokens=round(epochs * num_pairs * pair_tokens),
             train_seconds=epochs * num_pairs * 0.01,
             most=200_000,
+            has_head=has_head,
         )
         return found.num_pairs, round(found.seconds, 3)
 
@@ -61,6 +64,7 @@ def test_learning_links_takes_less_than_a_tenth_of_the_training_but_for_the_fewe
     assert plan(5_000_000, 0.001, pair_tokens=60, budget=1_500) == (3_970, 134.98)
     assert plan(5_000_000, 0.001, pair_tokens=5, budget=1_500) == (22_500, 135)
     assert plan(5_000, 0, budget=1_000) == (5_000, 17.5)
+    assert plan(5_000_000, 0.001, has_head=False, budget=1_500) == (38_571, 134.999)
 
 
 def test_a_budget_has_room_for_links() -> None:
