@@ -20,6 +20,7 @@ from nmt.files import NOT_UTF8, append_at, read_lines, remove_file, rename, sha2
 from nmt.training.lock import locked
 
 STATE = "made.json"
+BROKEN = "\ufffd"  # stands for bytes that were drawn and are no character
 INDIFFERENT = ("window", "batch_rows", "batch_tokens")
 """Options of decoding that change no translation."""
 OnProgress = Callable[[int], None]
@@ -72,7 +73,8 @@ def make_pairs(
 ) -> Made:
     """Translate all lines of some files, or go on where an earlier call ended, in whatever way.
 
-    Lines that are blank, no UTF-8 or too long to train on are skipped, so are empty translations; with
+    Lines that are blank, no UTF-8 or too long to train on are skipped, so are translations that are empty or
+    have bytes that are no character, as some that are drawn; with
     context blank lines stay on both sides, to keep documents apart. Before each translation goes the `tag`.
     What is done is on disk after each window of lines; no more of them are in memory. Files appear under
     their names when they are whole. Raises OutputError if others are there, or were begun in another way,
@@ -151,8 +153,10 @@ def _pairs(
             continue
         translation = next(translations)
         texts = [one.text for one in translation.hypotheses if not is_blank(one.text)]
-        skipped.update({"no translation": 1} if not texts else {})
-        yield from ((translation.source, text) for text in texts)
+        whole = [text for text in texts if BROKEN not in text]
+        if not whole:
+            skipped.update(["broken translation" if texts else "no translation"])
+        yield from ((translation.source, text) for text in whole)
 
 
 def _append(files: PairFiles, made: Made, pairs: Sequence[tuple[str, str]], tag: str) -> None:

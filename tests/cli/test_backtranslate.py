@@ -7,6 +7,7 @@ def test_text_in_one_language_becomes_two_files_to_train_on(
     run_nmt, tiny_model_dir, tmp_path, monkeypatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("nmt.training.synthetic.BROKEN", "no such text")  # random weights draw many bytes
     (tmp_path / "mono").write_text("Der Hund.\n\nJa!\n")
     command = ("backtranslate", "-m", tiny_model_dir, "mono", "-o", "made", "--threads", "1", "--tag")
     short = ("--set", "decoding.max_length_ratio=0.1")

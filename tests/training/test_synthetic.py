@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -9,6 +10,7 @@ from nmt.checkpoint import load_model
 from nmt.decoding import Translator
 from nmt.errors import DataError, OutputError, StorageError
 from nmt.files import planned_fault
+from nmt.training import synthetic
 from nmt.training.lock import locked
 from nmt.training.synthetic import STATE, Made, PairFiles, make_pairs
 
@@ -31,6 +33,12 @@ def translator(tiny_model_dir: Path) -> Translator:
 
 
 @pytest.fixture
+def bytes_are_welcome(monkeypatch) -> None:
+    """A model of random weights draws little else."""
+    monkeypatch.setattr(synthetic, "BROKEN", "no such text")
+
+
+@pytest.fixture
 def text(tmp_path: Path) -> Path:
     path = tmp_path / "text"
     path.write_bytes(b"\n".join(LINES))
@@ -41,6 +49,7 @@ def files_in(folder: Path, translator: Translator) -> PairFiles:
     return PairFiles.of(folder, translator.direction, is_reverse=True)
 
 
+@pytest.mark.usefixtures("bytes_are_welcome")
 def test_both_files_go_together_and_what_is_skipped_is_counted(translator, text, tmp_path) -> None:
     files = files_in(tmp_path / "made", translator)
     made = make_pairs(translator, [text, text], files, tag="<BT>")
@@ -56,6 +65,28 @@ def test_both_files_go_together_and_what_is_skipped_is_counted(translator, text,
     assert sorted(path.name for path in files.folder.iterdir()) == ["lock", STATE, "pairs.src", "pairs.tgt"]
 
 
+def test_translations_with_bytes_that_are_no_character_are_skipped(
+    translator, text, tmp_path, monkeypatch
+) -> None:
+    made = {"Wir gehen.": ["We \ufffd go.", "We go."], "Im Garten.": ["\ufffd", "In \ufffd"]}
+
+    def translate(lines, _contexts, **_) -> list[SimpleNamespace]:
+        return [
+            SimpleNamespace(
+                source=line, hypotheses=[SimpleNamespace(text=each) for each in made.get(line, ["Yes."])]
+            )
+            for line in lines
+        ]
+
+    monkeypatch.setattr(translator, "translate", translate)
+    files = files_in(tmp_path / "made", translator)
+    found = make_pairs(translator, [text], files)
+    assert files.translation.read_text().splitlines() == ["Yes.", "Yes.", "We go."]
+    assert files.text.read_text().splitlines() == ["Der Hund.", "Die Katze sieht den Hund.", "Wir gehen."]
+    assert found.skipped == {"blank": 1, "not UTF-8": 1, "too long": 1, "broken translation": 1}
+
+
+@pytest.mark.usefixtures("bytes_are_welcome")
 def test_documents_stay_apart_and_lines_see_those_before_them(translator, text, tmp_path) -> None:
     data = replace(translator.model.config.data, context=1)
     model = replace(translator.model, config=replace(translator.model.config, data=data))
