@@ -39,7 +39,7 @@ def backtranslate(
     sample: SampleOption = None,
     beam: Annotated[
         int | None,
-        typer.Option("--beam", min=1, metavar="N", help="Search the likeliest translation; no --sample."),
+        typer.Option("--beam", min=1, metavar="N", help="Beam of the search; not with --sample."),
     ] = None,
     temperature: TemperatureOption = None,
     seed: SampleSeedOption = None,
@@ -56,10 +56,11 @@ def backtranslate(
 ) -> None:
     """Make training pairs out of text in one language: a model of the other direction translates it back.
 
-    Translations are drawn from the model, one for each line, which teaches more than the likeliest ones do
-    (Edunov et al., 2018). In DIR are then two files for --src and --tgt of nmt train, beside your real pairs;
-    with --tag the new model can tell them apart (Caswell et al., 2019). Lines that are blank or too long are
-    skipped and counted. However it was stopped, the same command goes on.
+    Each line gets its likeliest translation (Sennrich et al., 2016), or with --sample some drawn from the
+    model, which teach more where there are millions of real pairs (Edunov et al., 2018). In DIR are then two
+    files for --src and --tgt of nmt train, beside your real pairs; with --tag the new model can tell them
+    apart (Caswell et al., 2019). Lines that are blank or too long are skipped and counted. However it was
+    stopped, the same command goes on.
 
     Example:
         nmt backtranslate -m model-en-de news.en -o made --tag
@@ -71,7 +72,7 @@ def backtranslate(
     refuse_model_folder(output_dir)
     flags = {
         "beam_size": beam,
-        "samples": 0 if beam else sample or 1,
+        "samples": sample or 0,
         "temperature": temperature,
         "seed": seed,
         "precision": precision,

@@ -29,6 +29,8 @@ def test_text_in_one_language_becomes_two_files_to_train_on(
     greedy = run_nmt("translate", "-m", tiny_model_dir, "--beam", "1", *short, "--threads", "1", "Ja!").lines
     assert (tmp_path / "made" / "pairs.src").read_text().splitlines()[1] == f"<BT> {greedy[0]}"
 
+    again = run_nmt(*command, *short, "--set", "decoding.beam_size=1", "-q")  # what it does unless told
+    assert (again.exit_status, again.stderr) == (0, "")
     other = run_nmt(*command, *short, "--beam", "2")
     assert other.exit_status == 73
     assert "was made, or begun, in another way (differing: decoding.beam_size)" in other.stderr
