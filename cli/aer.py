@@ -99,9 +99,7 @@ def aer(
             _check_inside(others, pairs, name=name_of(other_path), can_turn=False)
     is_naacl = rows_of_files.files[1].is_naacl
     gold, base = _gold(rows, pairs, name=name_of(gold_path), base=gold_base, is_naacl=is_naacl)
-    for number, path in ((0, links_path), (2, other_path)):
-        if path and _may_count_from_one([row.links[number] for row in rows], gold):
-            warn(f"{name_of(path)}: no link has the first word, 0; links count words from 0 here, not from 1")
+    _notice_links_from_one(rows, gold, names=[name_of(path) for path in (links_path, other_path) if path])
     if ignores_possible:
         gold = [GoldLinks(one.sure, one.sure) for one in gold]
     counts = scoring.score_links(predicted, gold)
@@ -189,11 +187,15 @@ def _advice(predicted: Sequence[Links], pairs: Sequence[WordPair], *, can_turn: 
     return "is another --tokens meant, or are these other sentences?"
 
 
-def _may_count_from_one(lines: "Sequence[LinkLine]", gold: Sequence[GoldLinks]) -> bool:
-    """Whether plain links have no word 0, where gold links have."""
-    is_plain = all(line.alignment is None and line.num_words is None for line in lines)
-    has_zero = any(0 in link for one in gold for link in one.possible)
-    return is_plain and has_zero and _count_from_one([line.links for line in lines])
+def _notice_links_from_one(rows: Sequence[Row], gold: Sequence[GoldLinks], *, names: Sequence[str]) -> None:
+    """Warn of plain links, of LINKS or OTHER, that have no word 0 where gold links have."""
+    if _count_from_one([set(one.possible) for one in gold]):
+        return
+    for name, number in zip(names, (0, 2), strict=False):  # gold links are between them
+        lines = [row.links[number] for row in rows]
+        is_plain = all(line.alignment is None and line.num_words is None for line in lines)
+        if is_plain and _count_from_one([line.links for line in lines]):
+            warn(f"{name}: no link has the first word, 0; links count words from 0 here, not from 1")
 
 
 def _count_from_one(predicted: Sequence[Links]) -> bool:

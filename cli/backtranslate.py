@@ -59,8 +59,8 @@ def backtranslate(
     Each line gets its likeliest translation (Sennrich et al., 2016), or with --sample some drawn from the
     model, which teach more where there are millions of real pairs (Edunov et al., 2018). In DIR are then two
     files for --src and --tgt of nmt train, beside your real pairs; with --tag the new model can tell them
-    apart (Caswell et al., 2019). Lines that are blank or too long are skipped and counted. However it was
-    stopped, the same command goes on.
+    apart (Caswell et al., 2019). Lines that are blank or too long, and translations with broken characters,
+    are skipped and counted. However it was stopped, the same command goes on.
 
     Example:
         nmt backtranslate -m model-en-de news.en -o made --tag
@@ -69,6 +69,8 @@ def backtranslate(
 
     if beam and sample:
         raise UsageError("--beam searches and --sample draws; give one of them")
+    if not sample and (temperature, seed) != (None, None):
+        raise UsageError("--temperature and --seed are for what is drawn; give --sample too")
     refuse_model_folder(output_dir)
     flags = {
         "beam_size": beam,

@@ -74,11 +74,11 @@ def make_pairs(
     """Translate all lines of some files, or go on where an earlier call ended, in whatever way.
 
     Lines that are blank, no UTF-8 or too long to train on are skipped, so are translations that are empty or
-    have bytes that are no character, as some that are drawn; with
-    context blank lines stay on both sides, to keep documents apart. Before each translation goes the `tag`.
-    What is done is on disk after each window of lines; no more of them are in memory. Files appear under
-    their names when they are whole. Raises OutputError if others are there, or were begun in another way,
-    unless it is a `restart`; DataError if they are damaged.
+    have bytes that are no character, as some that are drawn; with context blank lines stay on both sides, to
+    keep documents apart. Before each translation goes the `tag`. What is done is on disk after each window of
+    lines; no more of them are in memory. Files appear under their names when they are whole. Raises
+    OutputError if others are there, or were begun in another way, unless it is a `restart`; DataError if they
+    are damaged.
     """
     made_of = _made_of(translator, texts, tag)
     with locked(files.folder):

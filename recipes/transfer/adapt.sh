@@ -44,6 +44,6 @@ for name in alone general slow tuned fast held frozen mixed fast-mixed; do
     nmt evaluate -q -m "$run" "$C/test2016.de" "$C/test2016.en" -o "$run.captions.en"
     nmt evaluate -q -m "$run" "$RUNS/everyday.de" "$RUNS/everyday.en" -o "$run.everyday.en"
 done
-for name in slow fast held frozen mixed fast-mixed; do
+for name in alone slow fast held frozen mixed fast-mixed; do
     nmt score "$RUNS/$name-$SEED.captions.en" "$C/test2016.en" --compare "$RUNS/tuned-$SEED.captions.en"
 done

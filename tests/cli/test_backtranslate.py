@@ -35,6 +35,8 @@ def test_text_in_one_language_becomes_two_files_to_train_on(
     assert other.exit_status == 73
     assert "was made, or begun, in another way (differing: decoding.beam_size)" in other.stderr
     assert run_nmt(*command, "--beam", "2", "--sample", "2").exit_status == 2
+    for of_sample in (("--temperature", "0.5"), ("--seed", "2")):
+        assert "give --sample too" in run_nmt(*command, *of_sample).stderr
     assert (
         run_nmt("backtranslate", "-m", tiny_model_dir, "mono", "-o", tiny_model_dir / "a").exit_status == 73
     )
