@@ -20,7 +20,9 @@ from nmt.errors import ConfigError, ResourceError
 from nmt.hardware import hand_back_pages, is_out_of_memory
 from nmt.model import IncrementalDecoder, Precision, pack
 from nmt.model.encoded import EncodedSources
-from nmt.model.packed import has_int8_products
+from nmt.model.int8_linear import int8_linear
+from nmt.model.packed_linear import has_packed_products
+from nmt.model.packing import are_products_small
 from nmt.model.short_output import ShortOutput
 from nmt.model.transformer import Transformer
 from nmt.processes import Tell, can_copy, in_copies
@@ -32,7 +34,6 @@ CPU_ROWS = 160
 
 GPU_ROWS = 4096
 
-SMALL_PRODUCT = 2**20  # multiplications of a feed-forward product: one row of 512 and 2048, for example
 FEWEST_ROWS = 32  # for a core of its own; with fewer, all cores work on the same products if these are large
 FEWEST_SENTENCES = 64  # for a process of its own, which takes some hundredths of a second to begin
 
@@ -67,7 +68,7 @@ class Engine:
         model = models[0]
         self.precision = choose_precision(config, model.device)
         self._models = models
-        self._packed: list[Transformer] = []  # until many rows are searched
+        self._packed: dict[int | None, list[Transformer]] = {}  # by the number of rows; None: many
         self._packing = threading.Lock()
         self._shortlist = shortlist
         self._outputs = [
@@ -223,18 +224,17 @@ class Engine:
         return decoders[0] if len(decoders) == 1 else EnsembleDecoder(decoders)
 
     def _networks(self, num_rows: int) -> list[Transformer]:
-        """The networks, packed for so many rows unless these are so few that plain products are faster."""
-        plain = [model.network for model in self._models]
-        on_cpu = self._device.type == "cpu"
-        if on_cpu and self.precision == "float32" and are_products_small(plain[0], num_rows):
-            return plain
+        """The networks, made ready for about so many rows."""
+        models, on_cpu = self._models, self._device.type == "cpu"
+        is_few = on_cpu and are_products_small(models[0].network, num_rows)
+        size = 1 << (num_rows - 1).bit_length() if is_few and self.precision == "float32" else None
         with self._packing:
-            if not self._packed:
-                self._packed = [pack(network, self.precision) for network in plain]
-                if on_cpu:  # what was packed is only read again for alignments, scores and single lines
-                    files = (model.network.parameters() for model in self._models if model.path)
+            if size not in self._packed:
+                self._packed[size] = [pack(each.network, self.precision, num_rows=size) for each in models]
+                if on_cpu and size in (1, None):  # then only alignments and scores read the weights again
+                    files = (each.network.parameters() for each in models if each.path)
                     hand_back_pages(chain.from_iterable(files))
-        return self._packed
+        return self._packed[size]
 
     def _find_in_halves(self, sentence: Sentence, rules: Rules) -> list[Found]:
         """The hypotheses of a sentence, cut at the word that begins nearest to its middle."""
@@ -265,27 +265,22 @@ def choose_precision(config: DecodingConfig, device: torch.device) -> Precision:
     """The arithmetic for a device; ConfigError if it does not have what was asked for."""
     if config.precision == "auto":
         return "bfloat16" if device.type == "cuda" else "float32"
-    if config.precision == "int8" and not (device.type == "cpu" and has_int8_products()):
+    if config.precision == "int8" and not (device.type == "cpu" and int8_linear()):
         raise ConfigError(
             f"decoding.precision is int8, which torch does not have on this {device.type}; use auto"
         )
     return config.precision
 
 
-def are_products_small(network: Transformer, num_rows: int) -> bool:
-    """Whether products of so many rows take about as long as oneDNN takes to begin one, or less.
-
-    Plain products are faster then, and cores that wait for each other at each of them win nothing; where
-    others need the cores too, they wait until it is their turn.
-    """
-    config = network.config
-    return num_rows * config.d_model * config.d_ff <= SMALL_PRODUCT
-
-
 def memory_dtype(precision: Precision, device: torch.device, *, num_rows: int) -> torch.dtype:
-    """What keys and values of so many hypotheses are kept in; on a CPU bfloat16 pays for many only."""
-    is_small = device.type == "cpu" and num_rows < FEWEST_ROWS
-    return torch.float32 if precision == "float32" or is_small else torch.bfloat16
+    """What keys and values of so many hypotheses are kept in.
+
+    On a CPU bfloat16 pays for many only, and where the processor multiplies it.
+    """
+    if precision == "float32":
+        return torch.float32
+    pays = device.type != "cpu" or (num_rows >= FEWEST_ROWS and has_packed_products(torch.bfloat16))
+    return torch.bfloat16 if pays else torch.float32
 
 
 def rows_at_once(device: torch.device) -> int:

@@ -20,7 +20,7 @@ from torch.nn import functional
 from nmt.model.functions import as_function, feed_forward, heads, residual
 from nmt.model.layers import DecoderLayer, EncoderLayer
 from nmt.model.memory import DecodingLayer, Here
-from nmt.model.packed import num_computed
+from nmt.model.packed_linear import num_computed
 from nmt.model.positions import Rotation
 from nmt.model.rows import Rows, as_bias, as_type
 from nmt.model.short_output import OwnOutputs, ShortOutput

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.utils.rnn import pad_sequence
 
-from nmt.model.packed import Precision, pack
+from nmt.model.packing import Precision, pack
 from nmt.tokenizer import PAD_ID
 
 OWN_STEP = 16  # that room for own tokens grows by

@@ -16,7 +16,7 @@ from nmt.config import DecodingConfig
 from nmt.decoding import Found, Rules, Sentence, engine
 from nmt.decoding.engine import Engine, choose_precision
 from nmt.errors import ConfigError, ResourceError
-from nmt.model import IncrementalDecoder
+from nmt.model import IncrementalDecoder, packing
 from nmt.model.encoded import EncodedSources
 from nmt.processes import can_copy
 from nmt.tokenizer import BOS_ID, EOS_ID
@@ -40,19 +40,18 @@ def sentences(model: TranslationModel, lines: Sequence[str]) -> list[Sentence]:
 LINES = ["Der Hund schläft.", "Ja!", "Die kleine Katze sieht den Hund.", "Wir gehen", "Apfelbaum im Garten"]
 
 
-def test_weights_are_packed_once_many_rows_are_searched(
+def test_weights_are_made_ready_once_for_few_rows_and_once_for_many(
     tiny_model: TranslationModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     config = tiny_model.config.model
-    monkeypatch.setattr(engine, "SMALL_PRODUCT", 2 * config.d_model * config.d_ff)
-    packing = Mock(wraps=engine.pack)
-    monkeypatch.setattr(engine, "pack", packing)
+    monkeypatch.setattr(packing, "SMALL_PRODUCT", 2 * config.d_model * config.d_ff)
+    prepare = Mock(wraps=engine.pack)
+    monkeypatch.setattr(engine, "pack", prepare)
     searching, given = Engine([tiny_model], DecodingConfig(precision="float32")), sentences(tiny_model, LINES)
     alone = [searching.find([sentence], rules())[0] for sentence in given]
-    assert packing.call_count == 0
     together = searching.find(given, rules())
     searching.find(given, rules())
-    assert packing.call_count == 1
+    assert [call.kwargs["num_rows"] for call in prepare.call_args_list] == [2, None]
     assert [[each.tokens for each in found] for found in alone] == [
         [each.tokens for each in found] for found in together
     ]
@@ -235,7 +234,7 @@ def test_all_cores_work_on_a_sentence_alone_if_its_products_are_large(
     tiny_model: TranslationModel, monkeypatch: pytest.MonkeyPatch, small: int, num_cores: int
 ) -> None:
     config = tiny_model.config.model
-    monkeypatch.setattr(engine, "SMALL_PRODUCT", small * 2 * config.d_model * config.d_ff)
+    monkeypatch.setattr(packing, "SMALL_PRODUCT", small * 2 * config.d_model * config.d_ff)
     used: list[int] = []
     step = IncrementalDecoder.step
 
@@ -347,6 +346,6 @@ def test_the_precision_is_the_one_that_the_device_is_best_at(monkeypatch: pytest
         ConfigError, match=r"decoding.precision is int8, which torch does not have on this cuda"
     ):
         choose_precision(DecodingConfig(precision="int8"), gpu)
-    monkeypatch.setattr(engine, "has_int8_products", lambda: False)
+    monkeypatch.setattr(engine, "int8_linear", lambda: None)
     with pytest.raises(ConfigError, match=r"int8, which torch does not have on this cpu; use auto"):
         choose_precision(DecodingConfig(precision="int8"), cpu)

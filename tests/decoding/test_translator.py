@@ -19,10 +19,10 @@ from nmt.corpus.words import is_blank, word_spans
 from nmt.decoding import LineTooLongError, Room, Sentence, Translation, Translator, search
 from nmt.decoding.lines import without_line_ends
 from nmt.errors import ConfigError
-from nmt.model.packed import has_int8_products
+from nmt.model.int8_linear import int8_linear
 from nmt.tokenizer import BOS_ID, EOS_ID
 
-needs_int8 = pytest.mark.skipif(not has_int8_products(), reason="no products of bytes on this processor")
+needs_int8 = pytest.mark.skipif(not int8_linear(), reason="no products of bytes on this processor")
 LINES = [
     "Der Hund schläft.",
     "",

@@ -1,0 +1,63 @@
+"""A linear layer in the layout that oneDNN computes with, and the numbers of rows that it makes code for."""
+
+# N rows, K inputs, M outputs of a layer
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from nmt.model.rows import as_type
+
+FEW_ROWS = 8  # each number of them is a size of its own
+ROW_STEP = 16  # more are rounded up to a multiple of this
+MANY_ROWS = 256  # and these to a multiple of themselves
+
+
+def has_packed_products(dtype: torch.dtype) -> bool:
+    """Whether torch was built with oneDNN, which brings the packed products for CPUs, and for this one's."""
+    has_onednn: bool = torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
+    if not has_onednn or not hasattr(torch.ops.mkldnn, "_linear_pointwise"):
+        return False
+    return dtype != torch.bfloat16 or bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
+
+
+def num_computed(num_rows: int) -> int:
+    """How many rows to compute instead of so many, which are one of few numbers.
+
+    oneDNN makes code for every number of rows that it meets, which takes time, and keeps that of the last
+    thousand, which takes a gigabyte where beams change from step to step.
+    """
+    step = 1 if num_rows <= FEW_ROWS else ROW_STEP if num_rows <= MANY_ROWS else MANY_ROWS
+    return num_rows + -num_rows % step
+
+
+def in_few_sizes(product: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
+    """The product (…, M) of inputs (…, K)."""
+    if x.dim() > 2:
+        return in_few_sizes(product, x.flatten(0, -2)).view(*x.shape[:-1], -1)
+    missing = num_computed(len(x)) - len(x)
+    return product(functional.pad(x, (0, 0, 0, missing)))[: len(x)] if missing else product(x)
+
+
+class PackedLinear(nn.Module):
+    """x Wᵀ + b with weights in the layout that oneDNN computes with, of float32 or bfloat16."""
+
+    def __init__(self, linear: nn.Linear, dtype: torch.dtype) -> None:
+        super().__init__()
+        self.dtype = dtype
+        self.is_packed = has_packed_products(dtype)
+        weight = linear.weight.detach().to(dtype)
+        self.weight = torch.ops.mkldnn._reorder_linear_weight(weight, None) if self.is_packed else weight
+        self.bias = None if linear.bias is None else linear.bias.detach().to(dtype)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(…, K) to (…, M), of the type of the input."""
+        if not self.is_packed:
+            return functional.linear(x.to(self.dtype), self.weight, self.bias).to(x.dtype)
+        return as_type(in_few_sizes(self._product, as_type(x, self.dtype)), x.dtype)
+
+    def _product(self, x: Tensor) -> Tensor:
+        out: Tensor = torch.ops.mkldnn._linear_pointwise(x, self.weight, self.bias, "none", [], "")
+        return out
