@@ -143,6 +143,31 @@ def test_each_language_may_have_its_own_tokenizer(tied: str, tmp_path: Path) -> 
     assert logits(found).size(-1) == found.tgt_tokenizer.vocab_size
 
 
+def test_a_joint_tokenizer_is_read_once(folder: Path) -> None:
+    model = load(folder)
+    assert model.src_tokenizer is model.tgt_tokenizer
+
+
+def test_weights_are_looked_at_on_one_core(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """So that loading does not wait, hundreds of times, for a core that another program has."""
+    seen: list[int] = []
+    is_finite = torch.Tensor.isfinite
+
+    def watched(tensor: torch.Tensor) -> torch.Tensor:
+        seen.append(torch.get_num_threads())
+        return is_finite(tensor)
+
+    monkeypatch.setattr(torch.Tensor, "isfinite", watched)
+    num_threads = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        tensors = load_tensors(folder / WEIGHTS)
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(num_threads)
+    assert seen == [1] * len(tensors)
+
+
 def test_shared_embeddings_are_saved_once_and_shared_again(folder: Path) -> None:
     tensors = load_tensors(folder / WEIGHTS)
     assert "tgt_embedding.weight" in tensors

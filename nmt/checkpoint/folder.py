@@ -78,7 +78,8 @@ def load_model(
     config = stored_config(folder)
     names = (TOKENIZER, TOKENIZER) if config.tokenizer.joint else (SRC_TOKENIZER, TGT_TOKENIZER)
     _require_listed(manifest, folder, *names)
-    src_tokenizer, tgt_tokenizer = (Tokenizer.load(folder / name) for name in names)
+    tokenizers = {name: Tokenizer.load(folder / name) for name in dict.fromkeys(names)}
+    src_tokenizer, tgt_tokenizer = (tokenizers[name] for name in names)
     _refuse_missing_tags(config, tgt_tokenizer, folder)
     vocab_sizes = (src_tokenizer.vocab_size, tgt_tokenizer.vocab_size)
     weights_path = folder / WEIGHTS

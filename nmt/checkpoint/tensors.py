@@ -17,6 +17,7 @@ from nmt.checkpoint.manifest import CONFIG
 from nmt.config.schema import ModelConfig
 from nmt.errors import ModelError
 from nmt.model import Transformer
+from nmt.workers import Workers
 
 
 def weights(network: Transformer) -> dict[str, Tensor]:
@@ -36,10 +37,16 @@ def load_tensors(path: Path) -> dict[str, Tensor]:
     """Tensors of a safetensors file; ModelError if it is damaged or holds a number that is not finite."""
     with safetensors_errors(path):
         tensors = safetensors.torch.load_file(path)
-        for name, tensor in tensors.items():
-            if tensor.is_floating_point() and not bool(tensor.isfinite().all()):
-                raise ModelError(f"{path}: {name} holds a number that is not finite")
+        # on one core: where another program needs the others, each of hundreds of looks waits for them
+        are_finite = Workers(cores_each=1).map(_is_finite, tensors.values())
+    for name, is_finite in zip(tensors, are_finite, strict=True):
+        if not is_finite:
+            raise ModelError(f"{path}: {name} holds a number that is not finite")
     return tensors
+
+
+def _is_finite(tensor: Tensor) -> bool:
+    return not tensor.is_floating_point() or bool(tensor.isfinite().all())
 
 
 def stored_shapes(path: Path) -> dict[str, torch.Size]:

@@ -59,13 +59,13 @@ def _made_ready(linear: nn.Linear, precision: Precision, num_rows: int | None) -
         assert layer is not None, "no products of bytes on this processor"
         return layer(linear)
     if precision == "float32" and num_rows == 1:
-        return _turned(linear)
+        return turned(linear)
     if precision == "float32" and num_rows and _is_small(num_rows, linear.weight.numel()):
         return linear
     return PackedLinear(linear, getattr(torch, precision))
 
 
-def _turned(linear: nn.Linear) -> nn.Linear:
+def turned(linear: nn.Linear) -> nn.Linear:
     """The same, whose weights lie input by input, as it is faster for a single row."""
     clone = copy.copy(linear)
     weight = linear.weight.detach().t().contiguous().t()

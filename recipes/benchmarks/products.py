@@ -11,10 +11,11 @@ from time import perf_counter
 import torch
 from torch import Tensor, nn
 
-from nmt.model.packed import Int8Linear, PackedLinear
+from nmt.model.int8_linear import int8_linear
+from nmt.model.packed_linear import PackedLinear, has_packed_products
+from nmt.model.packing import turned
 
-SHAPES = ((512, 1536), (512, 512), (512, 2048), (2048, 512), (512, 8000))
-"""Inputs and outputs of the layers of the size `base`; the last is the output over 8,000 pieces."""
+PIECES = 8_000
 ROWS = (1, 5, 64, 160, 320)
 ROUNDS, SECONDS = 5, 0.1
 
@@ -25,11 +26,16 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--threads", type=int, default=1, help="(default: %(default)s)")
-    torch.set_num_threads(parser.parse_args().threads)
+    parser.add_argument("--d-model", type=int, default=512, help="(default: %(default)s, of `base`)")
+    parser.add_argument("--d-ff", type=int, default=2048, help="(default: %(default)s)")
+    given = parser.parse_args()
+    torch.set_num_threads(given.threads)
+    d, d_ff = given.d_model, given.d_ff
+    shapes = ((d, 3 * d), (d, d), (d, d_ff), (d_ff, d), (d, PIECES))  # inputs and outputs of its layers
     names = list(layers(nn.Linear(8, 8)))
     print(f"| rows × inputs × outputs | {' | '.join(names)} |\n|---|{'---|' * len(names)}")
     for num_rows in ROWS:
-        for num_inputs, num_outputs in SHAPES:
+        for num_inputs, num_outputs in shapes:
             linear, x = nn.Linear(num_inputs, num_outputs), torch.randn(num_rows, num_inputs)
             rates = measure(layers(linear), x, flops=2 * num_rows * num_inputs * num_outputs)
             cells = " | ".join(f"{rate / 1e9:,.0f}" for rate in rates)
@@ -37,13 +43,15 @@ def main() -> None:
 
 
 def layers(linear: nn.Linear) -> dict[str, Callable[[Tensor], Tensor]]:
-    """The same layer in every arithmetic; of int8, making bytes of the inputs is a part."""
-    return {
-        "torch's linear": linear,
-        "float32": PackedLinear(linear, torch.float32),
-        "bfloat16": PackedLinear(linear, torch.bfloat16),
-        "int8": Int8Linear(linear),
-    }
+    """The same layer in every arithmetic of this processor; of int8, making bytes of the inputs is a part."""
+    found: dict[str, Callable[[Tensor], Tensor]] = {"torch's linear": linear}
+    found["for one row"] = turned(linear)
+    for dtype in (torch.float32, torch.bfloat16):
+        if has_packed_products(dtype):
+            found[str(dtype).removeprefix("torch.")] = PackedLinear(linear, dtype)
+    if layer := int8_linear():
+        found[f"int8 ({layer.__name__})"] = layer(linear)
+    return found
 
 
 @torch.inference_mode()

@@ -2,11 +2,12 @@
 
     python recipes/multi30k-en-de/trials.py recipes/multi30k-en-de/levers.toml --data $D --out runs/levers
 
-The file says how many of the first pairs are trained on, for how long, and with which options. Every training
-has one core, the size and all else on `auto`, and no align head; two run side by side. Run again, it goes on
-with what is missing, and shows what is there; --show only shows. Scores are those of test2016, beam 5: mean
-and standard deviation over the seeds, and how often chance alone would make the difference in BLEU from the
-first trial, by a paired bootstrap over the lines of all seeds that both have.
+The file says how many of the first pairs are trained on, with which options, and for how long; or an option
+says for how many steps, and other work beside changes nothing. Every training has one core, the size and all
+else on `auto`, and no align head; two run side by side. Run again, it goes on with what is missing, and shows
+what is there; --show only shows. Scores are those of test2016, beam 5: mean and standard deviation over the
+seeds, and how often chance alone would make the difference in BLEU from the first, by a paired bootstrap
+over the lines of all seeds that both have.
 """
 
 import argparse
@@ -36,9 +37,9 @@ class Plan:
     """Trials as a file describes them."""
 
     pairs: int
-    budget: str
     options: list[str]
     trials: dict[str, list[str]]
+    budget: str = ""
 
     @classmethod
     def read(cls, path: Path) -> "Plan":
@@ -77,7 +78,9 @@ class Trial:
         arguments = [str(part) for name, path in paths.items() for part in (f"--{name}", path)]
         for option in ("alignment.head=false", *plan.options, *options):
             arguments += ["--set", option]
-        nmt("train", *arguments, "--budget", plan.budget, "--seed", str(seed), "--threads", "1")
+        if plan.budget:
+            arguments += ["--budget", plan.budget]
+        nmt("train", *arguments, "--seed", str(seed), "--threads", "1")
         source = ("-i", str(data / f"{TEST}.en"), "--threads", "1")
         nmt("translate", "-q", "-m", str(self.folder), *source, "-o", str(self.output))
         print(

@@ -7,6 +7,8 @@ from types import ModuleType
 from typing import Any
 
 import pytest
+import torch
+from torch import nn
 
 from nmt.checkpoint import TranslationModel
 
@@ -28,6 +30,20 @@ def engines(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
 def training(engines: ModuleType) -> ModuleType:
     assert engines.__file__ == str(BENCHMARKS / "engines.py")
     return import_module("training")
+
+
+def test_every_product_that_is_measured_is_the_same_layer(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(BENCHMARKS))
+    products = import_module("products")
+    torch.manual_seed(1)
+    linear, x = nn.Linear(64, 48), torch.randn(5, 64)
+    with torch.inference_mode():
+        layers = products.layers(linear)
+        assert {"torch's linear", "for one row"} <= layers.keys()
+        for layer in layers.values():
+            torch.testing.assert_close(layer(x), linear(x), rtol=0.05, atol=0.05)
+    monkeypatch.setattr(products, "SECONDS", 1e-3)
+    assert all(rate > 0 for rate in products.measure(layers, x, flops=2 * 5 * 64 * 48))
 
 
 @pytest.mark.parametrize(

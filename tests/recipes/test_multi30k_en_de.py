@@ -99,6 +99,33 @@ def test_every_option_of_a_trial_is_one(trials: ModuleType, path: Path) -> None:
         assert isinstance(config, Config)
 
 
+@pytest.mark.parametrize("budget", ["", "20m"])
+def test_a_trial_is_trained_by_the_clock_or_by_steps_and_translated_once(
+    trials: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, budget: str
+) -> None:
+    (tmp_path / "test2016.de").write_text("Ein Hund.\n", encoding="utf-8")
+    called: list[tuple[str, ...]] = []
+
+    def nmt(*arguments: str) -> None:
+        called.append(arguments)
+        if arguments[0] == "translate":
+            Path(arguments[-1]).write_text("Ein Hund.\n", encoding="utf-8")
+
+    monkeypatch.setattr(trials, "nmt", nmt)
+    plan = trials.Plan(pairs=1, options=["model.dropout=0.1"], trials={}, budget=budget)
+    trial = trials.Trial(tmp_path / "plain-3")
+    for _ in range(2):
+        trial.run(tmp_path, tmp_path, plan, ["model.norm=rms"], 3)
+    train, translate = called
+    assert ("--budget" in train) == bool(budget)
+    assert [train[i + 1] for i, each in enumerate(train) if each == "--set"][1:] == [
+        "model.dropout=0.1",
+        "model.norm=rms",
+    ]
+    assert train[train.index("--seed") + 1] == "3"
+    assert translate[-1] == str(trial.output)
+
+
 def test_the_table_has_means_and_deviations_and_the_chance_of_a_difference(
     trials: ModuleType, tmp_path: Path
 ) -> None:
