@@ -15,7 +15,7 @@ PrecisionOption = Annotated[
     Literal["auto", "float32", "bfloat16", "int8"] | None,
     typer.Option(
         "--precision",
-        help="Arithmetic; on a CPU int8 is the fastest.",
+        help="Arithmetic; for many lines on a CPU int8 is the fastest.",
         show_default="float32 on a CPU, bfloat16 on a GPU",
     ),
 ]

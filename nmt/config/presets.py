@@ -17,11 +17,13 @@ SIZES: dict[str, dict[str, Any]] = {
     "fast": {"encoder_layers": 8, "decoder_layers": 1, "d_model": 256, "d_ff": 1024, "num_heads": 4},
 }
 """`fast` has as many weights as `small`, most of them where a sentence passes once (Kasai et al., 2021)."""
+SMALLEST = next(iter(SIZES))
 LARGEST_CORPUS = {"tiny": 50_000, "small": 200_000, "base": 5_000_000}  # sentence pairs; more: big
 VOCAB_SIZES = ((15_000, 2_000), (50_000, 4_000), (300_000, 8_000), (2_000_000, 16_000))  # up to pairs, pieces
 LARGEST_VOCAB = 32_000
 BATCH_TOKENS = ((50_000, 2048), (999_999, 4096))  # up to pairs, target tokens
 LARGEST_BATCH = 25_000
+FEW_TOKENS = 1024  # of a batch, where there is time for few steps
 MANY_PAIRS = 1_000_000  # from here on little regularisation is needed
 LITTLE_DROPOUT = 0.1
 DROPOUTS = ((15, LITTLE_DROPOUT), (30, 0.2))  # for few pairs: up to so many passes over them

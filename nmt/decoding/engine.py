@@ -18,11 +18,11 @@ from nmt.decoding.search import Decoder, Found, Room, search
 from nmt.decoding.shortlist import Shortlist
 from nmt.errors import ConfigError, ResourceError
 from nmt.hardware import hand_back_pages, is_out_of_memory
-from nmt.model import IncrementalDecoder, Precision, pack
+from nmt.model import IncrementalDecoder, Precision
 from nmt.model.encoded import EncodedSources
-from nmt.model.int8_linear import int8_linear
+from nmt.model.int8_linear import choose_int8_linear
 from nmt.model.packed_linear import has_packed_products
-from nmt.model.packing import are_products_small
+from nmt.model.packing import Packer, are_products_small
 from nmt.model.short_output import ShortOutput
 from nmt.model.transformer import Transformer
 from nmt.processes import Tell, can_copy, in_copies
@@ -68,6 +68,7 @@ class Engine:
         model = models[0]
         self.precision = choose_precision(config, model.device)
         self._models = models
+        self._packer = Packer(self.precision)
         self._packed: dict[int | None, list[Transformer]] = {}  # by the number of rows; None: many
         self._packing = threading.Lock()
         self._shortlist = shortlist
@@ -166,7 +167,8 @@ class Engine:
     @torch.inference_mode()
     def next_log_probs(self, sentence: Sentence) -> Tensor:
         """Of every token, (V,), log P that it comes after the prefix of a sentence, shortlist or not."""
-        decoder = self._decoder([None] * len(self._models), num_rows=1)
+        # with the networks of the search that follows
+        decoder = self._decoder([None] * len(self._models), num_rows=FEWEST_ROWS)
         decoder.admit([sentence.src_tokens])
         tokens = torch.tensor([BOS_ID, *sentence.prefix], device=self._device)
         for token in tokens:
@@ -224,14 +226,14 @@ class Engine:
         return decoders[0] if len(decoders) == 1 else EnsembleDecoder(decoders)
 
     def _networks(self, num_rows: int) -> list[Transformer]:
-        """The networks, made ready for about so many rows."""
+        """The networks, made ready for so many rows."""
         models, on_cpu = self._models, self._device.type == "cpu"
-        is_few = on_cpu and are_products_small(models[0].network, num_rows)
-        size = 1 << (num_rows - 1).bit_length() if is_few and self.precision == "float32" else None
+        is_few = on_cpu and self.precision == "float32" and are_products_small(models[0].network, num_rows)
+        size = num_rows if is_few else None
         with self._packing:
             if size not in self._packed:
-                self._packed[size] = [pack(each.network, self.precision, num_rows=size) for each in models]
-                if on_cpu and size in (1, None):  # then only alignments and scores read the weights again
+                self._packed[size] = [self._packer.pack(each.network, num_rows=size) for each in models]
+                if on_cpu and not is_few:  # now only alignments, scores and few rows read the weights again
                     files = (each.network.parameters() for each in models if each.path)
                     hand_back_pages(chain.from_iterable(files))
         return self._packed[size]
@@ -265,7 +267,7 @@ def choose_precision(config: DecodingConfig, device: torch.device) -> Precision:
     """The arithmetic for a device; ConfigError if it does not have what was asked for."""
     if config.precision == "auto":
         return "bfloat16" if device.type == "cuda" else "float32"
-    if config.precision == "int8" and not (device.type == "cpu" and int8_linear()):
+    if config.precision == "int8" and not (device.type == "cpu" and choose_int8_linear()):
         raise ConfigError(
             f"decoding.precision is int8, which torch does not have on this {device.type}; use auto"
         )

@@ -40,7 +40,7 @@ class Int8Linear(nn.Module):
 
 
 class VnniLinear(Int8Linear):
-    """One for processors that add products of bytes in 32 bits (AVX-512 or AVX VNNI), by oneDNN."""
+    """One for processors that add products of bytes in 32 bits (AVX-512 VNNI, AVX-VNNI), by oneDNN."""
 
     def __init__(self, linear: nn.Linear) -> None:
         super().__init__(linear)
@@ -63,7 +63,7 @@ class VnniLinear(Int8Linear):
 
 
 class PairwiseLinear(Int8Linear):
-    """One for processors that add two products of bytes in 16 bits first (AVX2), by FBGEMM.
+    """One for processors that add two products of bytes in 16 bits first (AVX2, older AVX-512), by FBGEMM.
 
     So that no pair is too large, weights have seven bits; inputs, whose peaks are larger, keep eight.
     """
@@ -72,10 +72,8 @@ class PairwiseLinear(Int8Linear):
 
     def __init__(self, linear: nn.Linear) -> None:
         super().__init__(linear)
-        with warnings.catch_warnings():  # that torch will give up tensors of bytes some day
-            warnings.simplefilter("ignore")
-            scales = (self.scales * LARGEST).double()
-            rows = torch._make_per_channel_quantized_tensor(self.rows, scales, self.zeros, 0)
+        scales = (self.scales * LARGEST).double()
+        rows = torch._make_per_channel_quantized_tensor(self.rows, scales, self.zeros, 0)
         self.packed = torch.ops.quantized.linear_prepack(rows, None)
         del self.rows
 
@@ -87,19 +85,23 @@ class PairwiseLinear(Int8Linear):
 
 
 @cache
-def int8_linear() -> type[Int8Linear] | None:
+def choose_int8_linear() -> type[Int8Linear] | None:
     """The class for this processor; None if this torch multiplies no bytes on it, or not exactly."""
     return next(filter(is_exact, (VnniLinear, PairwiseLinear)), None)
 
 
 def is_exact(layer: type[Int8Linear]) -> bool:
-    """Whether sums of the largest products are right."""
-    linear = nn.Linear(64, 32, bias=False)
-    linear.weight = nn.Parameter(torch.ones_like(linear.weight))
-    x = torch.ones(4, 64)
+    """Whether sums of the largest products are right, of one row and of several."""
+    linear = nn.Linear(64, 32, bias=False, device="meta")
+    linear.weight = nn.Parameter(torch.ones(32, 64, dtype=torch.float32))
+    x = torch.ones(4, 64, dtype=torch.float32)
     try:
-        with torch.inference_mode():
-            return torch.allclose(layer(linear)(x), linear(x))
+        with torch.inference_mode(), warnings.catch_warnings():
+            warnings.simplefilter(
+                "ignore"
+            )  # torch says, once, that it will give up tensors of bytes some day
+            made = layer(linear)
+            return all(torch.allclose(made(some), linear(some)) for some in (x, x[:1]))
     except (RuntimeError, AttributeError, NotImplementedError):
         return False
 

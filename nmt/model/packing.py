@@ -1,12 +1,13 @@
 """A network as translation runs it: its linear layers made ready for this processor and for so many rows."""
 
 import copy
+from collections.abc import Callable
 from typing import Literal, TypeVar, cast
 
 import torch
 from torch import nn
 
-from nmt.model.int8_linear import int8_linear
+from nmt.model.int8_linear import choose_int8_linear
 from nmt.model.packed_linear import PackedLinear
 from nmt.model.transformer import Transformer
 
@@ -16,17 +17,63 @@ AnyModule = TypeVar("AnyModule", bound=nn.Module)
 SMALL_PRODUCT = 2**20  # multiplications, such as of one row of 512 and 2048
 
 
-def pack(module: AnyModule, precision: Precision, *, num_rows: int | None = None) -> AnyModule:
-    """The module with other linear layers in it, made for so many rows or for many; all else is shared.
+class Packer:
+    """Makes linear layers ready for translating; what is made in the same way again is made once."""
 
-    On a CPU inputs and outputs stay in float32 whatever the precision of the products. On a GPU the whole
-    module is of that precision, and int8 is not there.
-    """
-    if next(module.parameters()).device.type != "cpu":
-        assert precision != "int8", "int8 products are for CPUs"
-        dtype = getattr(torch, precision)
-        return module if dtype == torch.float32 else copy.deepcopy(module).to(dtype)
-    return cast(AnyModule, _replaced(module, precision, num_rows))
+    def __init__(self, precision: Precision) -> None:
+        self.precision = precision
+        self._made: dict[tuple[nn.Linear, Callable[[nn.Linear], nn.Module]], nn.Module] = {}
+
+    def pack(self, module: AnyModule, *, num_rows: int | None = None) -> AnyModule:
+        """The module with other linear layers in it; all else is shared with the original.
+
+        In float32 on a CPU they are made for so many rows, by default for many, but for those of an encoder,
+        which has more. On a CPU inputs and outputs stay in float32 whatever the precision of the products. On
+        a GPU the whole module is of that precision, and int8 is not there.
+        """
+        if next(module.parameters()).device.type != "cpu":
+            assert self.precision != "int8", "int8 products are for CPUs"
+            dtype = getattr(torch, self.precision)
+            return module if dtype == torch.float32 else copy.deepcopy(module).to(dtype)
+        return cast(AnyModule, self._replaced(module, num_rows if self.precision == "float32" else None))
+
+    def _replaced(self, module: nn.Module, num_rows: int | None) -> nn.Module:
+        if isinstance(module, nn.Linear):
+            return self._ready(module, num_rows)
+        clone = copy.copy(module)
+        clone._modules = {
+            name: child if num_rows and name == "encoder" else child and self._replaced(child, num_rows)
+            for name, child in module._modules.items()
+        }
+        return clone
+
+    def _ready(self, linear: nn.Linear, num_rows: int | None) -> nn.Module:
+        if num_rows and num_rows > 1 and _is_small(num_rows, linear.weight.numel()):
+            return linear
+        make = turn if num_rows == 1 else self._pack_for_many
+        if (linear, make) not in self._made:
+            self._made[linear, make] = make(linear)
+        return self._made[linear, make]
+
+    def _pack_for_many(self, linear: nn.Linear) -> nn.Module:
+        if self.precision != "int8":
+            return PackedLinear(linear, getattr(torch, self.precision))
+        layer = choose_int8_linear()
+        assert layer is not None, "no products of bytes on this processor"
+        return layer(linear)
+
+
+def pack(module: AnyModule, precision: Precision) -> AnyModule:
+    """The module made ready for many rows, see `Packer`."""
+    return Packer(precision).pack(module)
+
+
+def turn(linear: nn.Linear) -> nn.Linear:
+    """The same, whose weights lie input by input, as it is faster for a single row."""
+    clone = copy.copy(linear)
+    weight = linear.weight.detach().t().contiguous().t()
+    clone._parameters = linear._parameters | {"weight": nn.Parameter(weight, requires_grad=False)}
+    return clone
 
 
 def are_products_small(network: Transformer, num_rows: int) -> bool:
@@ -41,33 +88,3 @@ def are_products_small(network: Transformer, num_rows: int) -> bool:
 
 def _is_small(num_rows: int, num_weights: int) -> bool:
     return num_rows * num_weights <= SMALL_PRODUCT
-
-
-def _replaced(module: nn.Module, precision: Precision, num_rows: int | None) -> nn.Module:
-    if isinstance(module, nn.Linear):
-        return _made_ready(module, precision, num_rows)
-    clone = copy.copy(module)
-    clone._modules = {
-        name: child and _replaced(child, precision, num_rows) for name, child in module._modules.items()
-    }
-    return clone
-
-
-def _made_ready(linear: nn.Linear, precision: Precision, num_rows: int | None) -> nn.Module:
-    if precision == "int8":
-        layer = int8_linear()
-        assert layer is not None, "no products of bytes on this processor"
-        return layer(linear)
-    if precision == "float32" and num_rows == 1:
-        return turned(linear)
-    if precision == "float32" and num_rows and _is_small(num_rows, linear.weight.numel()):
-        return linear
-    return PackedLinear(linear, getattr(torch, precision))
-
-
-def turned(linear: nn.Linear) -> nn.Linear:
-    """The same, whose weights lie input by input, as it is faster for a single row."""
-    clone = copy.copy(linear)
-    weight = linear.weight.detach().t().contiguous().t()
-    clone._parameters = linear._parameters | {"weight": nn.Parameter(weight, requires_grad=False)}
-    return clone

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from nmt.config.presets import (
+    FEW_TOKENS,
     LARGEST_CORPUS,
     dropout,
     learning_rate,
@@ -33,6 +34,7 @@ def choices(
     is_vocab_open = not (requested["tokenizer.vocab_size"] or config.tokenizer.model)
     asked_size = requested_size(requested)
     usual_tokens = preset("auto", num_pairs=data.num_pairs)["training"]["batch_tokens"]
+    is_hurried = config.training.batch_tokens == FEW_TOKENS != requested["training.batch_tokens"]
     if asked_size and asked_size != size_name(vars(config.model)):
         usual_tokens = config.training.batch_tokens  # they came with the size
     size = f"{_size(config, data.num_pairs, asked_size)}; {_vocabulary(data, is_vocab_open=is_vocab_open)}"
@@ -43,7 +45,7 @@ def choices(
     return (
         f"size: {size}",
         f"regularisation: {_regularisation(config, data.num_kept, num_passes)}",
-        f"schedule: {_batches(config, usual_tokens)}; {_course(config.training)}",
+        f"schedule: {_batches(config, usual_tokens, is_hurried=is_hurried)}; {_course(config.training)}",
     )
 
 
@@ -92,13 +94,15 @@ def _regularisation(config: Config, num_pairs: int, num_passes: float) -> str:
     return "; ".join(parts)
 
 
-def _batches(config: Config, usual_tokens: int) -> str:
+def _batches(config: Config, usual_tokens: int, *, is_hurried: bool) -> str:
     training, d_model = config.training, config.model.d_model
     is_fresh = not training.init_from
     usual_rate = training.learning_rate == learning_rate(d_model, is_fresh=is_fresh)
     suiting = "as suits width" if is_fresh else "three tenths of what suits fresh weights of width"
     tokens = f"batches of {training.batch_tokens:,} target tokens"
-    if training.batch_tokens != usual_tokens:
+    if is_hurried:
+        tokens += ", as there is time for few steps"
+    elif training.batch_tokens != usual_tokens:
         tokens += f", {ASKED}"
     return f"{tokens}; learning rate {training.learning_rate:g}, " + (
         f"{suiting} {d_model}" if usual_rate else ASKED

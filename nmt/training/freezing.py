@@ -9,6 +9,8 @@ from functools import partial
 import torch
 
 from nmt.config.presets import (
+    FEW_TOKENS,
+    SMALLEST,
     dropout,
     learning_rate,
     preset,
@@ -35,6 +37,7 @@ from nmt.training.rehearsal import (
 
 FEWEST_STEPS = 50  # that a budget has to have room for
 ENOUGH_STEPS = 1_000  # of a size, with fewer of which a smaller one is taken
+MANY_STEPS = 3_000  # of the smallest size, with fewer of which more and smaller ones teach it more
 LARGEST_GAINS = {"cpu": 2}  # times as many operations a second that a device does for a larger size, at most
 LARGEST_GAIN = 4  # of other devices, as far as it is worth the time to measure
 TYPICAL_LENGTH = 20  # of a sentence in pieces
@@ -125,13 +128,14 @@ def _fitted(
 ) -> Frozen:
     """The largest size, up to that of the configuration, of which the budget has room for enough steps.
 
+    If even of the smallest it has room for few, then with smaller batches.
     Sizes are measured from the smallest on, up to the first that is too large, or would be even if the device
     made much more of it, so that this takes a small part of the budget. The smallest is taken in any case.
     """
     gain = LARGEST_GAINS.get(device.type, LARGEST_GAIN)
     names = smaller_sizes(size_name(vars(config.model)))
     smallest, *others = [*(_with_size(config, name, data.report.num_pairs) for name in names), config]
-    fitted = measure(smallest)
+    fitted, chosen = measure(smallest), smallest
     for larger in others:
         enough = min(ENOUGH_STEPS, _most_steps(larger.training, data))
         ratio = _step_flops(larger, data) / _step_flops(fitted.config, data)
@@ -142,9 +146,15 @@ def _fitted(
         if num_steps < enough:
             name = size_name(vars(larger.model))
             note = f"about {num_steps:,} steps of {name} would fit into the budget"
-            return replace(fitted, notes=(*fitted.notes, note))
-        fitted = found
-    return fitted
+            fitted = replace(fitted, notes=(*fitted.notes, note))
+            break
+        fitted, chosen = found, larger
+    num_steps, num_tokens = clock.num_steps(fitted.step_seconds), chosen.training.batch_tokens
+    if size_name(vars(chosen.model)) != SMALLEST or num_steps >= MANY_STEPS or num_tokens <= FEW_TOKENS:
+        return fitted
+    note = f"about {num_steps:,} steps of {num_tokens:,} target tokens would fit into the budget"
+    found = measure(replace(chosen, training=replace(chosen.training, batch_tokens=FEW_TOKENS)))
+    return replace(found, notes=(*fitted.notes, note))
 
 
 def _most_steps(training: TrainingConfig, data: TrainingData) -> int:

@@ -11,9 +11,9 @@ from time import perf_counter
 import torch
 from torch import Tensor, nn
 
-from nmt.model.int8_linear import int8_linear
+from nmt.model.int8_linear import choose_int8_linear
 from nmt.model.packed_linear import PackedLinear, has_packed_products
-from nmt.model.packing import turned
+from nmt.model.packing import turn
 
 PIECES = 8_000
 ROWS = (1, 5, 64, 160, 320)
@@ -45,11 +45,11 @@ def main() -> None:
 def layers(linear: nn.Linear) -> dict[str, Callable[[Tensor], Tensor]]:
     """The same layer in every arithmetic of this processor; of int8, making bytes of the inputs is a part."""
     found: dict[str, Callable[[Tensor], Tensor]] = {"torch's linear": linear}
-    found["for one row"] = turned(linear)
+    found["for one row"] = turn(linear)
     for dtype in (torch.float32, torch.bfloat16):
         if has_packed_products(dtype):
             found[str(dtype).removeprefix("torch.")] = PackedLinear(linear, dtype)
-    if layer := int8_linear():
+    if layer := choose_int8_linear():
         found[f"int8 ({layer.__name__})"] = layer(linear)
     return found
 

@@ -5,9 +5,9 @@
 The file says how many of the first pairs are trained on, with which options, and for how long; or an option
 says for how many steps, and other work beside changes nothing. Every training has one core, the size and all
 else on `auto`, and no align head; two run side by side. Run again, it goes on with what is missing, and shows
-what is there; --show only shows. Scores are those of test2016, beam 5: mean and standard deviation over the
-seeds, and how often chance alone would make the difference in BLEU from the first, by a paired bootstrap
-over the lines of all seeds that both have.
+what is there, in a folder for this file alone; --show only shows. Scores are those of test2016, beam 5: mean
+and standard deviation over the seeds, and how often chance alone would make the difference in BLEU from the
+first trial, by a paired bootstrap over the lines of all seeds that both have.
 """
 
 import argparse

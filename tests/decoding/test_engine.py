@@ -14,10 +14,12 @@ from torch import Tensor
 from nmt.checkpoint import TranslationModel
 from nmt.config import DecodingConfig
 from nmt.decoding import Found, Rules, Sentence, engine
-from nmt.decoding.engine import Engine, choose_precision
+from nmt.decoding.engine import Engine, choose_precision, memory_dtype
 from nmt.errors import ConfigError, ResourceError
 from nmt.model import IncrementalDecoder, packing
 from nmt.model.encoded import EncodedSources
+from nmt.model.packed_linear import PackedLinear
+from nmt.model.packing import Packer
 from nmt.processes import can_copy
 from nmt.tokenizer import BOS_ID, EOS_ID
 
@@ -44,17 +46,59 @@ def test_weights_are_made_ready_once_for_few_rows_and_once_for_many(
     tiny_model: TranslationModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     config = tiny_model.config.model
-    monkeypatch.setattr(packing, "SMALL_PRODUCT", 2 * config.d_model * config.d_ff)
-    prepare = Mock(wraps=engine.pack)
-    monkeypatch.setattr(engine, "pack", prepare)
+    monkeypatch.setattr(packing, "SMALL_PRODUCT", 3 * config.d_model * config.d_ff)
+    prepare = Mock(wraps=Packer("float32").pack)
     searching, given = Engine([tiny_model], DecodingConfig(precision="float32")), sentences(tiny_model, LINES)
-    alone = [searching.find([sentence], rules())[0] for sentence in given]
-    together = searching.find(given, rules())
-    searching.find(given, rules())
-    assert [call.kwargs["num_rows"] for call in prepare.call_args_list] == [2, None]
+    monkeypatch.setattr(searching._packer, "pack", prepare)
+    alone = [searching.find([sentence], rules(beam_size=3))[0] for sentence in given]
+    together = searching.find(given, rules(beam_size=3))
+    searching.find(given, rules(beam_size=3))
+    assert [call.kwargs["num_rows"] for call in prepare.call_args_list] == [3, None]
     assert [[each.tokens for each in found] for found in alone] == [
         [each.tokens for each in found] for found in together
     ]
+
+
+@pytest.mark.parametrize("beam_size", [1, 2, 3, 5])
+def test_a_single_sentence_is_searched_with_plain_layers_and_a_packed_output(
+    tiny_model: TranslationModel, monkeypatch: pytest.MonkeyPatch, beam_size: int
+) -> None:
+    """As many rows as have small products of the layers; the output layer has more weights."""
+    config = tiny_model.config.model
+    widest = max(3 * config.d_model, config.d_ff)
+    assert widest < tiny_model.tgt_tokenizer.vocab_size
+    monkeypatch.setattr(packing, "SMALL_PRODUCT", beam_size * config.d_model * widest)
+    used: list[IncrementalDecoder] = []
+    step = IncrementalDecoder.step
+
+    def watched(decoder: IncrementalDecoder, parents: Tensor, tokens: Tensor) -> Tensor:
+        used.append(decoder)
+        return step(decoder, parents, tokens)
+
+    monkeypatch.setattr(IncrementalDecoder, "step", watched)
+    Engine([tiny_model], DecodingConfig()).find(sentences(tiny_model, LINES[:1]), rules(beam_size=beam_size))
+    network = used[0].network
+    for layers in (network.encoder, network.decoder):
+        assert not any(isinstance(each, PackedLinear) for each in layers.modules())
+    assert isinstance(network.out_proj, torch.nn.Linear if beam_size == 1 else PackedLinear)
+
+
+@pytest.mark.parametrize(
+    ("device", "num_rows", "has_bfloat16", "expected"),
+    [
+        ("cpu", 160, True, torch.bfloat16),
+        ("cpu", 160, False, torch.float32),
+        ("cpu", 31, True, torch.float32),
+        ("cuda", 1, False, torch.bfloat16),
+    ],
+)
+def test_keys_and_values_have_few_bits_where_that_pays(
+    device: str, num_rows: int, has_bfloat16: bool, expected: torch.dtype, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine, "has_packed_products", lambda _: has_bfloat16)
+    for precision in ("int8", "bfloat16"):
+        assert memory_dtype(precision, torch.device(device), num_rows=num_rows) == expected
+    assert memory_dtype("float32", torch.device(device), num_rows=num_rows) == torch.float32
 
 
 @pytest.fixture
@@ -346,6 +390,6 @@ def test_the_precision_is_the_one_that_the_device_is_best_at(monkeypatch: pytest
         ConfigError, match=r"decoding.precision is int8, which torch does not have on this cuda"
     ):
         choose_precision(DecodingConfig(precision="int8"), gpu)
-    monkeypatch.setattr(engine, "int8_linear", lambda: None)
+    monkeypatch.setattr(engine, "choose_int8_linear", lambda: None)
     with pytest.raises(ConfigError, match=r"int8, which torch does not have on this cpu; use auto"):
         choose_precision(DecodingConfig(precision="int8"), cpu)

@@ -106,7 +106,7 @@ def test_zeros_give_the_bias_and_no_rows_give_none(layer_class: type[Int8Linear]
 
 
 def test_the_first_class_that_is_exact_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
-    choose = int8_linear.int8_linear.__wrapped__  # not what was remembered
+    choose = int8_linear.choose_int8_linear.__wrapped__  # not what was remembered
     for exact, expected in (
         ((VnniLinear, PairwiseLinear), VnniLinear),
         ((PairwiseLinear,), PairwiseLinear),

@@ -24,15 +24,17 @@ def of_size(name: str, *others: str) -> list[str]:
 
 
 class Machine:
-    """Seconds of a step by width, and the widths that were measured."""
+    """Seconds of a step by width, and the widths and batches that were measured."""
 
     def __init__(self) -> None:
         self.seconds: dict[int, float] = {}
         self.measured: list[int] = []
+        self.batches: list[int] = []
 
-    def measure(self, network, _batches, _training) -> float:
+    def measure(self, network, _batches, training) -> float:
         width = network.tgt_embedding.weight.shape[1]
         self.measured.append(width)
+        self.batches.append(training.batch_tokens)
         return self.seconds[width]
 
 
@@ -50,7 +52,6 @@ def machine(monkeypatch) -> Machine:
         ([0.1, 0.3, 1.5], 512, ""),
         ([0.1, 0.3, 2.0], 256, r"about 8[45]\d steps of base would fit into the budget"),
         ([0.1, 2.0], 128, r"about 8[45]\d steps of small would fit into the budget"),
-        ([2.0], 128, r"about \d\d\d? steps of small would fit into the budget"),
     ],
 )
 def test_a_budget_takes_the_largest_size_that_has_a_thousand_steps(
@@ -70,6 +71,34 @@ def test_a_budget_takes_the_largest_size_that_has_a_thousand_steps(
     is_asked = width == 512
     assert frozen.config.training.batch_tokens == (160 if is_asked else 2048)
     assert frozen.config.training.learning_rate == (0.01 if is_asked else learning_rate(width))
+
+
+@pytest.mark.parametrize(("seconds", "tokens"), [(0.5, 2048), (0.6, 1024), (2.0, 1024)])
+def test_where_even_the_smallest_size_has_few_steps_they_are_smaller(
+    seconds, tokens, machine, corpus
+) -> None:
+    """3,400, 2,830 or 850 of them."""
+    machine.seconds = {128: seconds, 256: 1000}
+    config = corpus.config(*of_size("small", *FIT, "training.batch_tokens=4096"))
+    frozen = freezing.freeze(config, prepare(config), torch.device("cpu"), elapsed=0.0)
+    training = frozen.config.training
+    assert frozen.config.model.d_model == frozen.network.tgt_embedding.weight.shape[1] == 128
+    assert training.batch_tokens == tokens
+    assert training.micro_batch * training.threads >= tokens
+    assert training.micro_batch <= tokens
+    assert machine.batches == ([2048] if tokens == 2048 else [2048, 1024])
+    notes = " ".join(frozen.notes)
+    assert ("steps of 2,048 target tokens would fit into the budget" in notes) == (tokens == 1024)
+    assert re.search(r"about \d+ steps of small would fit into the budget", notes) or seconds < 2
+
+
+@pytest.mark.parametrize("others", [["training.batch_tokens=512"], ["training.budget=200000"]])
+def test_batches_that_are_small_and_steps_that_are_many_stay(others, machine, corpus) -> None:
+    machine.seconds = {128: 0.6}
+    config = corpus.config(*of_size("tiny", *FIT, "training.batch_tokens=2048", *others))
+    frozen = freezing.freeze(config, prepare(config), torch.device("cpu"), elapsed=0.0)
+    assert frozen.config.training.batch_tokens == config.training.batch_tokens
+    assert len(machine.batches) == 1
 
 
 def test_a_device_may_be_allowed_to_gain_more_by_a_larger_size(machine, corpus, monkeypatch) -> None:
@@ -141,6 +170,15 @@ def test_a_run_goes_on_whoever_fitted_it(machine, corpus, tmp_path) -> None:
     done = corpus.train(model_dir, *plain, "training.fit_budget=true")
     assert done.reports[-1].step == 2
     assert load_model(model_dir, device="cpu", threads=1).config.model.d_model == 256
+
+
+def test_a_dry_run_tells_that_there_is_time_for_few_steps(machine, corpus, tmp_path) -> None:
+    machine.seconds = {128: 0.6}
+    config = corpus.config(
+        *of_size("tiny", *FIT, "training.batch_tokens=2048", "training.learning_rate=5e-3")
+    )
+    schedule = dry_run(config, tmp_path / "model").choices[-1]
+    assert "batches of 1,024 target tokens, as there is time for few steps; learning rate 0.005" in schedule
 
 
 def test_a_dry_run_tells_the_size(machine, corpus, tmp_path) -> None:
