@@ -211,7 +211,8 @@ class TrainingConfig:
     """Seconds to train for, evaluation included; the schedule is planned to end in them. 0: no limit."""
     fit_budget: bool = False
     """With a budget that has no room for 1,000 steps of a size, take a smaller one, with batches and learning
-    rate that suit it. The preset `auto` does, unless one of them is given; false once that is decided."""
+    rate that suit it; with room for fewer than 2,000 of the smallest, batches of 1,024 tokens. The preset
+    `auto` does, unless one of them is given; false once that is decided."""
     init_from: str = ""
     """Folder of a finished model whose weights, sizes and tokenizer training begins with; empty: none."""
     freeze: tuple[Literal["embeddings", "encoder", "decoder"], ...] = ()

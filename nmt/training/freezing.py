@@ -37,7 +37,7 @@ from nmt.training.rehearsal import (
 
 FEWEST_STEPS = 50  # that a budget has to have room for
 ENOUGH_STEPS = 1_000  # of a size, with fewer of which a smaller one is taken
-MANY_STEPS = 3_000  # of the smallest size, with fewer of which more and smaller ones teach it more
+MANY_STEPS = 2_000  # of the smallest size, with fewer of which more and smaller ones teach it more
 LARGEST_GAINS = {"cpu": 2}  # times as many operations a second that a device does for a larger size, at most
 LARGEST_GAIN = 4  # of other devices, as far as it is worth the time to measure
 TYPICAL_LENGTH = 20  # of a sentence in pieces
