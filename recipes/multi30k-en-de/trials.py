@@ -7,7 +7,7 @@ says for how many steps, and other work beside changes nothing. Every training h
 else on `auto`, and no align head; two run side by side. Run again, it goes on with what is missing, and shows
 what is there, in a folder for this file alone; --show only shows. Scores are those of test2016, beam 5: mean
 and standard deviation over the seeds, and how often chance alone would make the difference in BLEU from the
-first trial, by a paired bootstrap over the lines of all seeds that both have.
+first trial (or --against another), by a paired bootstrap over the lines of all seeds that both have.
 """
 
 import argparse
@@ -101,23 +101,25 @@ def spread(values: list[float], digits: int = 2) -> str:
     return f"{mean(values):,.{digits}f}{deviation}"
 
 
-def p_value(of_first: dict[int, list[str]], of_row: dict[int, list[str]], reference: list[str]) -> str:
+def p_value(of_other: dict[int, list[str]], of_row: dict[int, list[str]], reference: list[str]) -> str:
     """How often chance alone would make the difference in BLEU, from the translations by seed."""
-    seeds = [seed for seed in of_first if seed in of_row]
-    if of_first is of_row or not seeds:
+    seeds = [seed for seed in of_other if seed in of_row]
+    if of_other is of_row or not seeds:
         return ""
-    first, row = (list(chain(*(lines[seed] for seed in seeds))) for lines in (of_first, of_row))
-    return f"{compare(first, row, [reference * len(seeds)])[0].p_value:.3f}"
+    other, row = (list(chain(*(lines[seed] for seed in seeds))) for lines in (of_other, of_row))
+    return f"{compare(other, row, [reference * len(seeds)])[0].p_value:.3f}"
 
 
-def table(trials: dict[str, dict[int, Trial]], reference: list[str]) -> Iterator[str]:
-    """The lines of a Markdown table, of trials by name and seed, of which some can be missing."""
+def table(trials: dict[str, dict[int, Trial]], reference: list[str], *, against: str) -> Iterator[str]:
+    """The lines of a Markdown table, of trials by name and seed, of which some can be missing.
+
+    All are compared with the trial `against`.
+    """
     yield f"| {' | '.join(COLUMNS)} |"
     yield f"|{'---|' * len(COLUMNS)}"
     translations = {
         name: {seed: trial.lines for seed, trial in by_seed.items()} for name, by_seed in trials.items()
     }
-    of_first = next(iter(translations.values()))
     signatures = set[str]()
     for name, by_seed in translations.items():
         if not by_seed:
@@ -128,7 +130,10 @@ def table(trials: dict[str, dict[int, Trial]], reference: list[str]) -> Iterator
         cells.append(spread([each["dev"]["loss"] for each in manifests], 3))
         scores = [score(lines, [reference], Scoring(metrics=("bleu", "chrf"))) for lines in by_seed.values()]
         papers = [paper_score(lines, [reference], language="de") for lines in by_seed.values()]
-        cells += [spread([bleu.value for bleu, _ in scores]), p_value(of_first, by_seed, reference)]
+        cells += [
+            spread([bleu.value for bleu, _ in scores]),
+            p_value(translations[against], by_seed, reference),
+        ]
         cells += [spread([chrf.value for _, chrf in scores]), spread([each.value for each in papers])]
         signatures |= {each.signature for each in chain(papers, *scores)}
         yield f"| {' | '.join(cells)} |"
@@ -148,6 +153,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument(
         "--at-once", type=int, default=2, help="trainings side by side (default: %(default)s)"
     )
+    parser.add_argument("--against", metavar="NAME", help="trial to compare with (default: the first)")
     parser.add_argument("--show", action="store_true", help="train nothing")
     return parser.parse_args()
 
@@ -158,8 +164,9 @@ def main() -> None:
     plan, data = Plan.read(given.plan), given.data
     seeds = [int(seed) for seed in given.seeds.split(",")]
     names = given.only.split(",") if given.only else list(plan.trials)
-    if unknown := [name for name in names if name not in plan.trials]:
-        raise SystemExit(f"error: --only {','.join(unknown)}: expected of {', '.join(plan.trials)}")
+    against = given.against or next(iter(plan.trials))
+    if unknown := [name for name in (*names, against) if name not in plan.trials]:
+        raise SystemExit(f"error: {', '.join(unknown)}: no such trial; expected of {', '.join(plan.trials)}")
     trials = {name: {seed: Trial(given.out / f"{name}-{seed}") for seed in seeds} for name in plan.trials}
     if not given.show:
         make_dir(given.out)
@@ -182,7 +189,7 @@ def main() -> None:
         for name, by_seed in trials.items()
     }
     reference = list(read_lines(data / f"{TEST}.de"))
-    print("\n".join(table(done, reference)))
+    print("\n".join(table(done, reference, against=against)))
 
 
 if __name__ == "__main__":

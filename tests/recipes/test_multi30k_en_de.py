@@ -144,9 +144,13 @@ def test_the_table_has_means_and_deviations_and_the_chance_of_a_difference(
         facts = {"training": {"step": steps}, "dev": {"loss": 1.5}}
         (trial.folder / "manifest.json").write_text(json.dumps(facts), encoding="utf-8")
         done[name][seed] = trial
-    plain, other = (
-        [cell.strip() for cell in line.split("|")[1:-1]] for line in [*trials.table(done, reference)][2:4]
-    )
+
+    def rows(against: str) -> list[list[str]]:
+        lines = [*trials.table(done, reference, against=against)][2:4]
+        return [[cell.strip() for cell in line.split("|")[1:-1]] for line in lines]
+
+    plain, other = rows("plain")
+    assert [row[5] for row in rows("other")] == ["0.001", ""]
     assert plain[:4] == ["`plain`", "2", "110 ± 14", "1.500 ± 0.000"]
     assert plain[5] == ""
     assert other[5] == "0.001"
