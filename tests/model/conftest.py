@@ -1,11 +1,12 @@
 """Small networks in the variants of ModelConfig: every pair of choices occurs in one of them."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import combinations, product
 from typing import Any
 
 import pytest
 import torch
+from torch import nn
 
 from nmt.config import ModelConfig
 from nmt.model import Transformer
@@ -53,3 +54,20 @@ def make_network(config: ModelConfig) -> Transformer:
         for parameter in network.parameters():
             parameter += 0.1 * torch.randn_like(parameter)
     return network
+
+
+@pytest.fixture
+def without_gradients() -> Iterator[None]:
+    with torch.inference_mode():
+        yield
+
+
+@pytest.fixture
+def make_linear() -> Callable[..., nn.Linear]:
+    """`make_linear(num_inputs, num_outputs, bias=…)`: a layer, always the same of a size."""
+
+    def make(num_inputs: int, num_outputs: int, *, bias: bool = True) -> nn.Linear:
+        torch.manual_seed(num_inputs + num_outputs)
+        return nn.Linear(num_inputs, num_outputs, bias=bias).requires_grad_(False)
+
+    return make

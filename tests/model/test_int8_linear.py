@@ -1,6 +1,6 @@
 """Products of bytes against whole numbers."""
 
-from collections.abc import Iterator
+from collections.abc import Callable
 
 import pytest
 import torch
@@ -9,6 +9,8 @@ from torch import Tensor, nn
 from nmt.model import int8_linear
 from nmt.model.int8_linear import LARGEST, Int8Linear, PairwiseLinear, VnniLinear, is_exact, quantize_rows
 
+pytestmark = pytest.mark.usefixtures("without_gradients")
+
 every_class = pytest.mark.parametrize(
     "layer_class",
     [
@@ -16,18 +18,6 @@ every_class = pytest.mark.parametrize(
         for each in (VnniLinear, PairwiseLinear)
     ],
 )
-
-
-@pytest.fixture(autouse=True)
-def without_gradients() -> Iterator[None]:
-    with torch.inference_mode():
-        yield
-
-
-def make_linear(num_inputs: int, num_outputs: int, *, bias: bool = True) -> nn.Linear:
-    torch.manual_seed(num_inputs + num_outputs)
-    linear = nn.Linear(num_inputs, num_outputs, bias=bias)
-    return linear.requires_grad_(False)
 
 
 def whole_numbers(num_rows: int, size: int, largest: int) -> Tensor:
@@ -41,7 +31,11 @@ def whole_numbers(num_rows: int, size: int, largest: int) -> Tensor:
 @pytest.mark.parametrize("bias", [True, False])
 @pytest.mark.parametrize(("num_inputs", "num_outputs"), [(512, 64), (48, 7), (2048, 33)])
 def test_numbers_that_are_bytes_already_are_multiplied_exactly(
-    layer_class: type[Int8Linear], num_inputs: int, num_outputs: int, bias: bool
+    layer_class: type[Int8Linear],
+    num_inputs: int,
+    num_outputs: int,
+    bias: bool,
+    make_linear: Callable[..., nn.Linear],
 ) -> None:
     linear = make_linear(num_inputs, num_outputs, bias=bias)
     linear.weight.copy_(whole_numbers(num_outputs, num_inputs, layer_class.largest_weight))
@@ -55,7 +49,9 @@ def test_numbers_that_are_bytes_already_are_multiplied_exactly(
 
 
 @every_class
-def test_others_are_rounded_to_the_nearest_byte(layer_class: type[Int8Linear]) -> None:
+def test_others_are_rounded_to_the_nearest_byte(
+    layer_class: type[Int8Linear], make_linear: Callable[..., nn.Linear]
+) -> None:
     linear, x = make_linear(300, 40, bias=False), torch.randn(50, 300) * torch.logspace(-6, 6, 50)[:, None]
     weight_steps = linear.weight.abs().amax(1) / layer_class.largest_weight  # (M,)
     steps = x.abs().amax(1, keepdim=True) / LARGEST  # (N, 1)
@@ -66,7 +62,9 @@ def test_others_are_rounded_to_the_nearest_byte(layer_class: type[Int8Linear]) -
 
 
 @every_class
-def test_the_largest_bytes_do_not_overflow(layer_class: type[Int8Linear]) -> None:
+def test_the_largest_bytes_do_not_overflow(
+    layer_class: type[Int8Linear], make_linear: Callable[..., nn.Linear]
+) -> None:
     """Some processors add pairs of products in sixteen bits."""
     linear = make_linear(2048, 16, bias=False)
     linear.weight.fill_(1.0)
@@ -86,7 +84,9 @@ def test_rows_are_quantized_to_the_nearest_of_255_steps() -> None:
 
 
 @every_class
-def test_what_becomes_of_a_row_does_not_depend_on_the_rows_beside_it(layer_class: type[Int8Linear]) -> None:
+def test_what_becomes_of_a_row_does_not_depend_on_the_rows_beside_it(
+    layer_class: type[Int8Linear], make_linear: Callable[..., nn.Linear]
+) -> None:
     layer = layer_class(make_linear(512, 100))
     x = torch.randn(160, 512) * torch.rand(160, 1)
     together = layer(x)
@@ -96,7 +96,9 @@ def test_what_becomes_of_a_row_does_not_depend_on_the_rows_beside_it(layer_class
 
 
 @every_class
-def test_zeros_give_the_bias_and_no_rows_give_none(layer_class: type[Int8Linear]) -> None:
+def test_zeros_give_the_bias_and_no_rows_give_none(
+    layer_class: type[Int8Linear], make_linear: Callable[..., nn.Linear]
+) -> None:
     linear = make_linear(64, 20)
     layer = layer_class(linear)
     assert torch.equal(layer(torch.zeros(3, 64)), linear.bias.expand(3, -1))

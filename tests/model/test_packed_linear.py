@@ -1,6 +1,6 @@
 """Packed products against nn.Linear."""
 
-from collections.abc import Iterator
+from collections.abc import Callable
 
 import pytest
 import torch
@@ -9,22 +9,14 @@ from torch import nn
 from nmt.model import Precision, pack, packed_linear
 from nmt.model.packed_linear import PackedLinear
 
-
-@pytest.fixture(autouse=True)
-def without_gradients() -> Iterator[None]:
-    with torch.inference_mode():
-        yield
-
-
-def make_linear(num_inputs: int, num_outputs: int, *, bias: bool = True) -> nn.Linear:
-    torch.manual_seed(num_inputs + num_outputs)
-    linear = nn.Linear(num_inputs, num_outputs, bias=bias)
-    return linear.requires_grad_(False)
+pytestmark = pytest.mark.usefixtures("without_gradients")
 
 
 @pytest.mark.parametrize("bias", [True, False])
 @pytest.mark.parametrize("shape", [(64, 32), (24, 120), (7, 1), (512, 333)])
-def test_packed_in_float32_is_the_layer_it_was(shape: tuple[int, int], bias: bool) -> None:
+def test_packed_in_float32_is_the_layer_it_was(
+    shape: tuple[int, int], bias: bool, make_linear: Callable[..., nn.Linear]
+) -> None:
     linear = make_linear(*shape, bias=bias)
     layer = PackedLinear(linear, torch.float32)
     for num_rows in (0, 1, 5, 160):
@@ -33,7 +25,9 @@ def test_packed_in_float32_is_the_layer_it_was(shape: tuple[int, int], bias: boo
 
 
 @pytest.mark.parametrize("bias", [True, False])
-def test_packed_in_bfloat16_rounds_inputs_weights_and_outputs(bias: bool) -> None:
+def test_packed_in_bfloat16_rounds_inputs_weights_and_outputs(
+    bias: bool, make_linear: Callable[..., nn.Linear]
+) -> None:
     linear = make_linear(96, 40, bias=bias)
     layer = PackedLinear(linear, torch.bfloat16)
     x = torch.randn(33, 96)
@@ -46,7 +40,7 @@ def test_packed_in_bfloat16_rounds_inputs_weights_and_outputs(bias: bool) -> Non
 
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
 def test_where_torch_has_no_packed_products_it_computes_with_plain_ones(
-    monkeypatch: pytest.MonkeyPatch, precision: Precision
+    monkeypatch: pytest.MonkeyPatch, precision: Precision, make_linear: Callable[..., nn.Linear]
 ) -> None:
     linear, x = make_linear(64, 30), torch.randn(9, 64)
     with_packed = pack(linear, precision)(x)
@@ -58,7 +52,7 @@ def test_where_torch_has_no_packed_products_it_computes_with_plain_ones(
 
 
 def test_where_the_processor_has_no_packed_products_of_bfloat16_the_others_are_still_packed(
-    monkeypatch: pytest.MonkeyPatch,
+    monkeypatch: pytest.MonkeyPatch, make_linear: Callable[..., nn.Linear]
 ) -> None:
     monkeypatch.setattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", lambda: False)
     linear, x = make_linear(64, 30), torch.randn(9, 64)

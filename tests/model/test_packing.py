@@ -1,7 +1,5 @@
 """Networks that are packed against what they were."""
 
-from collections.abc import Iterator
-
 import pytest
 import torch
 from torch import Tensor, nn
@@ -11,14 +9,10 @@ from nmt.model.int8_linear import LARGEST, Int8Linear, choose_int8_linear
 from nmt.model.packed_linear import PackedLinear
 from nmt.model.packing import Packer
 
+pytestmark = pytest.mark.usefixtures("without_gradients")
+
 needs_int8 = pytest.mark.skipif(not choose_int8_linear(), reason="no products of bytes on this processor")
 PRECISIONS = ["float32", "bfloat16", pytest.param("int8", marks=needs_int8)]
-
-
-@pytest.fixture(autouse=True)
-def without_gradients() -> Iterator[None]:
-    with torch.inference_mode():
-        yield
 
 
 @pytest.mark.parametrize("precision", PRECISIONS)
