@@ -60,8 +60,8 @@ class IncrementalDecoder:
         self._num_heads = network.config.num_heads
         self._new_sources: list[list[int]] = []
         self._new_own: list[Tensor] = []
-        feed_forward = cast(DecoderLayer, network.decoder[0]).feed_forward
-        self._is_packed = not isinstance(feed_forward.in_proj, nn.Linear)
+        first = cast(DecoderLayer, network.decoder[0])
+        self._is_packed = not isinstance(first.feed_forward.in_proj, nn.Linear)
         self._final_norm, self._out = as_function(network.decoder_norm), as_function(network.out_proj)
         # of all places in hypotheses that there were so far:
         self._num_places = 0

@@ -128,7 +128,8 @@ def _fitted(
 ) -> Frozen:
     """The largest size, up to that of the configuration, of which the budget has room for enough steps.
 
-    If even of the smallest it has room for few, then with smaller batches.
+    If it has room for few even of the smallest, that one gets smaller batches.
+
     Sizes are measured from the smallest on, up to the first that is too large, or would be even if the device
     made much more of it, so that this takes a small part of the budget. The smallest is taken in any case.
     """
