@@ -58,7 +58,15 @@ def test_products_are_computed_after_threads_have_computed() -> None:
     assert all(torch.allclose(expected, torch.from_numpy(each)) for each in told)
 
 
-def test_an_error_ends_all_copies() -> None:
+def test_an_error_ends_all_copies(monkeypatch: pytest.MonkeyPatch) -> None:
+    fork, copies = os.fork, list[int]()
+
+    def noted_fork() -> int:
+        copies.append(fork())
+        return copies[-1]
+
+    monkeypatch.setattr(os, "fork", noted_fork)
+
     def work(item: str, tell: Tell) -> None:
         if item == "bad":
             raise ResourceError("out of memory")
@@ -68,8 +76,10 @@ def test_an_error_ends_all_copies() -> None:
     heard: list[int] = []
     with pytest.raises(ResourceError, match="out of memory"):
         heard += in_copies(work, ["good", "bad"])
-    with pytest.raises(ChildProcessError):
-        os.waitpid(-1, os.WNOHANG)
+    assert len(copies) == 2
+    for process_id in copies:
+        with pytest.raises(ChildProcessError):
+            os.waitpid(process_id, os.WNOHANG)
 
 
 class OddError(Exception):

@@ -20,8 +20,7 @@ from nmt.errors import ConfigError, ResourceError
 from nmt.hardware import hand_back_pages, is_out_of_memory
 from nmt.model import IncrementalDecoder, Precision
 from nmt.model.encoded import EncodedSources
-from nmt.model.int8_linear import choose_int8_linear
-from nmt.model.packed_linear import has_packed_products
+from nmt.model.int8_linear import choose_largest_weight
 from nmt.model.packing import Packer, are_products_small
 from nmt.model.short_output import ShortOutput
 from nmt.model.transformer import Transformer
@@ -215,10 +214,9 @@ class Engine:
         num_rows: int,
         keep_states: KeepStates | None = None,
     ) -> Decoder:
-        dtype = memory_dtype(self.precision, self._device, num_rows=num_rows)
         watched = [self._watched_layer, *[None] * (len(self._models) - 1)]
         decoders = [
-            IncrementalDecoder(network, memory_dtype=dtype, watched_layer=layer, output=output)
+            IncrementalDecoder(network, watched_layer=layer, output=output)
             for network, layer, output in zip(self._networks(num_rows), watched, outputs, strict=True)
         ]
         if self.precision == "float32":
@@ -267,22 +265,11 @@ def choose_precision(config: DecodingConfig, device: torch.device) -> Precision:
     """The arithmetic for a device; ConfigError if it does not have what was asked for."""
     if config.precision == "auto":
         return "bfloat16" if device.type == "cuda" else "float32"
-    if config.precision == "int8" and not (device.type == "cpu" and choose_int8_linear()):
+    if config.precision == "int8" and not (device.type == "cpu" and choose_largest_weight()):
         raise ConfigError(
             f"decoding.precision is int8, which torch does not have on this {device.type}; use auto"
         )
     return config.precision
-
-
-def memory_dtype(precision: Precision, device: torch.device, *, num_rows: int) -> torch.dtype:
-    """What keys and values of so many hypotheses are kept in.
-
-    On a CPU bfloat16 pays for many only, and where the processor multiplies it.
-    """
-    if precision == "float32":
-        return torch.float32
-    pays = device.type != "cpu" or (num_rows >= FEWEST_ROWS and has_packed_products(torch.bfloat16))
-    return torch.bfloat16 if pays else torch.float32
 
 
 def rows_at_once(device: torch.device) -> int:

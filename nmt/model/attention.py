@@ -2,15 +2,18 @@
 
 # B sentences (times beam), T query length, S key length, D d_model, H heads, K = D / H
 
+import copy
 import math
-from typing import Any
+from typing import Any, Self, TypeVar
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from nmt.model.dropout import survivors
-from nmt.model.positions import Rotation
+from nmt.model.positions import InterleavedRotation, Rotation, SplitRotation, interleaving
+
+AnyModule = TypeVar("AnyModule", bound=nn.Module)
 
 
 def attend(
@@ -128,6 +131,7 @@ class SelfAttention(nn.Module):
         self.dropout_rate = dropout_rate
         self.head_width = d_model // num_heads
         self.rotary = rotary
+        self.is_interleaved = False
         self.in_proj = nn.Linear(d_model, 3 * d_model, bias=bias)  # queries, keys, values
         self.query_norm, self.key_norm = (_head_norm(self.head_width, qk_norm) for _ in range(2))
         self.out_proj = nn.Linear(d_model, d_model, bias=bias)
@@ -143,7 +147,27 @@ class SelfAttention(nn.Module):
 
     def rotation(self, places: Tensor) -> Rotation | None:
         """What places (T,), or (B, 1, T), do to queries and keys in every layer, if they are rotations."""
-        return Rotation.at(places, self.head_width) if self.rotary else None
+        kind = InterleavedRotation if self.is_interleaved else SplitRotation
+        return kind.at(places, self.head_width) if self.rotary else None
+
+    def interleaved(self) -> Self:
+        """The same function of float32, which turns queries and keys several times as fast on a CPU.
+
+        The halves of the pairs that are turned lie side by side. What is not reordered is shared.
+        """
+        assert self.rotary
+        clone = copy.copy(self)
+        clone.is_interleaved = True
+        clone._modules = dict(self._modules)
+        order = interleaving(self.head_width)
+        rows = torch.arange(len(self.in_proj.weight)).view(3, -1, self.head_width)  # queries, keys, values
+        rows[:2] = rows[:2, :, order]
+        clone.in_proj = _reordered(self.in_proj, rows.flatten())
+        if not isinstance(self.query_norm, nn.Identity):
+            clone.query_norm, clone.key_norm = (
+                _reordered(norm, order) for norm in (self.query_norm, self.key_norm)
+            )
+        return clone
 
     def heads(self, projected: Tensor, rotation: Rotation | None) -> tuple[Tensor, Tensor, Tensor]:
         """Queries, keys and values (B, H, T, K) of what `in_proj` gives (B, T, 3 D)."""
@@ -193,6 +217,16 @@ class CrossAttention(nn.Module):
 def _head_norm(width: int, is_wanted: bool) -> nn.Module:
     """RMSNorm over the width of a head, with one gain for all heads."""
     return nn.RMSNorm(width, eps=1e-6) if is_wanted else nn.Identity()
+
+
+def _reordered(module: AnyModule, rows: Tensor) -> AnyModule:
+    """The module with the rows of its parameters in another order."""
+    clone = copy.copy(module)
+    clone._parameters = {
+        name: None if each is None else nn.Parameter(each.detach()[rows], requires_grad=False)
+        for name, each in module._parameters.items()
+    }
+    return clone
 
 
 def split_heads(x: Tensor, num_heads: int) -> Tensor:

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from nmt.model.attention import CrossAttention, SelfAttention
+from nmt.model.int8_linear import Int8Linear
 from nmt.model.layers import FeedForward, Residual
 from nmt.model.positions import Rotation
 
@@ -30,6 +31,11 @@ def as_function(module: nn.Module) -> Function:
     return module.forward
 
 
+def as_function_(module: nn.Module) -> Function:
+    """The same, which may write over the rows."""
+    return module.forward_ if isinstance(module, Int8Linear) else as_function(module)
+
+
 def heads(module: SelfAttention) -> Callable[[Tensor, Rotation | None], Tensor]:
     """Queries, keys and values (N, 3, H, K) of rows that stand where a rotation (N, 1, 1, …) tells."""
     project, shape = as_function(module.in_proj), (-1, 3, module.num_heads, module.head_width)
@@ -41,8 +47,7 @@ def heads(module: SelfAttention) -> Callable[[Tensor, Rotation | None], Tensor]:
         if is_normed:
             parts[:, 0], parts[:, 1] = (norm(parts[:, i]) for i, norm in enumerate(norms))
         if rotation:
-            turning = parts[:, :2]
-            turning.copy_(rotation.turn(turning))
+            rotation.turn_(parts[:, :2])
         return parts
 
     return function
@@ -56,7 +61,8 @@ def queries(module: CrossAttention) -> Function:
 
 def feed_forward(module: FeedForward) -> Function:
     """What the feed-forward part of a layer makes of rows."""
-    first, activation, second = as_function(module.in_proj), module.activation, as_function(module.out_proj)
+    first, second = as_function(module.in_proj), as_function_(module.out_proj)
+    activation = torch.relu_ if module.activation is torch.relu else module.activation
 
     def gated(x: Tensor) -> Tensor:
         gate, linear = first(x).chunk(2, dim=-1)
@@ -69,5 +75,5 @@ def residual(module: Residual, sublayer: Callable[..., Tensor]) -> Callable[...,
     """What a sub-layer, which may need to know more, makes of rows, with its norm and its residual."""
     norm = as_function(module.norm)
     if module.pre_norm:
-        return lambda x, *more: x + sublayer(norm(x), *more)
+        return lambda x, *more: sublayer(norm(x), *more).add_(x)
     return lambda x, *more: norm(x + sublayer(x, *more))

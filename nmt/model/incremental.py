@@ -11,16 +11,17 @@ nothing.
 
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import cast
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
 
 from nmt.model.functions import as_function, feed_forward, heads, residual
 from nmt.model.layers import DecoderLayer, EncoderLayer
 from nmt.model.memory import DecodingLayer, Here
-from nmt.model.packed_linear import num_computed
+from nmt.model.packed_linear import PackedLinear, num_computed
 from nmt.model.positions import Rotation
 from nmt.model.rows import Rows, as_bias, as_type
 from nmt.model.short_output import OwnOutputs, ShortOutput
@@ -30,6 +31,16 @@ from nmt.tokenizer import EOS_ID
 MORE_COLUMNS = 16  # that memory grows by, beyond those that are needed at once
 FEWEST_STEPS, MOST_STEPS = 2, 4  # that columns are looked for at once
 FEWEST_KEYS = 16  # torch's softmax is slow on a CPU for fewer
+COLUMN_STEP = 8  # that the number of columns that are looked at grows by
+
+
+@dataclass(frozen=True)
+class _Columns:
+    """Columns of memory that the new pieces of a step go to."""
+
+    numbers: Tensor  # (N, 1)
+    memory_places: Tensor  # see `Here`
+    num_seen: int  # of the first columns, with which all pieces of all hypotheses are seen
 
 
 class IncrementalDecoder:
@@ -42,13 +53,11 @@ class IncrementalDecoder:
         self,
         network: Transformer,
         *,
-        memory_dtype: torch.dtype | None = None,
         watched_layer: int | None = None,
         output: ShortOutput | None = None,
     ) -> None:
-        """Keys and values are kept in `memory_dtype`, by default the network's.
+        """With an `output` the logits are of few tokens, see `allow` and `tokens`.
 
-        With an `output` the logits are of few tokens, see `allow` and `tokens`.
         The cross-attention weights of a step in `watched_layer`, from 0, are kept in `watched`. If there is
         an `on_encoded`, it gets sources and their states (B, S, D), with EOS, once they are encoded.
         """
@@ -61,7 +70,7 @@ class IncrementalDecoder:
         self._new_sources: list[list[int]] = []
         self._new_own: list[Tensor] = []
         first = cast(DecoderLayer, network.decoder[0])
-        self._is_packed = not isinstance(first.feed_forward.in_proj, nn.Linear)
+        self._is_packed = isinstance(first.feed_forward.in_proj, PackedLinear)
         self._final_norm, self._out = as_function(network.decoder_norm), as_function(network.out_proj)
         # of all places in hypotheses that there were so far:
         self._num_places = 0
@@ -71,11 +80,12 @@ class IncrementalDecoder:
         self._slots = torch.zeros(0, dtype=torch.int64, device=weight.device)  # (N,), of its sentence
         self._places = self._slots  # (N,), where its next piece stands
         width = weight.size(1) // self._num_heads
-        empty = weight.new_zeros(0, self._num_heads, MORE_COLUMNS, width, dtype=memory_dtype)  # (0, H, C, K)
+        empty = weight.new_zeros(0, self._num_heads, MORE_COLUMNS, width)  # (0, H, C, K)
         self._bias = empty[:, 0, :, 0]  # (N, C), minus infinity where a column is not of its hypothesis
         self._rows: Rows | None = None
         self._longest = 0  # of the places
-        self._ahead: list[tuple[Tensor, Tensor]] = []  # columns (N, 1) of next pieces, and `memory_places`
+        self._ahead: list[_Columns] = []  # of the next pieces, the last one first
+        self._num_seen = 0  # columns that are looked at; 0: that is to be told
         # of every sentence, each in a slot that is given to another when it is done:
         self._src_lengths = self._slots  # (B,), 0 of a free slot
         self._src_bias = self._bias  # (B H, 1, S)
@@ -114,7 +124,9 @@ class IncrementalDecoder:
             self._grow_places(2 * self._longest + MORE_COLUMNS)
         places = rows.fill(self._places)
         rotation = self._rotation.of(places) if self._rotation else None
-        here = Here(rows, rotation, self._write(rows), rows.for_heads(self._bias), self._src_bias)
+        memory_places = self._write(rows)
+        bias = rows.for_heads(self._bias[:, : self._num_seen])
+        here = Here(rows, rotation, memory_places, bias, self._src_bias)
         embedded = functional.embedding(rows.fill(tokens), self.network.tgt_embedding.weight)
         x = embedded * self._scale  # (N', D)
         if self._embedded_places is not None:
@@ -144,22 +156,27 @@ class IncrementalDecoder:
         """Where in memory the new pieces go: to a column of each that no other row descends from."""
         if not self._ahead:
             self._ahead = self._find_columns(rows)
-        columns, memory_places = self._ahead.pop()
-        self._bias.scatter_(1, columns, 0.0)
-        return memory_places
+        columns = self._ahead.pop()
+        if columns.num_seen != self._num_seen:
+            self._num_seen = columns.num_seen
+            for layer in self._layers:
+                layer.see(self._num_seen)
+        self._bias.scatter_(1, columns.numbers, 0.0)
+        return columns.memory_places
 
-    def _find_columns(self, rows: Rows) -> list[tuple[Tensor, Tensor]]:
-        """Free columns (N, 1), and `memory_places`, for this step and some that follow if no row goes."""
+    def _find_columns(self, rows: Rows) -> list["_Columns"]:
+        """Free columns for this step and some that follow if no row goes; those of this step come last."""
         num_slots, _, most = rows.shape
         used = self._bias.new_zeros(num_slots, self._bias.size(1))
         is_taken = used.index_add_(0, self._slots, self._bias.exp()) > 0  # (B, C)
-        num_taken = int(is_taken.sum(1).max())
-        if more := self._missing_columns(is_taken, num_taken, most):
+        numbers = torch.arange(1, is_taken.size(1) + 1, device=is_taken.device)
+        num_taken, last_taken = int(is_taken.sum(1).max()), int((is_taken.any(0) * numbers).max())
+        if more := self._missing_columns(num_taken, last_taken, most):
             for layer in self._layers:
                 layer.add_columns(more)
             self._bias = functional.pad(self._bias, (0, more), value=-math.inf)
             is_taken = functional.pad(is_taken, (0, more))
-        capacity = is_taken.size(1)
+        capacity, self._num_seen = is_taken.size(1), 0
         num_steps = min(MOST_STEPS, (capacity - num_taken) // most)
         free = is_taken.byte().argsort(dim=1, stable=True)  # (B, C), free ones come first
         steps = torch.arange(num_steps, device=free.device)[:, None]
@@ -168,19 +185,21 @@ class IncrementalDecoder:
         places = (rows.part_places * capacity + inside).flatten(1)  # (steps, N 3 H)
         if missing := rows.part_places[0].numel() * (rows.num_computed - len(rows.ranks)):
             places = functional.pad(places, (0, missing), value=capacity - 1)  # where no query is
-        return list(zip(columns[..., None].unbind(), places.unbind(), strict=True))
+        last = columns.amax(1).clamp_(min=last_taken - 1).cummax(0).values.tolist()
+        seen = [min(capacity, last_one + COLUMN_STEP - last_one % COLUMN_STEP) for last_one in last]
+        return list(map(_Columns, columns[..., None].unbind(), places.unbind(), seen))[::-1]
 
-    def _missing_columns(self, is_taken: Tensor, num_taken: int, most: int) -> int:
-        """How many columns to add, so that every sentence finds free ones of (B, C) for `most` rows.
+    def _missing_columns(self, num_taken: int, last_taken: int, most: int) -> int:
+        """How many columns to add, so that every sentence finds free ones for `most` rows.
 
-        None has more of them than `num_taken`. Less than 0 if a sentence that needed many has gone: all the
-        others look at as many columns.
+        None has more of them than `num_taken`, and none beyond the first `last_taken`. Less than 0 if a
+        sentence that needed many has gone: all the others keep as many.
         """
-        capacity = is_taken.size(1)
+        capacity = self._bias.size(1)
         missing = num_taken + FEWEST_STEPS * most - capacity
         if missing > 0:
             return max(missing, MORE_COLUMNS)
-        in_use = int((is_taken.any(0) * torch.arange(1, capacity + 1, device=is_taken.device)).max()) + most
+        in_use = last_taken + most
         return in_use + MORE_COLUMNS - capacity if 2 * (in_use + MORE_COLUMNS) <= capacity else 0
 
     # Rows and their sentences
@@ -243,7 +262,7 @@ class IncrementalDecoder:
 
         What is computed with lies in one piece: bfloat16 products would copy it else.
         """
-        capacity = self._layers[0].source.size(3)
+        capacity = self._layers[0].src_values.size(2)
         longest = max(FEWEST_KEYS, int(self._src_lengths.max()))
         length = longest if longest > capacity or 4 * longest < 3 * capacity else capacity
         if num_more or length != capacity:

@@ -11,7 +11,7 @@ from torch.nn import functional
 from nmt.model.functions import as_function, feed_forward, heads, queries, residual
 from nmt.model.layers import DecoderLayer
 from nmt.model.positions import Rotation
-from nmt.model.rows import Rows, as_type, biased_weights
+from nmt.model.rows import Rows, biased_weights
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,8 @@ class DecodingLayer:
             residual(module.cross_residual, self._look_at_source),
             residual(module.feed_forward_residual, feed_forward(module.feed_forward)),
         )
-        self._set(empty.expand(3, *empty.shape), empty.expand(2, *empty.shape))
+        self._set_own(empty.expand(3, *empty.shape))
+        self._set_source(empty.mT, empty)
 
     def step(self, x: Tensor, here: Here) -> Tensor:
         """Rows (N', D) to (N', D)."""
@@ -53,45 +54,64 @@ class DecodingLayer:
 
     def put(self, states: Tensor, slots: Tensor) -> None:
         """Let slots (B',) remember sources (B', S', D)."""
-        for memory, new in zip(self.source, self._keys_values(states), strict=True):
-            memory[slots, :, : states.size(1)] = new.to(memory.dtype)
+        keys, values = self._keys_values(states)  # (B', H, S', K)
+        self.src_keys[slots, :, :, : keys.size(2)] = keys.mT
+        self.src_values[slots, :, : keys.size(2)] = values
 
     def add_columns(self, more: int) -> None:
         """Room for more pieces of every sentence, or for less."""
-        self._set(functional.pad(self.own, (0, 0, 0, more)), self.source)
+        self._set_own(functional.pad(self.own, (0, 0, 0, more)))
 
     def fit(self, more_slots: int, src_length: int) -> None:
         """Room for more sentences, and for sources of this length."""
-        more_src = src_length - self.source.size(3)
-        source = functional.pad(self.source, (0, 0, 0, more_src, 0, 0, 0, more_slots))
-        self._set(functional.pad(self.own, (0, 0, 0, 0, 0, 0, 0, more_slots)), source)
+        more_src = src_length - self.src_values.size(2)
+        keys = functional.pad(self.src_keys, (0, more_src, 0, 0, 0, 0, 0, more_slots))
+        values = functional.pad(self.src_values, (0, 0, 0, more_src, 0, 0, 0, more_slots))
+        self._set_source(keys, values)
+        if more_slots:
+            self._set_own(functional.pad(self.own, (0, 0, 0, 0, 0, 0, 0, more_slots)))
 
     def keep(self, held: Tensor) -> None:
         """Forget all slots but these."""
-        self._set(self.own[:, held], self.source[:, held])
+        self._set_own(self.own[:, held])
+        self._set_source(self.src_keys[held], self.src_values[held])
 
-    def _set(self, own: Tensor, source: Tensor) -> None:
+    def see(self, num_columns: int) -> None:
+        """Let the next steps look at so many columns; the others must have nothing that is looked for."""
+        queries, keys, values = self.own.flatten(1, 2).unbind(0)
+        self._own_parts = queries, keys[:, :num_columns].mT, values[:, :num_columns]
+
+    @staticmethod
+    def _laid_out(keys: Tensor) -> Tensor:
+        """Keys of sources (B, H, K, S) in the order in memory that products read fastest.
+
+        On a CPU products take half the time where, for each number of a key, those of all pieces lie side by
+        side; fused attention on a GPU wants each key in one piece.
+        """
+        return keys.contiguous() if keys.device.type == "cpu" else keys.mT.contiguous().mT
+
+    def _set_own(self, own: Tensor) -> None:
         self.own = own  # (3, B, H, C, K), queries, keys and values
-        self.source = source  # (2, B, H, S, K), keys and values
         self._flat = own.view(-1, own.size(4))
-        queries, keys, values = own.flatten(1, 2).unbind(0)
-        self._own_parts = queries, keys.mT, values  # (B H, C, K) but for keys, (B H, K, C)
-        keys, values = source.flatten(1, 2).unbind(0)
-        self._src_parts = keys.mT, values
+        self.see(own.size(3))
+
+    def _set_source(self, keys: Tensor, values: Tensor) -> None:
+        self.src_keys, self.src_values = self._laid_out(keys), values  # (B, H, K, S), (B, H, S, K)
+        self._src_parts = self.src_keys.flatten(0, 1), values.flatten(0, 1)
 
     def _look_back(self, normed: Tensor, here: Here) -> Tensor:
         """Self-attention of rows, which are written to memory first."""
         new = self._heads(normed, here.rotation)  # (N', 3, H, K)
-        self._flat.index_copy_(0, here.memory_places, as_type(new.view(-1, new.size(3)), self.own.dtype))
+        self._flat.index_copy_(0, here.memory_places, new.view(-1, new.size(3)))
         queries, keys, values = self._own_parts
         attended = here.rows.attend(queries[:, : here.bias.size(1)], keys, values, here.bias)
-        return self._out(as_type(attended, normed.dtype))
+        return self._out(attended)
 
     def _look_at_source(self, normed: Tensor, here: Here) -> Tensor:
-        queries = as_type(here.rows.pad_heads(self._queries(normed)), self.own.dtype)
+        queries = here.rows.pad_heads(self._queries(normed))
         keys, values = self._src_parts
         if self._is_watched:
             weights = biased_weights(queries, keys, here.src_bias)
             self.watched = here.rows.unpad(weights.view(*here.rows.shape[:2], *weights.shape[1:]).mean(1))
         attended = here.rows.attend(queries, keys, values, here.src_bias)
-        return self._src_out(as_type(attended, normed.dtype))
+        return self._src_out(attended)

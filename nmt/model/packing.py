@@ -7,7 +7,8 @@ from typing import Literal, TypeVar, cast
 import torch
 from torch import nn
 
-from nmt.model.int8_linear import choose_int8_linear
+from nmt.model.attention import SelfAttention
+from nmt.model.int8_linear import Int8Linear, choose_largest_weight
 from nmt.model.packed_linear import PackedLinear
 from nmt.model.transformer import Transformer
 
@@ -22,7 +23,7 @@ class Packer:
 
     def __init__(self, precision: Precision) -> None:
         self.precision = precision
-        self._made: dict[tuple[nn.Linear, Callable[[nn.Linear], nn.Module]], nn.Module] = {}
+        self._made: dict[tuple[nn.Module, Callable[..., nn.Module]], nn.Module] = {}
 
     def pack(self, module: AnyModule, *, num_rows: int | None = None) -> AnyModule:
         """The module with other linear layers in it; all else is shared with the original.
@@ -40,6 +41,8 @@ class Packer:
     def _replaced(self, module: nn.Module, num_rows: int | None) -> nn.Module:
         if isinstance(module, nn.Linear):
             return self._ready(module, num_rows)
+        if isinstance(module, SelfAttention) and module.rotary:
+            module = self._once(SelfAttention.interleaved, module)
         clone = copy.copy(module)
         clone._modules = {
             name: child if num_rows and name == "encoder" else child and self._replaced(child, num_rows)
@@ -50,17 +53,19 @@ class Packer:
     def _ready(self, linear: nn.Linear, num_rows: int | None) -> nn.Module:
         if num_rows and num_rows > 1 and _is_small(num_rows, linear.weight.numel()):
             return linear
-        make = turn if num_rows == 1 else self._pack_for_many
-        if (linear, make) not in self._made:
-            self._made[linear, make] = make(linear)
-        return self._made[linear, make]
+        return self._once(turn if num_rows == 1 else self._pack_for_many, linear)
+
+    def _once(self, make: Callable[..., nn.Module], module: nn.Module) -> nn.Module:
+        if (module, make) not in self._made:
+            self._made[module, make] = make(module)
+        return self._made[module, make]
 
     def _pack_for_many(self, linear: nn.Linear) -> nn.Module:
         if self.precision != "int8":
             return PackedLinear(linear, getattr(torch, self.precision))
-        layer = choose_int8_linear()
-        assert layer is not None, "no products of bytes on this processor"
-        return layer(linear)
+        largest_weight = choose_largest_weight()
+        assert largest_weight, "no products of bytes on this processor"
+        return Int8Linear(linear, largest_weight=largest_weight)
 
 
 def pack(module: AnyModule, precision: Precision) -> AnyModule:

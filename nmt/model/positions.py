@@ -17,7 +17,7 @@ def sinusoids(places: Tensor, d_model: int) -> Tensor:
 
 
 @dataclass(frozen=True)
-class Rotation:
+class SplitRotation:
     """By how much places turn each half-pair of queries and keys (RoPE; Su et al., 2021)."""
 
     cos: Tensor  # (…, 1, K / 2) of places (…), float32
@@ -42,6 +42,45 @@ class Rotation:
         turns = self if self.cos.dtype == x.dtype else self.to(x.dtype)
         halves = x.view(*x.shape[:-1], 2, -1)
         return torch.addcmul(halves * turns.cos, halves.flip(-2), turns.sin).flatten(-2)
+
+    def turn_(self, x: Tensor) -> None:
+        """Turn queries or keys (…, K) in place."""
+        x.copy_(self.turn(x))
+
+
+@dataclass(frozen=True)
+class InterleavedRotation:
+    """The same of heads that have the halves of a pair side by side: a product of complex numbers."""
+
+    turns: Tensor  # (…, K / 2) complex64, of places (…)
+
+    @classmethod
+    def at(cls, places: Tensor, width: int) -> Self:
+        """Of places (…) for heads of a width K."""
+        angles = _angles(places, width // 2)
+        return cls(torch.polar(torch.ones_like(angles), angles))
+
+    def of(self, rows: Tensor) -> Self:
+        """Those of some rows (N,) of the first dimension."""
+        return type(self)(self.turns.index_select(0, rows))
+
+    def turn(self, x: Tensor) -> Tensor:
+        """Queries or keys (…, K) float32, turned."""
+        turned = x.clone()
+        self.turn_(turned)
+        return turned
+
+    def turn_(self, x: Tensor) -> None:
+        """Turn queries or keys (…, K) float32 in place."""
+        torch.view_as_complex(x.view(*x.shape[:-1], -1, 2)).mul_(self.turns)
+
+
+Rotation = SplitRotation | InterleavedRotation
+
+
+def interleaving(width: int) -> Tensor:
+    """The order (K,) that brings the halves of each pair side by side."""
+    return torch.arange(width).view(2, -1).t().flatten()
 
 
 def _angles(places: Tensor, half: int) -> Tensor:

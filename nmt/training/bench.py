@@ -15,7 +15,7 @@ from torch.autograd.profiler import profile
 from nmt.config.schema import Config, TrainingConfig
 from nmt.corpus.batching import Batch, collate, plan_batches
 from nmt.corpus.encoded import EncodedCorpus
-from nmt.decoding.engine import choose_precision, memory_dtype, rows_at_once
+from nmt.decoding.engine import choose_precision, rows_at_once
 from nmt.decoding.rules import Rules, Sentence
 from nmt.decoding.search import Room, search
 from nmt.hardware import describe, use_device
@@ -322,10 +322,9 @@ class Workload:
         rules = Rules(bos_id=BOS_ID, eos_id=EOS_ID, beam_size=beam_size, device=self.device)
         network = pack(self.network.eval(), precision)
         room = Room(num_rows, len(sources) * (MEAN_LENGTH + 1))
-        dtype = memory_dtype(precision, self.device, num_rows=num_rows)
 
         def translate() -> None:
-            decoder = IncrementalDecoder(network, memory_dtype=dtype)
+            decoder = IncrementalDecoder(network)
             deque(search(decoder, sentences, rules, room), maxlen=0)
 
         seconds = _seconds_of(translate, self.device, rounds=1)

@@ -11,7 +11,7 @@ from time import perf_counter
 import torch
 from torch import Tensor, nn
 
-from nmt.model.int8_linear import choose_int8_linear
+from nmt.model.int8_linear import Int8Linear, choose_largest_weight
 from nmt.model.packed_linear import PackedLinear, has_packed_products
 from nmt.model.packing import turn
 
@@ -49,8 +49,8 @@ def layers(linear: nn.Linear) -> dict[str, Callable[[Tensor], Tensor]]:
     for dtype in (torch.float32, torch.bfloat16):
         if has_packed_products(dtype):
             found[str(dtype).removeprefix("torch.")] = PackedLinear(linear, dtype)
-    if layer := choose_int8_linear():
-        found[f"int8 ({layer.__name__})"] = layer(linear)
+    if largest_weight := choose_largest_weight():
+        found[f"int8, weights up to {largest_weight}"] = Int8Linear(linear, largest_weight=largest_weight)
     return found
 
 

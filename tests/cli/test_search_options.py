@@ -10,9 +10,9 @@ import pytest
 from nmt.alignment.linking import cut_pair, encode_pair
 from nmt.alignment.text_aligner import train_text_aligner
 from nmt.checkpoint import TranslationModel, save_model
-from nmt.model.int8_linear import choose_int8_linear
+from nmt.model.int8_linear import choose_largest_weight
 
-needs_int8 = pytest.mark.skipif(not choose_int8_linear(), reason="no products of bytes on this processor")
+needs_int8 = pytest.mark.skipif(not choose_largest_weight(), reason="no products of bytes on this processor")
 
 Run = Callable[..., Any]
 

@@ -14,7 +14,7 @@ from torch import Tensor
 from nmt.checkpoint import TranslationModel
 from nmt.config import DecodingConfig
 from nmt.decoding import Found, Rules, Sentence, engine
-from nmt.decoding.engine import Engine, choose_precision, memory_dtype
+from nmt.decoding.engine import Engine, choose_precision
 from nmt.errors import ConfigError, ResourceError
 from nmt.model import IncrementalDecoder, packing
 from nmt.model.encoded import EncodedSources
@@ -81,24 +81,6 @@ def test_a_single_sentence_is_searched_with_plain_layers_and_a_packed_output(
     for layers in (network.encoder, network.decoder):
         assert not any(isinstance(each, PackedLinear) for each in layers.modules())
     assert isinstance(network.out_proj, torch.nn.Linear if beam_size == 1 else PackedLinear)
-
-
-@pytest.mark.parametrize(
-    ("device", "num_rows", "has_bfloat16", "expected"),
-    [
-        ("cpu", 160, True, torch.bfloat16),
-        ("cpu", 160, False, torch.float32),
-        ("cpu", 31, True, torch.float32),
-        ("cuda", 1, False, torch.bfloat16),
-    ],
-)
-def test_keys_and_values_have_few_bits_where_that_pays(
-    device: str, num_rows: int, has_bfloat16: bool, expected: torch.dtype, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(engine, "has_packed_products", lambda _: has_bfloat16)
-    for precision in ("int8", "bfloat16"):
-        assert memory_dtype(precision, torch.device(device), num_rows=num_rows) == expected
-    assert memory_dtype("float32", torch.device(device), num_rows=num_rows) == torch.float32
 
 
 @pytest.fixture
@@ -390,6 +372,6 @@ def test_the_precision_is_the_one_that_the_device_is_best_at(monkeypatch: pytest
         ConfigError, match=r"decoding.precision is int8, which torch does not have on this cuda"
     ):
         choose_precision(DecodingConfig(precision="int8"), gpu)
-    monkeypatch.setattr(engine, "choose_int8_linear", lambda: None)
+    monkeypatch.setattr(engine, "choose_largest_weight", lambda: None)
     with pytest.raises(ConfigError, match=r"int8, which torch does not have on this cpu; use auto"):
         choose_precision(DecodingConfig(precision="int8"), cpu)

@@ -19,10 +19,10 @@ from nmt.corpus.words import is_blank, word_spans
 from nmt.decoding import LineTooLongError, Room, Sentence, Translation, Translator, search
 from nmt.decoding.lines import without_line_ends
 from nmt.errors import ConfigError
-from nmt.model.int8_linear import choose_int8_linear
+from nmt.model.int8_linear import choose_largest_weight
 from nmt.tokenizer import BOS_ID, EOS_ID
 
-needs_int8 = pytest.mark.skipif(not choose_int8_linear(), reason="no products of bytes on this processor")
+needs_int8 = pytest.mark.skipif(not choose_largest_weight(), reason="no products of bytes on this processor")
 LINES = [
     "Der Hund schläft.",
     "",
@@ -92,7 +92,7 @@ def test_batched_equals_alone(tiny_model: TranslationModel, beam_size: int, posi
 
 @needs_int8
 def test_in_int8_the_batch_matters_no_more_than_the_last_bits_of_attention(model: TranslationModel) -> None:
-    """Products are exact and rows are scaled one by one; what is left is attention, in bfloat16 on some."""
+    """Products are exact and rows are scaled one by one; what is left is attention."""
     options = {"beam_size": 1, "max_length_ratio": 0.1, "precision": "int8"}
     together = translator(model, **options).translate(LINES)
     for line, one in zip(LINES, together, strict=True):

@@ -11,7 +11,7 @@ from nmt.alignment import align_pairs
 from nmt.checkpoint import TranslationModel
 from nmt.config import DecodingConfig
 from nmt.decoding import Translation, Translator
-from nmt.model.int8_linear import choose_int8_linear
+from nmt.model.int8_linear import choose_largest_weight
 
 LINES = ["Der Hund.", "", "Ja!"]
 PREFIX, REQUIRED, FORBIDDEN = "The", "Hund", "Katze"
@@ -68,7 +68,7 @@ def covering_sets() -> Iterator[list[str]]:
 
 def translations(model: TranslationModel, ways: dict[str, Any]) -> list[Translation]:
     ways = {"beam_size": 4, "max_length_ratio": 0.5, **ways}
-    if ways.get("precision") == "int8" and not choose_int8_linear():
+    if ways.get("precision") == "int8" and not choose_largest_weight():
         pytest.skip("no products of bytes on this processor")
     models = [model, model] if ways.pop("ensemble", False) else [model]
     prefix, required, nbest = ways.pop("prefix", ""), ways.pop("require", None), ways.pop("nbest", 1)

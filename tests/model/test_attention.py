@@ -267,3 +267,16 @@ def test_dropout_is_for_training_only() -> None:
     assert torch.equal(module(x), module(x))
     module.train()
     assert not torch.equal(module(x), module(x))
+
+
+@pytest.mark.parametrize(("bias", "qk_norm"), [(True, False), (False, True)])
+@torch.no_grad()
+def test_interleaved_heads_are_the_same_function(bias: bool, qk_norm: bool) -> None:
+    module = drawn(SelfAttention(D, 3, bias=bias, dropout_rate=0.0, rotary=True, qk_norm=qk_norm))
+    before = {name: value.clone() for name, value in module.state_dict().items()}
+    interleaved = module.interleaved()
+    x = torch.randn(B, S, D)
+    torch.testing.assert_close(interleaved(x, causal=True), module(x, causal=True))
+    assert interleaved.out_proj is module.out_proj
+    assert all(torch.equal(value, before[name]) for name, value in module.state_dict().items())
+    assert not torch.equal(interleaved.in_proj.weight, module.in_proj.weight)

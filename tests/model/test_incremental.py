@@ -1,5 +1,6 @@
 """Rows that come, branch and end as they like, against the network that reads every one of them whole."""
 
+import copy
 import random
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -11,6 +12,7 @@ from torch import Tensor
 from nmt.config import ModelConfig
 from nmt.model import IncrementalDecoder, Transformer, pack
 from nmt.model.incremental import MORE_COLUMNS, encode
+from nmt.model.memory import DecodingLayer
 from nmt.model.short_output import ShortOutput
 from nmt.tokenizer import BOS_ID, EOS_ID, PAD_ID
 
@@ -29,7 +31,6 @@ class Rows:
 
     network: Transformer
     sources: Sequence[list[int]]
-    memory_dtype: torch.dtype | None = None
     watched_layer: int | None = None
     output: ShortOutput | None = None
     tolerance: float = 5e-5
@@ -39,12 +40,7 @@ class Rows:
     seen: int = 0  # rows that were compared
 
     def __post_init__(self) -> None:
-        self.decoder = IncrementalDecoder(
-            self.network,
-            memory_dtype=self.memory_dtype,
-            watched_layer=self.watched_layer,
-            output=self.output,
-        )
+        self.decoder = IncrementalDecoder(self.network, watched_layer=self.watched_layer, output=self.output)
 
     def step(self, choices: list[tuple[int, int]], *, admitted: Sequence[int] = ()) -> None:
         """Continue rows by pieces, (row, piece), and begin with some sentences."""
@@ -70,7 +66,7 @@ class Rows:
             attention_layers=() if self.watched_layer is None else [self.watched_layer],
         )
         newest = range(len(self.rows)), [len(read) - 1 for _, read in self.rows]
-        expected = self.network.logits(out.states[newest])
+        expected = self.network.logits(out.states[newest]).float()
         if self.output:
             expected = self._of_columns(expected, found.size(1))
         torch.testing.assert_close(found, expected, rtol=self.tolerance, atol=self.tolerance)
@@ -162,14 +158,22 @@ def test_the_watched_layer_looks_at_the_source_as_it_does_in_the_whole(network: 
             rows.go_on(generator)
 
 
-def test_memory_in_bfloat16_is_close(network: Transformer) -> None:
+def test_a_network_in_bfloat16_as_on_a_gpu_is_close(network: Transformer) -> None:
     generator = random.Random(3)
     sources = some_sources(generator, [5, 12, 1, 9, 14, 3])
-    rows = Rows(network, sources, memory_dtype=torch.bfloat16, tolerance=0.15)
+    rows = Rows(copy.deepcopy(network).bfloat16(), sources, tolerance=0.15)
     sentences_that_come_and_go(rows, generator, num_steps=12)
-    assert {memory.dtype for each in rows.decoder._layers for memory in (each.own, each.source)} == {
-        torch.bfloat16
+    memories = {
+        memory.dtype for each in rows.decoder._layers for memory in (each.own, each.src_keys, each.src_values)
     }
+    assert memories == {torch.bfloat16}
+
+
+@pytest.mark.parametrize(("device", "innermost"), [("cpu", -1), ("meta", -2)])
+def test_keys_of_sources_lie_as_the_device_reads_them_fastest(device: str, innermost: int) -> None:
+    keys = torch.zeros(2, 3, 8, 5, device=device)  # (B, H, K, S)
+    for given in (keys, keys.mT.contiguous().mT):
+        assert DecodingLayer._laid_out(given).stride(innermost) == 1
 
 
 def test_a_step_by_itself_is_teacher_forcing_in_order(network: Transformer) -> None:
@@ -222,14 +226,14 @@ def test_memory_shrinks_when_most_sentences_have_ended_and_sources_are_short(pla
     rows = Rows(plain, sources)
     rows.step([], admitted=range(8))
     memory = rows.decoder._layers[0]
-    assert memory.source.shape[1:4:2] == (8, 51)
+    assert memory.src_values.shape[:3:2] == (8, 51)
     rows.step([(row, 6) for row in (0, 1, 2, 3, 5)])
-    assert memory.source.shape[1:4:2] == (8, 51)  # more than half are still there
+    assert memory.src_values.shape[:3:2] == (8, 51)  # more than half are still there
     rows.step([(0, 6), (4, 6)])
-    assert memory.source.shape[1:4:2] == (2, 16)
+    assert memory.src_values.shape[:3:2] == (2, 16)
     assert memory.own.size(1) == 2
     rows.step([(0, 7), (1, 7)], admitted=[1])
-    assert memory.source.shape[1:4:2] == (3, 51)
+    assert memory.src_values.shape[:3:2] == (3, 51)
 
 
 def test_a_slot_goes_to_another_sentence_in_the_order_of_rows(plain: Transformer) -> None:

@@ -6,11 +6,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from nmt.model.positions import Positions, Rotation, sinusoids
+from nmt.model.positions import InterleavedRotation, Positions, SplitRotation, interleaving, sinusoids
 
 
 def rotate(x: Tensor, places: Tensor) -> Tensor:
-    return Rotation.at(places, x.size(-1)).turn(x)
+    return SplitRotation.at(places, x.size(-1)).turn(x)
 
 
 def test_sinusoids_by_hand() -> None:
@@ -91,3 +91,25 @@ def test_rotated_scores_depend_on_the_difference_of_positions_only() -> None:
 
 def test_a_rotation_keeps_the_type_of_what_it_rotates() -> None:
     assert rotate(torch.ones(1, 1, 2, 4, dtype=torch.bfloat16), torch.arange(2)).dtype == torch.bfloat16
+
+
+@pytest.mark.parametrize("width", [2, 6, 16])
+def test_halves_side_by_side_turn_as_halves_apart(width: int) -> None:
+    x, places = torch.randn(3, 2, 4, width), torch.tensor([5, 0, 700, 2])  # (B, H, T, K)
+    order = interleaving(width)
+    assert order.view(-1, 2).diff(dim=1).eq(width // 2).all()
+    turned = InterleavedRotation.at(places, width).turn(x[..., order])
+    torch.testing.assert_close(turned, rotate(x, places)[..., order])
+
+
+@pytest.mark.parametrize("kind", [SplitRotation, InterleavedRotation])
+def test_a_part_is_turned_in_place(kind: type[SplitRotation] | type[InterleavedRotation]) -> None:
+    places = torch.tensor([4, 9, 1])
+    rotation = kind.at(places[:, None, None], 8)
+    parts = torch.randn(3, 3, 2, 8)  # (N, 3, H, K): queries, keys, values
+    before = parts.clone()
+    rotation.turn_(parts[:, :2])
+    assert torch.equal(parts[:, 2], before[:, 2])
+    torch.testing.assert_close(parts[:, :2], rotation.turn(before[:, :2]))
+    some = torch.tensor([2, 0])
+    torch.testing.assert_close(rotation.of(some).turn(before[some, :2]), parts[some, :2])
