@@ -28,10 +28,9 @@ from nmt.model.short_output import OwnOutputs, ShortOutput
 from nmt.model.transformer import Transformer
 from nmt.tokenizer import EOS_ID
 
-MORE_COLUMNS = 16  # that memory grows by, beyond those that are needed at once
+MORE_COLUMNS = 16  # that memory, and what is looked at of it, grows by
 FEWEST_STEPS, MOST_STEPS = 2, 4  # that columns are looked for at once
 FEWEST_KEYS = 16  # torch's softmax is slow on a CPU for fewer
-COLUMN_STEP = 8  # that the number of columns that are looked at grows by
 
 
 @dataclass(frozen=True)
@@ -170,7 +169,8 @@ class IncrementalDecoder:
         used = self._bias.new_zeros(num_slots, self._bias.size(1))
         is_taken = used.index_add_(0, self._slots, self._bias.exp()) > 0  # (B, C)
         numbers = torch.arange(1, is_taken.size(1) + 1, device=is_taken.device)
-        num_taken, last_taken = int(is_taken.sum(1).max()), int((is_taken.any(0) * numbers).max())
+        of_all = torch.stack([is_taken.sum(1).max(), (is_taken.any(0) * numbers).max()])
+        num_taken, last_taken = of_all.tolist()
         if more := self._missing_columns(num_taken, last_taken, most):
             for layer in self._layers:
                 layer.add_columns(more)
@@ -186,21 +186,21 @@ class IncrementalDecoder:
         if missing := rows.part_places[0].numel() * (rows.num_computed - len(rows.ranks)):
             places = functional.pad(places, (0, missing), value=capacity - 1)  # where no query is
         last = columns.amax(1).clamp_(min=last_taken - 1).cummax(0).values.tolist()
-        seen = [min(capacity, last_one + COLUMN_STEP - last_one % COLUMN_STEP) for last_one in last]
+        seen = [last_one + MORE_COLUMNS - last_one % MORE_COLUMNS for last_one in last]
         return list(map(_Columns, columns[..., None].unbind(), places.unbind(), seen))[::-1]
 
     def _missing_columns(self, num_taken: int, last_taken: int, most: int) -> int:
-        """How many columns to add, so that every sentence finds free ones for `most` rows.
+        """How many columns to add, in steps, so that every sentence finds free ones for `most` rows.
 
         None has more of them than `num_taken`, and none beyond the first `last_taken`. Less than 0 if a
         sentence that needed many has gone: all the others keep as many.
         """
         capacity = self._bias.size(1)
         missing = num_taken + FEWEST_STEPS * most - capacity
+        spare = capacity - last_taken - most - MORE_COLUMNS
         if missing > 0:
-            return max(missing, MORE_COLUMNS)
-        in_use = last_taken + most
-        return in_use + MORE_COLUMNS - capacity if 2 * (in_use + MORE_COLUMNS) <= capacity else 0
+            return missing + -missing % MORE_COLUMNS
+        return spare % MORE_COLUMNS - spare if 2 * spare >= capacity else 0
 
     # Rows and their sentences
 
@@ -258,10 +258,7 @@ class IncrementalDecoder:
         self._fit_sources(0)
 
     def _fit_sources(self, num_more: int) -> None:
-        """Room for the longest source and not much more, and for so many more sentences.
-
-        What is computed with lies in one piece: bfloat16 products would copy it else.
-        """
+        """Room for the longest source and not much more, and for so many more sentences."""
         capacity = self._layers[0].src_values.size(2)
         longest = max(FEWEST_KEYS, int(self._src_lengths.max()))
         length = longest if longest > capacity or 4 * longest < 3 * capacity else capacity

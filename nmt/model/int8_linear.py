@@ -52,7 +52,7 @@ class Int8Linear(nn.Module):
 def choose_largest_weight() -> int | None:
     """What the largest weight of an output may be as a byte; None if this torch multiplies no bytes exactly.
 
-    Some processors (AVX2, older AVX-512) add two products in 16 bits, others (VNNI) in 32.
+    FBGEMM adds two products in 16 bits first on some processors (AVX2), but not where AVX-512 has VNNI.
     """
     return next(filter(is_exact, (LARGEST, LARGEST_OF_SEVEN_BITS)), None)
 

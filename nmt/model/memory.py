@@ -21,7 +21,7 @@ class Here:
     rows: Rows
     rotation: Rotation | None  # (N', 1, 1, …), of their places in their hypotheses
     memory_places: Tensor  # (N' 3 H,), flat over (3, B, H, C): where queries, keys and values of heads go
-    bias: Tensor  # (B H, T, C)
+    bias: Tensor  # (B H, T, C') of the columns that are seen
     src_bias: Tensor  # (B H, 1, S)
 
 
@@ -65,9 +65,9 @@ class DecodingLayer:
     def fit(self, more_slots: int, src_length: int) -> None:
         """Room for more sentences, and for sources of this length."""
         more_src = src_length - self.src_values.size(2)
-        keys = functional.pad(self.src_keys, (0, more_src, 0, 0, 0, 0, 0, more_slots))
-        values = functional.pad(self.src_values, (0, 0, 0, more_src, 0, 0, 0, more_slots))
-        self._set_source(keys, values)
+        more = (0, 0, 0, more_src, 0, 0, 0, more_slots)
+        keys, values = (functional.pad(each, more) for each in (self.src_keys.mT, self.src_values))
+        self._set_source(keys.mT, values)
         if more_slots:
             self._set_own(functional.pad(self.own, (0, 0, 0, 0, 0, 0, 0, more_slots)))
 
@@ -79,7 +79,8 @@ class DecodingLayer:
     def see(self, num_columns: int) -> None:
         """Let the next steps look at so many columns; the others must have nothing that is looked for."""
         queries, keys, values = self.own.flatten(1, 2).unbind(0)
-        self._own_parts = queries, keys[:, :num_columns].mT, values[:, :num_columns]
+        keys, values = keys[:, :num_columns], values[:, :num_columns]
+        self._own_parts = queries, keys.mT, values  # (B H, C, K), (B H, K, C'), (B H, C', K)
 
     @staticmethod
     def _laid_out(keys: Tensor) -> Tensor:
@@ -97,7 +98,7 @@ class DecodingLayer:
 
     def _set_source(self, keys: Tensor, values: Tensor) -> None:
         self.src_keys, self.src_values = self._laid_out(keys), values  # (B, H, K, S), (B, H, S, K)
-        self._src_parts = self.src_keys.flatten(0, 1), values.flatten(0, 1)
+        self._src_parts = self.src_keys.flatten(0, 1), values.flatten(0, 1)  # (B H, K, S), (B H, S, K)
 
     def _look_back(self, normed: Tensor, here: Here) -> Tensor:
         """Self-attention of rows, which are written to memory first."""

@@ -2,8 +2,6 @@
 
 # N rows, K inputs, M outputs of a layer
 
-from collections.abc import Callable
-
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -33,14 +31,6 @@ def num_computed(num_rows: int) -> int:
     return num_rows + -num_rows % step
 
 
-def in_few_sizes(product: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
-    """The product (…, M) of inputs (…, K)."""
-    if x.dim() > 2:
-        return in_few_sizes(product, x.flatten(0, -2)).view(*x.shape[:-1], -1)
-    missing = num_computed(len(x)) - len(x)
-    return product(functional.pad(x, (0, 0, 0, missing)))[: len(x)] if missing else product(x)
-
-
 class PackedLinear(nn.Module):
     """x Wᵀ + b with weights in the layout that oneDNN computes with, of float32 or bfloat16."""
 
@@ -56,8 +46,9 @@ class PackedLinear(nn.Module):
         """(…, K) to (…, M), of the type of the input."""
         if not self.is_packed:
             return functional.linear(x.to(self.dtype), self.weight, self.bias).to(x.dtype)
-        return as_type(in_few_sizes(self._product, as_type(x, self.dtype)), x.dtype)
-
-    def _product(self, x: Tensor) -> Tensor:
-        out: Tensor = torch.ops.mkldnn._linear_pointwise(x, self.weight, self.bias, "none", [], "")
-        return out
+        rows = as_type(x.flatten(0, -2), self.dtype)
+        if missing := num_computed(len(rows)) - len(rows):
+            rows = functional.pad(rows, (0, 0, 0, missing))
+        out: Tensor = torch.ops.mkldnn._linear_pointwise(rows, self.weight, self.bias, "none", [], "")
+        out = out[: len(out) - missing].view(*x.shape[:-1], -1) if missing or x.dim() > 2 else out
+        return as_type(out, x.dtype)

@@ -54,6 +54,7 @@ class Rows:
         self.rows = [(before[row][0], (*before[row][1], token)) for row, token in (*choices, *new)]
         self.newest = self.rows
         logits = self.decoder.step(torch.tensor(parents), torch.tensor(tokens))
+        assert not (self.decoder._bias[:, self.decoder._num_seen :] == 0).any()
         assert logits.dtype == torch.float32
         self._compare(logits)
         self.seen += len(logits)
@@ -219,6 +220,21 @@ def test_columns_of_rows_that_nobody_descends_from_are_free_again(plain: Transfo
     taken = rows.decoder._bias == 0
     assert taken.sum(1).tolist() == [13] * 4
     assert int(taken.all(0).sum()) == 12  # what they have in common is there once
+
+
+def test_only_columns_in_use_are_looked_at(plain: Transformer) -> None:
+    rows = Rows(plain, some_sources(random.Random(9), [4, 4]))
+    rows.step([], admitted=[0, 1])
+    piece = FIRST_PIECE
+    for _ in range(40):  # one sentence has a single hypothesis, the other eight that go apart at once
+        others = range(1, len(rows.rows))
+        branches = [(1, piece + i) for i in range(8)] if len(others) == 1 else [(i, piece) for i in others]
+        rows.step([(0, piece), *branches])
+    most = rows.decoder._layers[0].own.size(3)
+    assert most >= rows.decoder._num_seen > 8 * 40
+    rows.step([(0, piece)])  # the other one has ended
+    assert 41 <= rows.decoder._num_seen <= 41 + MORE_COLUMNS
+    assert rows.decoder._layers[0].own.size(3) < most
 
 
 def test_memory_shrinks_when_most_sentences_have_ended_and_sources_are_short(plain: Transformer) -> None:
