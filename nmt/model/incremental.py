@@ -181,10 +181,7 @@ class IncrementalDecoder:
         free = is_taken.byte().argsort(dim=1, stable=True)  # (B, C), free ones come first
         steps = torch.arange(num_steps, device=free.device)[:, None]
         columns = free.take(self._slots * capacity + rows.ranks + most * steps)  # (steps, N)
-        inside = torch.stack([rows.ranks.expand_as(columns), columns, columns], dim=-1)[..., None]
-        places = (rows.part_places * capacity + inside).flatten(1)  # (steps, N 3 H)
-        if missing := rows.part_places[0].numel() * (rows.num_computed - len(rows.ranks)):
-            places = functional.pad(places, (0, missing), value=capacity - 1)  # where no query is
+        places = (rows.memory_places * capacity + columns[..., None, None]).flatten(1)  # (steps, N 2 H)
         last = columns.amax(1).clamp_(min=last_taken - 1).cummax(0).values.tolist()
         seen = [last_one + MORE_COLUMNS - last_one % MORE_COLUMNS for last_one in last]
         return list(map(_Columns, columns[..., None].unbind(), places.unbind(), seen))[::-1]

@@ -20,16 +20,13 @@ class Here:
 
     rows: Rows
     rotation: Rotation | None  # (N', 1, 1, …), of their places in their hypotheses
-    memory_places: Tensor  # (N' 3 H,), flat over (3, B, H, C): where queries, keys and values of heads go
+    memory_places: Tensor  # (N 2 H,), flat over (2, B, H, C): where keys and values of heads go
     bias: Tensor  # (B H, T, C') of the columns that are seen
     src_bias: Tensor  # (B H, 1, S)
 
 
 class DecodingLayer:
-    """What a layer makes of new pieces, and what it remembers of those before and of the source.
-
-    Queries are only written beside the keys and values to come in the order of sentences and heads.
-    """
+    """What a layer makes of new pieces, and what it remembers of those before and of the source."""
 
     def __init__(self, module: DecoderLayer, empty: Tensor, *, is_watched: bool) -> None:
         """Memory begins as what is `empty`, (0, H, C, K); if watched, it keeps where it looked in a step."""
@@ -44,7 +41,7 @@ class DecodingLayer:
             residual(module.cross_residual, self._look_at_source),
             residual(module.feed_forward_residual, feed_forward(module.feed_forward)),
         )
-        self._set_own(empty.expand(3, *empty.shape))
+        self._set_own(empty.expand(2, *empty.shape))
         self._set_source(empty.mT, empty)
 
     def step(self, x: Tensor, here: Here) -> Tensor:
@@ -78,9 +75,8 @@ class DecodingLayer:
 
     def see(self, num_columns: int) -> None:
         """Let the next steps look at so many columns; the others must have nothing that is looked for."""
-        queries, keys, values = self.own.flatten(1, 2).unbind(0)
-        keys, values = keys[:, :num_columns], values[:, :num_columns]
-        self._own_parts = queries, keys.mT, values  # (B H, C, K), (B H, K, C'), (B H, C', K)
+        keys, values = self.own.flatten(1, 2)[:, :, :num_columns].unbind(0)
+        self._own_parts = keys.mT, values  # (B H, K, C'), (B H, C', K)
 
     @staticmethod
     def _laid_out(keys: Tensor) -> Tensor:
@@ -92,7 +88,7 @@ class DecodingLayer:
         return keys.contiguous() if keys.device.type == "cpu" else keys.mT.contiguous().mT
 
     def _set_own(self, own: Tensor) -> None:
-        self.own = own  # (3, B, H, C, K), queries, keys and values
+        self.own = own  # (2, B, H, C, K), keys and values
         self._flat = own.view(-1, own.size(4))
         self.see(own.size(3))
 
@@ -103,9 +99,9 @@ class DecodingLayer:
     def _look_back(self, normed: Tensor, here: Here) -> Tensor:
         """Self-attention of rows, which are written to memory first."""
         new = self._heads(normed, here.rotation)  # (N', 3, H, K)
-        self._flat.index_copy_(0, here.memory_places, new.view(-1, new.size(3)))
-        queries, keys, values = self._own_parts
-        attended = here.rows.attend(queries[:, : here.bias.size(1)], keys, values, here.bias)
+        keys_values = new[: len(here.rows.ranks), 1:]  # (N, 2, H, K)
+        self._flat.index_copy_(0, here.memory_places, keys_values.reshape(-1, new.size(3)))
+        attended = here.rows.attend(here.rows.pad_queries(new), *self._own_parts, here.bias)
         return self._out(attended)
 
     def _look_at_source(self, normed: Tensor, here: Here) -> Tensor:

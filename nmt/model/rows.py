@@ -84,20 +84,28 @@ class Rows:
         padded = parts.view(-1, width).index_select(0, self._parts_at)
         return padded.view(3, -1, self.shape[2], width).unbind()
 
+    def pad_queries(self, parts: Tensor) -> Tensor:
+        """Of (N', 3, H, K) the first part, (B H, T, K), any row where none is."""
+        width = parts.size(3)
+        return parts.view(-1, width).index_select(0, self._queries_at).view(-1, self.shape[2], width)
+
     @cached_property
-    def part_places(self) -> Tensor:
-        """(N, 3, H), where queries, keys and values of heads belong among (3, B, H)."""
+    def memory_places(self) -> Tensor:
+        """(N, 2, H), where keys and values of heads belong among (2, B, H)."""
         num_groups, num_heads, most = self.shape
         in_group = self.head_places[: len(self.ranks) * num_heads].view(-1, 1, num_heads) // most
-        parts = torch.arange(3, device=in_group.device)[:, None]
+        parts = torch.arange(2, device=in_group.device)[:, None]
         return in_group + parts * (num_groups * num_heads)
 
     @cached_property
+    def _queries_at(self) -> Tensor:
+        """(B H T,), of N' 3 H heads those at the places of queries."""
+        return self.heads_at + 2 * self.shape[1] * self.rows_at
+
+    @cached_property
     def _parts_at(self) -> Tensor:
-        """(3 B H T,), of N 3 H heads those at the places of queries, then of keys, then of values."""
-        num_heads = self.shape[1]
-        queries_at = self.heads_at + 2 * num_heads * self.rows_at
-        return torch.cat([queries_at + part * num_heads for part in range(3)])
+        """(3 B H T,), the same of queries, then of keys, then of values."""
+        return torch.cat([self._queries_at + part * self.shape[1] for part in range(3)])
 
     def unpad_heads(self, x: Tensor) -> Tensor:
         """(B H, T, K) to (N', H K)."""
