@@ -5,6 +5,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 from unittest.mock import Mock
 
 import pytest
@@ -13,7 +14,7 @@ from torch import Tensor
 
 from nmt.checkpoint import TranslationModel
 from nmt.config import DecodingConfig
-from nmt.decoding import Found, Rules, Sentence, engine
+from nmt.decoding import Found, Rules, Sentence, engine, search
 from nmt.decoding.engine import Engine, choose_precision
 from nmt.errors import ConfigError, ResourceError
 from nmt.model import IncrementalDecoder, packing
@@ -242,13 +243,19 @@ def test_ctrl_c_ends_all_threads(tiny_model: TranslationModel) -> None:
 @pytest.mark.usefixtures("two_cores")
 @pytest.mark.parametrize("num_sentences", [1, 31, 32, 500])
 def test_as_many_threads_search_as_have_enough_to_do(
-    tiny_model: TranslationModel, num_sentences: int
+    tiny_model: TranslationModel, num_sentences: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    threads: set[int] = set()
-    Engine([tiny_model], DecodingConfig()).find(
-        many(tiny_model)[:num_sentences], rules(), on_progress=lambda _: threads.add(threading.get_ident())
-    )
-    assert len(threads) == (2 if 2 * num_sentences >= 64 else 1)
+    expected = 2 if 2 * num_sentences >= 64 else 1
+    threads, all_of_them = set[int](), threading.Barrier(expected, timeout=20)
+
+    def search_together(*arguments: Any) -> Iterator[tuple[int, list[Found]]]:
+        threads.add(threading.get_ident())
+        all_of_them.wait()  # or one could be done before another begins, and do its share
+        return search(*arguments)
+
+    monkeypatch.setattr(engine, "search", search_together)
+    Engine([tiny_model], DecodingConfig()).find(many(tiny_model)[:num_sentences], rules())
+    assert len(threads) == expected
 
 
 # Several processes
