@@ -89,8 +89,7 @@ class DecodingLayer:
 
     def _set_own(self, own: Tensor) -> None:
         self.own = own  # (2, B, H, C, K), keys and values
-        self._flat = own.view(-1, own.size(4))
-        self.see(own.size(3))
+        self._flat = own.view(-1, own.size(4))  # until `see` is told, nothing looks at it
 
     def _set_source(self, keys: Tensor, values: Tensor) -> None:
         self.src_keys, self.src_values = self._laid_out(keys), values  # (B, H, K, S), (B, H, S, K)

@@ -104,7 +104,7 @@ class Rows:
 
     @cached_property
     def _parts_at(self) -> Tensor:
-        """(3 B H T,), the same of queries, then of keys, then of values."""
+        """(3 B H T,), those at the places of queries, then of keys, then of values."""
         return torch.cat([self._queries_at + part * self.shape[1] for part in range(3)])
 
     def unpad_heads(self, x: Tensor) -> Tensor:

@@ -293,7 +293,7 @@ def test_fields_of_json_lines_come_out_again_around_ours(translate: Run, tmp_pat
         by_itself = json.loads(line)
         assert {key: record[key] for key in ("src", "tgt")} == {key: by_itself[key] for key in ("src", "tgt")}
         for key in ("score", "log_prob"):  # what stands beside a line changes the last digit
-            assert record[key] == pytest.approx(by_itself[key], abs=1e-4)
+            assert record[key] == pytest.approx(by_itself[key], abs=1e-5)
 
 
 def test_json_lines_come_from_a_pipe_and_arguments_too_and_may_become_text(translate: Run) -> None:
