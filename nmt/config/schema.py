@@ -362,7 +362,7 @@ class DecodingConfig:
     precision: Literal["auto", "float32", "bfloat16", "int8"] = "auto"
     """Arithmetic of matrix products; `auto`: float32 on a CPU, bfloat16 on a GPU. int8 is for CPUs."""
     batch_rows: int = 0
-    """Hypotheses that are decoded together, on each core of a CPU; 0: 160, on a GPU 4096."""
+    """Hypotheses that are decoded together, on each core of a CPU; 0: 320, on a GPU 4096."""
     batch_tokens: int = 4096
     """Source pieces that are decoded together, on each core of a CPU; a longer sentence is decoded alone."""
     on_long: OnLong = "split"

@@ -83,11 +83,16 @@ def search(
     waiting = deque(enumerate(sentences))
     beams = _Beams(decoder, rules, shortlist)
     while True:
-        if 4 * beams.num_rows <= 3 * room.rows:  # reading a few sources at once is faster than one by one
+        if _has_room(beams, room):
             beams.admit(_next_sentences(waiting, beams, room))
         if not beams.num_rows:
             return
         yield from beams.step()
+
+
+def _has_room(beams: "_Beams", room: Room) -> bool:
+    """Whether a quarter is free: reading some sources at once is faster than one by one."""
+    return 4 * beams.num_rows <= 3 * room.rows and 4 * beams.num_src_tokens <= 3 * room.src_tokens
 
 
 def _next_sentences(

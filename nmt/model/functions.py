@@ -36,7 +36,7 @@ def as_function_(module: nn.Module) -> Function:
     return module.forward_ if isinstance(module, Int8Linear) else as_function(module)
 
 
-def heads(module: SelfAttention) -> Callable[[Tensor, Rotation | None], Tensor]:
+def queries_keys_values(module: SelfAttention) -> Callable[[Tensor, Rotation | None], Tensor]:
     """Queries, keys and values (N, 3, H, K) of rows that stand where a rotation (N, 1, 1, …) tells."""
     project, shape = as_function(module.in_proj), (-1, 3, module.num_heads, module.head_width)
     norms = [as_function(norm) for norm in (module.query_norm, module.key_norm)]

@@ -8,9 +8,8 @@ from torch.nn import functional
 
 from nmt.model.rows import as_type
 
-FEW_ROWS = 8  # each number of them is a size of its own
-ROW_STEP = 16  # more are rounded up to a multiple of this
-MANY_ROWS = 256  # and these to a multiple of themselves
+ROW_STEPS = (8, 1), (256, 16), (512, 64)  # up to so many rows are rounded up to a multiple of that
+LAST_STEP = 256  # and more to a multiple of this
 
 
 def has_packed_products(dtype: torch.dtype) -> bool:
@@ -27,7 +26,7 @@ def num_computed(num_rows: int) -> int:
     oneDNN makes code for every number of rows that it meets, which takes time, and keeps that of the last
     thousand, which takes a gigabyte where beams change from step to step.
     """
-    step = 1 if num_rows <= FEW_ROWS else ROW_STEP if num_rows <= MANY_ROWS else MANY_ROWS
+    step = next((step for most, step in ROW_STEPS if num_rows <= most), LAST_STEP)
     return num_rows + -num_rows % step
 
 

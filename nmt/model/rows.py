@@ -1,11 +1,13 @@
 """Rows of unequal groups: where they and their heads stand in arrays of equal ones, and their attention."""
 
-# N rows, N' with those of nobody, B groups, T rows of the largest, S keys of a group, H heads,
-# K width of a head
+# n rows of a part, N of all, N' with those of nobody; B groups, T rows of the largest, S keys of a group,
+# H heads, K width of a head
 
 import math
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import accumulate
 from typing import Self
 
 import torch
@@ -13,120 +15,171 @@ from torch import Tensor
 from torch.nn import functional
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Rows:
     """Where rows stand in an array (B, T), and their heads in one (B, H, T)."""
 
     shape: tuple[int, int, int]  # (B, H, T)
-    ranks: Tensor  # (N,) int64, of each row in its group
-    places: Tensor  # (N,), of the rows in the flat array
+    groups: Tensor  # (n,) int64, those of one follow each other
+    ranks: Tensor  # (n,) int64, of each row in its group
+    places: Tensor  # (n,), of the rows in the flat array
     at: Tensor  # (B T,), the row at each place; any where there is none
-    head_places: Tensor  # (N' H,), of their heads
-    heads_at: Tensor  # (B H T,), the head at each place, of all N H
-    rows_at: Tensor  # (B H T,), the row that it is of
-    num_computed: int  # N, and rows of nobody behind them
     is_even: bool  # whether there is a row at every place, in order
-    is_single: bool  # whether, besides, no group has several
 
     @classmethod
-    def of(cls, groups: Tensor, num_groups: int, *, num_heads: int, num_computed: int = 0) -> Self:
-        """Rows of these groups (N,); those of one follow each other.
-
-        If more are computed, heads of all are asked for, (N', …), and those of nobody are any.
-        """
-        rows, heads = (torch.arange(size, device=groups.device) for size in (len(groups), num_heads))
+    def of(cls, groups: Tensor, num_groups: int, *, num_heads: int) -> Self:
+        """Rows of these groups (n,); those of one follow each other."""
+        rows = torch.arange(len(groups), device=groups.device)
         first = rows.new_zeros(num_groups).scatter_reduce_(0, groups, rows, "amin", include_self=False)
         ranks = rows - first.index_select(0, groups)
         most = int(ranks.max()) + 1
         places = groups * most + ranks
         at = rows.new_zeros(num_groups * most).index_copy_(0, places, rows)
-        head_places = (groups[:, None] * num_heads + heads) * most + ranks[:, None]
-        rows_at = at.view(-1, 1, most).expand(-1, num_heads, -1)  # (B, H, T)
-        heads_at = rows_at * num_heads + heads[:, None]
-        missing, is_even = max(0, num_computed - len(rows)), torch.equal(at, rows)
-        head_places = functional.pad(head_places.flatten(), (0, missing * num_heads))
-        return cls(
-            shape=(num_groups, num_heads, most),
-            num_computed=len(rows) + missing,
-            ranks=ranks,
-            places=places,
-            at=at,
-            head_places=head_places,
-            heads_at=heads_at.flatten(),
-            rows_at=rows_at.flatten(),
-            is_even=is_even,
-            is_single=is_even and most == 1 and not missing,
-        )
+        return cls((num_groups, num_heads, most), groups, ranks, places, at, torch.equal(at, rows))
+
+    def pad(self, x: Tensor) -> Tensor:
+        """(n, D) to (B, T, D), any row where none is."""
+        padded = x if self.is_even else x.index_select(0, self.at)
+        return padded.view(self.shape[0], self.shape[2], -1)
+
+    def unpad(self, x: Tensor) -> Tensor:
+        """(B, T, D) to (n, D)."""
+        x = x.flatten(0, 1)
+        return x if self.is_even else x.index_select(0, self.places)
+
+    def for_heads(self, x: Tensor) -> Tensor:
+        """(n, S) to (B H, T, S): the same for all heads of a row."""
+        return x.index_select(0, self.rows_at).view(-1, self.shape[2], x.size(1))
+
+    @cached_property
+    def rows_at(self) -> Tensor:
+        """(B H T,), the row whose head is at each place."""
+        num_groups, num_heads, most = self.shape
+        return self.at.view(num_groups, 1, most).expand(-1, num_heads, -1).flatten()
+
+    @cached_property
+    def head_places(self) -> Tensor:
+        """(n, H), where the heads of each row stand."""
+        _, num_heads, most = self.shape
+        heads = torch.arange(num_heads, device=self.groups.device)
+        return (self.groups[:, None] * num_heads + heads) * most + self.ranks[:, None]
+
+    @cached_property
+    def memory_places(self) -> Tensor:
+        """(n, 2, H), where keys and values of heads belong among (2, B, H)."""
+        num_groups, num_heads, _ = self.shape
+        heads = torch.arange(2 * num_heads, device=self.groups.device).view(2, -1)
+        parts = heads + torch.arange(2, device=heads.device)[:, None] * (num_groups - 1) * num_heads
+        return self.groups[:, None, None] * num_heads + parts
+
+
+class Heads:
+    """Where heads of the rows of several parts stand in arrays (B, H, T), one for each part.
+
+    If more rows than those of the parts are computed, heads are those of all, and those of nobody are any.
+    """
+
+    def __init__(self, parts: Sequence[Rows], *, num_computed: int = 0) -> None:
+        self.num_rows = [len(rows.ranks) for rows in parts]
+        self.num_computed = max(num_computed, sum(self.num_rows))
+        self.parts = parts
+        self._sizes = [math.prod(rows.shape) for rows in parts]
+        has_gaps = self.num_computed > sum(self.num_rows) or not all(rows.is_even for rows in parts)
+        self._is_in_place = not has_gaps and all(rows.shape[2] == 1 for rows in parts)
 
     def fill(self, x: Tensor) -> Tensor:
         """(N,) to (N',), with zeros."""
         missing = self.num_computed - len(x)
         return functional.pad(x, (0, missing)) if missing else x
 
-    def pad(self, x: Tensor) -> Tensor:
-        """(N', D) to (B, T, D), any row where none is."""
-        padded = x[: len(self.ranks)] if self.is_even else x.index_select(0, self.at)
-        return padded.view(self.shape[0], self.shape[2], -1)
+    def divide(self, x: Tensor) -> Sequence[Tensor]:
+        """(N', …) to (n, …) of each part."""
+        return x[: sum(self.num_rows)].split_with_sizes(self.num_rows)
 
-    def unpad(self, x: Tensor) -> Tensor:
-        """(B, T, D) to (N, D)."""
-        x = x.flatten(0, 1)
-        return x if self.is_even else x.index_select(0, self.places)
+    def pad(self, heads: Tensor) -> list[Tensor]:
+        """(N' H, K) to (B H, T, K) of each part, any row where none is."""
+        return self._divided(heads if self._is_in_place else heads.index_select(0, self._heads_at))
 
-    def pad_heads(self, heads: Tensor) -> Tensor:
-        """(N' H, K) to (B H, T, K), any row where none is."""
-        padded = heads if self.is_single else heads.index_select(0, self.heads_at)
-        return padded.view(-1, self.shape[2], heads.size(1))
+    def pad_third(self, heads: Tensor, third: int = 0) -> list[Tensor]:
+        """Queries, keys or values of (N', 3, H, K) to (B H, T, K) of each part, any row where none is."""
+        return self._divided(heads.view(-1, heads.size(3)).index_select(0, self._thirds_at[third]))
 
-    def pad_parts(self, parts: Tensor) -> tuple[Tensor, ...]:
-        """(N, 3, H, K) to three times (B H, T, K), any row where none is."""
-        width = parts.size(3)
-        padded = parts.view(-1, width).index_select(0, self._parts_at)
-        return padded.view(3, -1, self.shape[2], width).unbind()
+    def unpad(self, parts: Sequence[Tensor]) -> Tensor:
+        """(B H, T, K) of each part to (N', H K)."""
+        heads = [part.view(-1, part.size(2)) for part in parts]
+        together = heads[0] if len(heads) == 1 else torch.cat(heads)
+        if not self._is_in_place:
+            together = together.index_select(0, self._places)
+        return together.view(self.num_computed, -1)
 
-    def pad_queries(self, parts: Tensor) -> Tensor:
-        """Of (N', 3, H, K) the first part, (B H, T, K), any row where none is."""
-        width = parts.size(3)
-        return parts.view(-1, width).index_select(0, self._queries_at).view(-1, self.shape[2], width)
+    def attend(self, queries: Sequence[Tensor], seen: Iterable[tuple[Tensor, Tensor, Tensor]]) -> Tensor:
+        """softmax(QK/√K + bias)V, (N', H K), of queries (B H, T, K) and what each part sees.
+
+        That are keys (B H, K, S), values (B H, S, K) and a bias (B H, T, S).
+        """
+        num_heads = self.parts[0].shape[1]
+        return self.unpad([_attended(*each, num_heads) for each in zip(queries, seen, strict=True)])
+
+    def average(self, weights: Sequence[Tensor]) -> Tensor:
+        """(B H, T, S) of each part to (N, S), the mean over heads, with zeros behind those of the shorter."""
+        means = [
+            rows.unpad(part.view(*rows.shape[:2], *part.shape[1:]).mean(1))
+            for part, rows in zip(weights, self.parts, strict=True)
+        ]
+        return together(means, filler=0.0)
+
+    def _divided(self, padded: Tensor) -> list[Tensor]:
+        width, parts = padded.size(1), padded.split_with_sizes(self._sizes)
+        return [part.view(-1, rows.shape[2], width) for part, rows in zip(parts, self.parts, strict=True)]
 
     @cached_property
-    def memory_places(self) -> Tensor:
-        """(N, 2, H), where keys and values of heads belong among (2, B, H)."""
-        num_groups, num_heads, most = self.shape
-        in_group = self.head_places[: len(self.ranks) * num_heads].view(-1, 1, num_heads) // most
-        parts = torch.arange(2, device=in_group.device)[:, None]
-        return in_group + parts * (num_groups * num_heads)
+    def _places(self) -> Tensor:
+        """(N' H,), where heads stand, one part behind the other."""
+        places = _end_to_end([rows.head_places for rows in self.parts], self._sizes)
+        missing = self.num_computed * self.parts[0].shape[1] - len(places)
+        return functional.pad(places, (0, missing))
 
     @cached_property
-    def _queries_at(self) -> Tensor:
-        """(B H T,), of N' 3 H heads those at the places of queries."""
-        return self.heads_at + 2 * self.shape[1] * self.rows_at
-
-    @cached_property
-    def _parts_at(self) -> Tensor:
-        """(3 B H T,), those at the places of queries, then of keys, then of values."""
-        return torch.cat([self._queries_at + part * self.shape[1] for part in range(3)])
-
-    def unpad_heads(self, x: Tensor) -> Tensor:
-        """(B H, T, K) to (N', H K)."""
-        heads = x.view(-1, x.size(2))
-        heads = heads if self.is_single else heads.index_select(0, self.head_places)
-        return heads.view(self.num_computed, -1)
-
-    def for_heads(self, x: Tensor) -> Tensor:
-        """(N, S) to (B H, T, S): the same for all heads of a row."""
-        return x.index_select(0, self.rows_at).view(-1, self.shape[2], x.size(1))
-
-    def attend(self, queries: Tensor, keys: Tensor, values: Tensor, bias: Tensor) -> Tensor:
-        """softmax(QK/√K + bias)V, (N', H K), of queries (B H, T, K), keys (B H, K, S), values (B H, S, K)."""
-        if queries.device.type == "cpu":  # torch's fused attention is slower for so few queries and keys
-            weights = biased_weights(queries, keys, bias)
-            return self.unpad_heads(torch.bmm(as_type(weights, values.dtype), values))
-        queries, keys, values, bias = (
-            each.view(*self.shape[:2], *each.shape[1:]) for each in (queries, keys.mT, values, bias)
+    def _heads_at(self) -> Tensor:
+        """(Σ B H T,), the head at each place, of all N H."""
+        num_heads = self.parts[0].shape[1]
+        heads = torch.arange(num_heads, device=self._rows_at.device)[:, None]
+        return torch.cat(
+            [
+                (part.view(-1, num_heads, rows.shape[2]) * num_heads + heads).flatten()
+                for part, rows in zip(self._rows_at.split_with_sizes(self._sizes), self.parts, strict=True)
+            ]
         )
-        attended = functional.scaled_dot_product_attention(queries, keys, values, attn_mask=bias)
-        return self.unpad_heads(attended.flatten(0, 1))
+
+    @cached_property
+    def _rows_at(self) -> Tensor:
+        """(Σ B H T,), the row that it is of."""
+        return _end_to_end([rows.rows_at for rows in self.parts], self.num_rows)
+
+    @cached_property
+    def _thirds_at(self) -> list[Tensor]:
+        """Three times (Σ B H T,), of N 3 H heads those at the places of queries, keys and values."""
+        num_heads = self.parts[0].shape[1]
+        first = self._heads_at + 2 * num_heads * self._rows_at
+        return [first + third * num_heads for third in range(3)]
+
+
+def _end_to_end(places: Sequence[Tensor], sizes: Sequence[int]) -> Tensor:
+    """Places in parts of these sizes as places in all of them, one part behind the other."""
+    starts = accumulate(sizes, initial=0)
+    return torch.cat([part.flatten() + start for part, start in zip(places, starts, strict=False)])
+
+
+def _attended(queries: Tensor, seen: tuple[Tensor, Tensor, Tensor], num_heads: int) -> Tensor:
+    """softmax(QK/√K + bias)V, (B H, T, K), of queries (B H, T, K) and what they see."""
+    keys, values, bias = seen
+    if queries.device.type == "cpu":  # torch's fused attention is slower for so few queries and keys
+        weights = biased_weights(queries, keys, bias)
+        return torch.bmm(as_type(weights, values.dtype), values)
+    queries, keys, values, bias = (
+        each.view(-1, num_heads, *each.shape[1:]) for each in (queries, keys.mT, values, bias)
+    )
+    return functional.scaled_dot_product_attention(queries, keys, values, attn_mask=bias).flatten(0, 1)
 
 
 def biased_weights(queries: Tensor, keys: Tensor, bias: Tensor) -> Tensor:
@@ -138,6 +191,22 @@ def biased_weights(queries: Tensor, keys: Tensor, bias: Tensor) -> Tensor:
 def as_type(x: Tensor, dtype: torch.dtype) -> Tensor:
     """The same in a type; `to` takes longer to find that there is nothing to do."""
     return x if x.dtype == dtype else x.to(dtype)
+
+
+def together(parts: Sequence[Tensor], *, filler: float) -> Tensor:
+    """(…, S) of several parts as one, as wide as the widest."""
+    widest = max(part.size(-1) for part in parts)
+    padded = [
+        functional.pad(part, (0, widest - part.size(-1)), value=filler) if part.size(-1) < widest else part
+        for part in parts
+    ]
+    return padded[0] if len(padded) == 1 else torch.cat(padded)
+
+
+def as_long(*parts: Tensor) -> list[Tensor]:
+    """Tensors (…, C, K) with zeros behind those of the shorter."""
+    longest = max(part.size(-2) for part in parts)
+    return [functional.pad(part, (0, 0, 0, longest - part.size(-2))) for part in parts]
 
 
 def as_bias(may_look: Tensor, dtype: torch.dtype) -> Tensor:

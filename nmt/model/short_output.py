@@ -1,9 +1,8 @@
 """An output layer for few tokens: those that all sentences share, and those of each sentence alone."""
 
-# B slots of sentences, W hypotheses of the one with the most, D d_model, V vocabulary,
+# N hypotheses, B sentences of a cohort, T hypotheses of the one with the most, D d_model, V vocabulary,
 # S tokens that all share, O own ones of the sentence with the most
 
-import math
 from collections.abc import Sequence
 from typing import cast
 
@@ -13,6 +12,7 @@ from torch.nn import functional
 from torch.nn.utils.rnn import pad_sequence
 
 from nmt.model.packing import Precision, pack
+from nmt.model.rows import as_bias, as_long, as_type, together
 from nmt.tokenizer import PAD_ID
 
 OWN_STEP = 16  # that room for own tokens grows by
@@ -26,53 +26,34 @@ class ShortOutput:
         self.weight = out_proj.weight.detach()  # (V, D)
         rows = nn.Linear(out_proj.in_features, len(shared), bias=False, device="meta")
         rows.weight = nn.Parameter(self.weight[self.tokens], requires_grad=False)
-        self.shared = pack(cast(nn.Module, rows), precision)
+        self._linear = pack(cast(nn.Module, rows), precision)
+
+    def logits(self, states: Tensor) -> Tensor:
+        """Of the shared tokens (N, S), float32, from states (N, D)."""
+        return as_type(self._linear(states), torch.float32)
 
 
 class OwnOutputs:
-    """Of every sentence that is decoded, the rows of an output layer that it has for itself."""
+    """Of every sentence of a cohort, the rows of an output layer that it has for itself."""
 
-    def __init__(self, output: ShortOutput, dtype: torch.dtype) -> None:
-        """Own rows are kept in this type."""
-        self.output = output
-        self._own = output.tokens.new_zeros(0, 0)  # (B, O), PAD_ID where a sentence has no more
-        self._weights = output.weight.new_zeros(0, 0, output.weight.size(1), dtype=dtype)  # (B, O, D)
-        self._describe()
-
-    def put(self, own: Sequence[Tensor], slots: Tensor, *, is_free: Tensor) -> None:
-        """Give slots (B',) of those that are free (B,) to sentences with these own tokens."""
-        new = pad_sequence(list(own), batch_first=True, padding_value=PAD_ID).to(self._own)  # (B', O')
-        self._own = functional.pad(self._own, (0, 0, 0, len(is_free) - len(self._own)), value=PAD_ID)
-        self._own[is_free] = PAD_ID
-        most = int((self._own != PAD_ID).any(0).sum())  # tokens come before padding
-        self._resize(len(is_free), -(-max(most, new.size(1)) // OWN_STEP) * OWN_STEP)
-        self._own[slots, : new.size(1)] = new
-        self._weights[slots, : new.size(1)] = self.output.weight[new].to(self._weights.dtype)
-        self._describe()
-
-    def keep(self, held: Tensor) -> None:
-        """Forget all sentences but those in the slots `held`."""
-        self._own, self._weights = self._own[held], self._weights[held]
-        self._describe()
+    def __init__(self, output: ShortOutput, own: Sequence[Tensor], dtype: torch.dtype) -> None:
+        """Of sentences with these own tokens; rows are kept in this type."""
+        tokens = pad_sequence(list(own), batch_first=True, padding_value=PAD_ID)  # (B, O')
+        missing = -tokens.size(1) % OWN_STEP
+        self.tokens = functional.pad(tokens, (0, missing), value=PAD_ID).to(output.tokens)
+        """(B, O), PAD_ID where a sentence has no more."""
+        self._weights = output.weight[self.tokens].to(dtype)  # (B, O, D)
 
     def logits(self, states: Tensor) -> Tensor:
-        """Of the own tokens (B, W, O), float32, from states (B, W, D); minus infinity where there is none."""
-        rows = self._weights.transpose(1, 2)
-        return torch.baddbmm(self._bias, states.to(rows.dtype), rows).float()
+        """Of the own tokens (B, T, O), float32, from states (B, T, D); minus infinity where there is none."""
+        bias = as_bias(self.tokens != PAD_ID, self._weights.dtype)[:, None]  # (B, 1, O)
+        return torch.baddbmm(bias, as_type(states, bias.dtype), self._weights.mT).float()
 
-    def shared_logits(self, states: Tensor) -> Tensor:
-        """Of the shared tokens (N, S), float32, from states (N, D)."""
-        logits: Tensor = self.output.shared(states)
-        return logits.float()
+    def keep(self, held: Tensor) -> None:
+        """Forget all sentences but those in the slots `held` (B',)."""
+        self.tokens, self._weights = self.tokens[held], self._weights[held]
 
-    def _resize(self, num_slots: int, most: int) -> None:
-        more = most - self._own.size(1)
-        self._own = functional.pad(self._own, (0, more), value=PAD_ID)
-        if more or num_slots > len(self._weights):
-            self._weights = functional.pad(self._weights, (0, 0, 0, more, 0, num_slots - len(self._weights)))
-
-    def _describe(self) -> None:
-        bias = torch.zeros_like(self._own, dtype=self._weights.dtype)
-        self._bias = bias.masked_fill_(self._own == PAD_ID, -math.inf)[:, None]  # (B, 1, O)
-        shared = self.output.tokens.expand(len(self._own), -1)
-        self.tokens = torch.cat([shared, self._own], dim=1)  # (B, S + O), of every column
+    def absorb(self, other: "OwnOutputs") -> None:
+        """Take those of the sentences of another cohort in, behind those that are here."""
+        self.tokens = together([self.tokens, other.tokens], filler=PAD_ID)
+        self._weights = torch.cat(as_long(self._weights, other._weights))

@@ -2,6 +2,7 @@
 
 import itertools
 import math
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
@@ -256,6 +257,15 @@ def test_others_take_the_places_of_those_that_are_done() -> None:
     assert table.sentences_seen[:4] == [[0, 1], [0, 2], [0, 3], [0, 4]]
     assert order == [1, 2, 3, 4, 5, 6, 0, 7]
     assert len(table.rows_seen) == 6 + 9  # the last begins beside the first
+
+
+@pytest.mark.parametrize("room", [Room(rows=6, src_tokens=100), Room(rows=100, src_tokens=12)])
+def test_others_are_read_where_a_quarter_is_free_again(room: Room) -> None:
+    table, lengths = Table(), [0, 1, 2, 8, 8, 8, 8, 8, 8]
+    limits = zip(range(0, 25, 3), lengths, strict=True)  # sources of two tokens, the end included
+    some = [sentence(number, limit, min_length=limit) for number, limit in limits]
+    deque(search(table, some, replace(RULES, banned=(BOS,)), room), maxlen=0)
+    assert [len(seen) for seen in table.sentences_seen[:4]] == [6, 5, 6, 6]
 
 
 @pytest.mark.parametrize("beam_size", [1, 3])

@@ -11,8 +11,8 @@ from torch import Tensor
 
 from nmt.config import ModelConfig
 from nmt.model import IncrementalDecoder, Transformer, pack
-from nmt.model.incremental import MORE_COLUMNS, encode
-from nmt.model.memory import DecodingLayer
+from nmt.model.cohort import MORE_COLUMNS
+from nmt.model.incremental import MORE_PLACES, MOST_COHORTS, encode
 from nmt.model.short_output import ShortOutput
 from nmt.tokenizer import BOS_ID, EOS_ID, PAD_ID
 
@@ -54,7 +54,6 @@ class Rows:
         self.rows = [(before[row][0], (*before[row][1], token)) for row, token in (*choices, *new)]
         self.newest = self.rows
         logits = self.decoder.step(torch.tensor(parents), torch.tensor(tokens))
-        assert not (self.decoder._bias[:, self.decoder._num_seen :] == 0).any()
         assert logits.dtype == torch.float32
         self._compare(logits)
         self.seen += len(logits)
@@ -135,7 +134,7 @@ def test_rows_that_branch_and_end_among_sentences_that_come_and_go(network: Tran
     sources = some_sources(generator, [generator.randint(0, 20) for _ in range(16)])
     rows = Rows(network, sources)
     sentences_that_come_and_go(rows, generator)
-    assert len(rows.decoder._src_lengths) < len(sources)  # slots were given to others
+    assert sum(cohort.shape[0] for cohort in rows.decoder._cohorts) < len(sources)  # some are forgotten
 
 
 def test_logits_of_few_tokens_are_those_columns_of_all_logits(network: Transformer) -> None:
@@ -164,17 +163,9 @@ def test_a_network_in_bfloat16_as_on_a_gpu_is_close(network: Transformer) -> Non
     sources = some_sources(generator, [5, 12, 1, 9, 14, 3])
     rows = Rows(copy.deepcopy(network).bfloat16(), sources, tolerance=0.15)
     sentences_that_come_and_go(rows, generator, num_steps=12)
-    memories = {
-        memory.dtype for each in rows.decoder._layers for memory in (each.own, each.src_keys, each.src_values)
-    }
-    assert memories == {torch.bfloat16}
-
-
-@pytest.mark.parametrize(("device", "innermost"), [("cpu", -1), ("meta", -2)])
-def test_keys_of_sources_lie_as_the_device_reads_them_fastest(device: str, innermost: int) -> None:
-    keys = torch.zeros(2, 3, 8, 5, device=device)  # (B, H, K, S)
-    for given in (keys, keys.mT.contiguous().mT):
-        assert DecodingLayer._laid_out(given).stride(innermost) == 1
+    memories = [memory for cohort in rows.decoder._cohorts for memory in cohort.memories]
+    assert {memory.own.dtype for memory in memories} == {torch.bfloat16}
+    assert {each.dtype for memory in memories for each in memory.of_sources} == {torch.bfloat16}
 
 
 def test_a_step_by_itself_is_teacher_forcing_in_order(network: Transformer) -> None:
@@ -197,7 +188,7 @@ def test_sources_of_very_different_lengths_share_memory(network: Transformer, le
 def test_sequences_go_beyond_the_table_of_places(network: Transformer) -> None:
     rows = Rows(network, [[5, 6]], tolerance=2e-4)
     rows.step([], admitted=[0])
-    for place in range(2 * MORE_COLUMNS + 5):
+    for place in range(2 * MORE_PLACES + 5):
         rows.step([(0, FIRST_PIECE + place % 9)])
 
 
@@ -216,13 +207,14 @@ def test_columns_of_rows_that_nobody_descends_from_are_free_again(plain: Transfo
     rows.step([], admitted=[0])
     for place in range(12):  # four branches of which one survives, every time another
         rows.step([(place % min(4, len(rows.rows)), piece) for piece in range(5, 9)])
-    assert rows.decoder._layers[0].own.size(3) <= 12 + 1 + 4 + MORE_COLUMNS
-    taken = rows.decoder._bias == 0
+    (cohort,) = rows.decoder._cohorts
+    assert cohort.shape[1] <= 12 + 1 + 4 + MORE_COLUMNS
+    taken = cohort._bias == 0
     assert taken.sum(1).tolist() == [13] * 4
     assert int(taken.all(0).sum()) == 12  # what they have in common is there once
 
 
-def test_only_columns_in_use_are_looked_at(plain: Transformer) -> None:
+def test_columns_of_a_sentence_that_needed_many_go_with_it(plain: Transformer) -> None:
     rows = Rows(plain, some_sources(random.Random(9), [4, 4]))
     rows.step([], admitted=[0, 1])
     piece = FIRST_PIECE
@@ -230,35 +222,53 @@ def test_only_columns_in_use_are_looked_at(plain: Transformer) -> None:
         others = range(1, len(rows.rows))
         branches = [(1, piece + i) for i in range(8)] if len(others) == 1 else [(i, piece) for i in others]
         rows.step([(0, piece), *branches])
-    most = rows.decoder._layers[0].own.size(3)
-    assert most >= rows.decoder._num_seen > 8 * 40
+    (cohort,) = rows.decoder._cohorts
+    assert cohort.shape[0] == 2
+    assert cohort.shape[1] > 8 * 40
     rows.step([(0, piece)])  # the other one has ended
-    assert 41 <= rows.decoder._num_seen <= 41 + MORE_COLUMNS
-    assert rows.decoder._layers[0].own.size(3) < most
+    assert cohort.shape[0] == 1
+    assert 42 <= cohort.shape[1] <= 42 + MORE_COLUMNS
+    for memory in cohort.memories:
+        assert memory.own.shape[1:4:2] == cohort.shape[:2]
+    rows.step([(0, piece)])
 
 
-def test_memory_shrinks_when_most_sentences_have_ended_and_sources_are_short(plain: Transformer) -> None:
+def test_memory_shrinks_when_many_sentences_have_ended(plain: Transformer) -> None:
     sources = some_sources(random.Random(6), [3, 50, 50, 50, 50, 4, 50, 50])
     rows = Rows(plain, sources)
     rows.step([], admitted=range(8))
-    memory = rows.decoder._layers[0]
-    assert memory.src_values.shape[:3:2] == (8, 51)
+    (cohort,) = rows.decoder._cohorts
+    assert cohort.shape == (8, 16, 51)
     rows.step([(row, 6) for row in (0, 1, 2, 3, 5)])
-    assert memory.src_values.shape[:3:2] == (8, 51)  # more than half are still there
+    assert cohort.shape == (8, 16, 51)  # five of eight are not few enough
     rows.step([(0, 6), (4, 6)])
-    assert memory.src_values.shape[:3:2] == (2, 16)
-    assert memory.own.size(1) == 2
+    assert cohort.shape == (2, 16, 16)
+    assert [memory.src_values.shape[:3:2] for memory in cohort.memories] == [(2, 16)] * 2
     rows.step([(0, 7), (1, 7)], admitted=[1])
-    assert memory.src_values.shape[:3:2] == (3, 51)
+    assert [each.shape for each in rows.decoder._cohorts] == [(2, 16, 16), (1, 16, 51)]
 
 
-def test_a_slot_goes_to_another_sentence_in_the_order_of_rows(plain: Transformer) -> None:
-    """The rows of a step need not come in the order of their slots."""
-    rows = Rows(plain, some_sources(random.Random(7), [4, 9, 5, 8]))
-    rows.step([], admitted=[0, 1, 2])
-    rows.step([(1, 5), (2, 6), (2, 7)], admitted=[3])
-    assert rows.decoder._slots.tolist() == [1, 2, 2, 0]
-    rows.step([(0, 5), (0, 6), (2, 6), (3, 7), (3, 8)])
+def test_neighbours_that_need_the_least_more_memory_become_one_cohort(plain: Transformer) -> None:
+    generator = random.Random(7)
+    rows = Rows(plain, some_sources(generator, [40, 9, 30, 31, 5]), watched_layer=1)
+    for sentence in range(MOST_COHORTS):
+        rows.go_on(generator, end=0.0, admitted=[sentence])
+    assert [each.shape[2] for each in rows.decoder._cohorts] == [41, 16, 31, 32]
+    for place in range(3):
+        rows.go_on(generator, end=0.0, admitted=[4] if not place else [])
+        assert [each.shape[2] for each in rows.decoder._cohorts] == [41, 16, 32, 16]
+    rows.step([(len(rows.rows) - 1, 7)])  # of all others nothing is left
+    assert [each.shape[2] for each in rows.decoder._cohorts] == [16]
+
+
+def test_a_device_that_wants_few_operations_has_one_cohort(plain: Transformer) -> None:
+    generator = random.Random(12)
+    output = ShortOutput(plain.out_proj, torch.tensor([EOS_ID, 6, 4]), "float32")
+    sources = some_sources(generator, [generator.randint(0, 60) for _ in range(16)])
+    rows = Rows(plain, sources, watched_layer=0, output=output)
+    rows.decoder._most_cohorts = 1
+    sentences_that_come_and_go(rows, generator)
+    assert len(rows.decoder._cohorts) == 1
 
 
 def test_everything_may_end_before_others_come(plain: Transformer) -> None:
