@@ -83,7 +83,7 @@ def search(
     waiting = deque(enumerate(sentences))
     beams = _Beams(decoder, rules, shortlist)
     while True:
-        if _has_room(beams, room):
+        if waiting and _has_room(beams, room):
             beams.admit(_next_sentences(waiting, beams, room))
         if not beams.num_rows:
             return

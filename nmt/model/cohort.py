@@ -63,12 +63,13 @@ class Cohort:
             for layer in layers
         ]
         self._own_outputs = own_outputs
-        self.longest = 0  # of the hypotheses
+        self.longest = 0  # of the hypotheses, in pieces
         self.slots = torch.arange(num_sentences, device=states.device)  # (n,), of sentences
         self._bias = states.new_full((num_sentences, MORE_COLUMNS), -math.inf)  # (n, C), 0 of own columns
         self._num_heads = layers[0].attention.num_heads
         self._src_lengths = src_lengths
         self._ahead: list[_Columns] = []  # of the next pieces, the last one first
+        self._has_changed = True  # so that `rows` have to be told anew
         self._describe_sources()
 
     @property
@@ -81,12 +82,13 @@ class Cohort:
         """(B, C, S)."""
         return len(self._src_lengths), self._bias.size(1), self.src_bias.size(2)
 
-    def follow(self, parents: Tensor) -> None:
-        """Let the hypotheses be continuations of others (n,)."""
+    def follow(self, parents: Tensor) -> bool:
+        """Let the hypotheses be continuations of others (n,); whether there are any."""
         slots = self.slots.index_select(0, parents)
         self._bias = self._bias.index_select(0, parents)
         if not torch.equal(slots, self.slots):
-            self.slots, self._ahead = slots, []
+            self.slots, self._ahead, self._has_changed = slots, [], True
+        return len(slots) > 0
 
     def begin_step(self) -> None:
         """Find columns for the new pieces, which no other hypothesis descends from."""
@@ -98,15 +100,15 @@ class Cohort:
         self.longest += 1
 
     def absorb(self, other: "Cohort") -> None:
-        """Take the sentences of another cohort in, behind those that are here."""
-        pairs = zip(self.memories, other.memories, strict=True)
-        self.memories = [memory.with_those_of(others) for memory, others in pairs]
+        """Take the sentences of another cohort in, behind those that are here; the other loses its memory."""
+        for number, memory in enumerate(self.memories):  # of one layer after the other there are both
+            self.memories[number] = memory.with_those_of(other.memories.pop(0))
         if self._own_outputs and other._own_outputs:
             self._own_outputs.absorb(other._own_outputs)
         self.slots = torch.cat([self.slots, other.slots + len(self._src_lengths)])
         self._src_lengths = torch.cat([self._src_lengths, other._src_lengths])
         self._bias = together([self._bias, other._bias], filler=-math.inf)
-        self.longest, self._ahead = max(self.longest, other.longest), []
+        self._ahead, self._has_changed = [], True
         self._describe_sources()
 
     @property
@@ -122,17 +124,27 @@ class Cohort:
 
     def _find_columns(self) -> list[_Columns]:
         """Free columns for this step and some that follow if no row goes; those of this step come last."""
-        num_slots, capacity = len(self._src_lengths), self._bias.size(1)
-        used = self._bias.new_zeros(num_slots, capacity).index_add_(0, self.slots, self._bias.exp())
-        is_taken, counts = used > 0, self.slots.bincount(minlength=num_slots)  # (B, C), (B,)
-        facts = is_taken.sum(1).max(), counts.max(), counts.count_nonzero()
-        num_taken, most, num_held = torch.stack(facts).tolist()
+        num_slots, capacity, src_capacity = self.shape
+        is_own = self._bias == 0  # (n, C)
+        used = self._bias.new_zeros(num_slots, capacity).index_add_(
+            0, self.slots, is_own.to(self._bias.dtype)
+        )
+        is_taken = used > 0  # (B, C)
+        counts = torch.zeros_like(self._src_lengths).index_add_(0, self.slots, torch.ones_like(self.slots))
+        src_lengths = self._src_lengths * (counts > 0)
+        facts = is_own.sum(1), is_taken.sum(1), counts, src_lengths
+        of_all = [*(each.max() for each in facts), counts.count_nonzero()]
+        self.longest, num_taken, most, longest_src, num_held = torch.stack(of_all).tolist()
         needed = num_taken + FEWEST_STEPS * most
         needed += -needed % MORE_COLUMNS
-        if needed > capacity or num_held * needed < LEAST_USE * num_slots * capacity:
-            is_taken = self._fit(counts.nonzero().flatten(), is_taken, needed)
-        num_slots, capacity = is_taken.shape
-        self.rows = Rows.of(self.slots, num_slots, num_heads=self._num_heads)
+        src_needed = max(FEWEST_KEYS, longest_src)
+        use = num_held * (needed + src_needed) / (num_slots * (capacity + src_capacity))
+        if needed > capacity or use < LEAST_USE:
+            is_taken = self._fit(counts.nonzero().flatten(), is_taken, needed, src_needed)
+        num_slots, capacity, _ = self.shape
+        if self._has_changed:
+            self.rows = Rows.of(self.slots, num_slots, most=most, num_heads=self._num_heads)
+            self._has_changed = False
         num_steps = min(MOST_STEPS, (capacity - num_taken) // most)
         free = is_taken.byte().argsort(dim=1, stable=True)  # (B, C), free ones come first
         steps = torch.arange(num_steps, device=free.device)[:, None]
@@ -140,8 +152,8 @@ class Cohort:
         places = (self.rows.memory_places * capacity + columns[..., None, None]).flatten(1)  # (steps, n 2 H)
         return list(map(_Columns, columns[..., None].unbind(), places.unbind()))[::-1]
 
-    def _fit(self, held: Tensor, is_taken: Tensor, num_columns: int) -> Tensor:
-        """Room for so many columns of the sentences in these slots (B',) alone: which are taken, (B', C').
+    def _fit(self, held: Tensor, is_taken: Tensor, num_columns: int, src_length: int) -> Tensor:
+        """Memory of the sentences in these slots (B',) alone, of so many columns: which are taken, (B', C').
 
         Columns that are taken come first.
         """
@@ -149,10 +161,9 @@ class Cohort:
         is_taken = is_taken.index_select(0, held)
         order = is_taken.byte().argsort(dim=1, descending=True, stable=True)[:, :num_columns]  # (B', C')
         more = max(0, num_columns - capacity)
-        numbers = torch.zeros_like(self._src_lengths).index_copy_(
-            0, held, torch.arange(len(held), device=held.device)
-        )
-        self.slots = numbers[self.slots]
+        numbers = torch.zeros_like(self._src_lengths)
+        numbers[held] = torch.arange(len(held), device=held.device)
+        self.slots, self._has_changed = numbers[self.slots], True
         bias = self._bias.gather(1, order.index_select(0, self.slots))
         self._bias = functional.pad(bias, (0, more), value=-math.inf)
         is_taken = functional.pad(is_taken.gather(1, order), (0, more))
@@ -162,7 +173,6 @@ class Cohort:
         parts = torch.arange(2, device=held.device)[:, None]
         places = (parts * (num_slots * self._num_heads * capacity) + places.flatten()).flatten()
         self._src_lengths = self._src_lengths.index_select(0, held)
-        src_length = max(FEWEST_KEYS, int(self._src_lengths.max()))
         for number, memory in enumerate(self.memories):
             self.memories[number] = memory.some(held, places, num_columns=num_columns, src_length=src_length)
         if self._own_outputs:
@@ -178,5 +188,6 @@ class Cohort:
 
 def added_cells(first: Cohort, second: Cohort) -> int:
     """How many more keys a head has if two cohorts are made one."""
-    (few, *these), (more, *those) = first.shape, second.shape
-    return (few + more) * sum(map(max, these, those)) - few * sum(these) - more * sum(those)
+    (num_first, *lengths), (num_second, *others) = first.shape, second.shape
+    both = (num_first + num_second) * sum(map(max, lengths, others))
+    return both - num_first * sum(lengths) - num_second * sum(others)

@@ -1,6 +1,7 @@
 """The network as translation runs it: sources without padding, and targets piece by piece, as a tree."""
 
-# B sentences, N hypotheses of all of them, S source length, T pieces, D d_model, V vocabulary
+# B sentences, N hypotheses of all of them, N' with those of nobody, P places in hypotheses, S source length,
+# D d_model, H heads, K = D / H, V vocabulary
 
 import math
 from collections.abc import Callable, Sequence
@@ -68,8 +69,9 @@ class IncrementalDecoder:
         self._places = torch.zeros(0, dtype=torch.int64, device=weight.device)  # (N,), of its next piece
         self._cohorts: list[Cohort] = []  # in the order of rows
         self._heads = Heads([])
-        self._slots = self._places  # (N,), of its sentence among `_tokens`
-        self._tokens = self._places[None]  # (B, V), which a column of logits is of, where they are of few
+        # where logits are of few tokens:
+        self._own_rows = self._places  # (N,), of the next
+        self._tokens = self._places[None]  # (B, V), of sentences, which token a column is of
 
     @property
     def watched(self) -> Tensor | None:
@@ -87,7 +89,7 @@ class IncrementalDecoder:
     def tokens(self, rows: Tensor, columns: Tensor) -> Tensor:
         """Which tokens these columns of rows of the last logits are of, PAD_ID where there is none."""
         assert self._output is not None, "without an output layer for few tokens a column is a token"
-        return self._tokens[self._slots[rows], columns]
+        return self._tokens[self._own_rows[rows], columns]
 
     def step(self, parents: Tensor, tokens: Tensor) -> Tensor:
         """Logits (N, V) float32 of the piece after `tokens` (N,), each of which continues row `parents[i]`.
@@ -120,9 +122,8 @@ class IncrementalDecoder:
         sources, self._new_sources = self._new_sources, []
         old = parents[: len(parents) - len(sources)]
         self._places = functional.pad(self._places.index_select(0, old), (0, len(sources)))
-        for cohort, own in zip(self._cohorts, self._divided(old), strict=True):
-            cohort.follow(own)
-        self._cohorts = [cohort for cohort in self._cohorts if cohort.num_rows]
+        pairs = zip(self._cohorts, self._divided(old), strict=True)
+        self._cohorts = [cohort for cohort, own in pairs if cohort.follow(own)]
         if sources:
             self._cohorts.append(self._new_cohort(sources))
         while len(self._cohorts) > self._most_cohorts:
@@ -165,7 +166,7 @@ class IncrementalDecoder:
         own = [cohort.own_tokens for cohort in self._cohorts]
         starts = accumulate(map(len, own), initial=0)
         slots = [cohort.slots + start for cohort, start in zip(self._cohorts, starts, strict=False)]
-        self._slots, tokens = torch.cat(slots), together(own, filler=PAD_ID)
+        self._own_rows, tokens = torch.cat(slots), together(own, filler=PAD_ID)
         self._tokens = torch.cat([output.tokens.expand(len(tokens), -1), tokens], dim=1)
 
     def _grow_places(self, size: int) -> None:
@@ -188,10 +189,10 @@ def encode(network: Transformer, sources: Sequence[list[int]]) -> tuple[Tensor, 
     tokens = torch.tensor([token for source in sources for token in (*source, EOS_ID)], device=weight.device)
     groups = torch.arange(len(lengths), device=weight.device)
     groups = groups.repeat_interleave(lengths, output_size=len(tokens))
-    rows = Rows.of(groups, len(lengths), num_heads=network.config.num_heads)
+    longest = max(map(len, sources)) + 1
+    rows = Rows.of(groups, len(lengths), most=longest, num_heads=network.config.num_heads)
     heads = Heads([rows])
     rotation = cast(EncoderLayer, network.encoder[0]).attention.rotation(rows.ranks[:, None, None])
-    longest = rows.shape[2]
     is_real = torch.arange(longest, device=weight.device) < lengths[:, None, None]  # (B, 1, S)
     bias = as_bias(is_real, weight.dtype).repeat_interleave(network.config.num_heads, dim=0)  # (B H, 1, S)
     x = network.src_embedding(tokens) * math.sqrt(network.config.d_model)

@@ -7,7 +7,7 @@ from typing import Self
 import torch
 from torch import Tensor
 
-from nmt.model.rows import as_long
+from nmt.model.rows import as_long, together
 
 
 class Memory:
@@ -15,16 +15,11 @@ class Memory:
 
     def __init__(self, own: Tensor, src_keys: Tensor, src_values: Tensor) -> None:
         self.own = own  # (2, B, H, C, K), keys and values of pieces
-        self.src_keys, self.src_values = (
-            laid_out(src_keys),
-            src_values.contiguous(),
-        )  # (B, H, K, S), (B, H, S, K)
-        keys, values = own.flatten(1, 2).unbind()
+        self.src_keys = laid_out(src_keys)  # (B, H, K, S)
+        self.src_values = src_values.contiguous()  # (B, H, S, K)
+        keys, values = own.flatten(1, 2)
         self.of_pieces = keys.mT, values  # (B H, K, C), (B H, C, K)
-        self.of_sources = (
-            self.src_keys.flatten(0, 1),
-            self.src_values.flatten(0, 1),
-        )  # (B H, K, S), (B H, S, K)
+        self.of_sources = self.src_keys.flatten(0, 1), self.src_values.flatten(0, 1)  # with S for C
         self._flat = own.view(-1, own.size(4))
 
     @classmethod
@@ -49,8 +44,8 @@ class Memory:
     def with_those_of(self, other: "Memory") -> "Memory":
         """Memory of these sentences, and behind them of those of the other one."""
         own = torch.cat(as_long(self.own, other.own), dim=1)
-        keys = torch.cat(as_long(self.src_keys.mT, other.src_keys.mT))
-        return Memory(own, keys.mT, torch.cat(as_long(self.src_values, other.src_values)))
+        keys = together([self.src_keys, other.src_keys], filler=0.0)
+        return Memory(own, keys, torch.cat(as_long(self.src_values, other.src_values)))
 
 
 def laid_out(keys: Tensor) -> Tensor:

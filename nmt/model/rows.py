@@ -27,12 +27,11 @@ class Rows:
     is_even: bool  # whether there is a row at every place, in order
 
     @classmethod
-    def of(cls, groups: Tensor, num_groups: int, *, num_heads: int) -> Self:
-        """Rows of these groups (n,); those of one follow each other."""
+    def of(cls, groups: Tensor, num_groups: int, *, most: int, num_heads: int) -> Self:
+        """Rows of these groups (n,), of which the largest has so many."""
         rows = torch.arange(len(groups), device=groups.device)
         first = rows.new_zeros(num_groups).scatter_reduce_(0, groups, rows, "amin", include_self=False)
         ranks = rows - first.index_select(0, groups)
-        most = int(ranks.max()) + 1
         places = groups * most + ranks
         at = rows.new_zeros(num_groups * most).index_copy_(0, places, rows)
         return cls((num_groups, num_heads, most), groups, ranks, places, at, torch.equal(at, rows))
@@ -76,7 +75,8 @@ class Rows:
 class Heads:
     """Where heads of the rows of several parts stand in arrays (B, H, T), one for each part.
 
-    If more rows than those of the parts are computed, heads are those of all, and those of nobody are any.
+    Where more rows are computed than the parts have, those behind them are of nobody: their heads come from
+    anywhere.
     """
 
     def __init__(self, parts: Sequence[Rows], *, num_computed: int = 0) -> None:
@@ -102,7 +102,8 @@ class Heads:
 
     def pad_third(self, heads: Tensor, third: int = 0) -> list[Tensor]:
         """Queries, keys or values of (N', 3, H, K) to (B H, T, K) of each part, any row where none is."""
-        return self._divided(heads.view(-1, heads.size(3)).index_select(0, self._thirds_at[third]))
+        at = self._queries_at + third * heads.size(2) if third else self._queries_at
+        return self._divided(heads.view(-1, heads.size(3)).index_select(0, at))
 
     def unpad(self, parts: Sequence[Tensor]) -> Tensor:
         """(B H, T, K) of each part to (N', H K)."""
@@ -115,7 +116,7 @@ class Heads:
     def attend(self, queries: Sequence[Tensor], seen: Iterable[tuple[Tensor, Tensor, Tensor]]) -> Tensor:
         """softmax(QK/√K + bias)V, (N', H K), of queries (B H, T, K) and what each part sees.
 
-        That are keys (B H, K, S), values (B H, S, K) and a bias (B H, T, S).
+        These are keys (B H, K, S), values (B H, S, K) and a bias (B H, T, S).
         """
         num_heads = self.parts[0].shape[1]
         return self.unpad([_attended(*each, num_heads) for each in zip(queries, seen, strict=True)])
@@ -157,11 +158,9 @@ class Heads:
         return _end_to_end([rows.rows_at for rows in self.parts], self.num_rows)
 
     @cached_property
-    def _thirds_at(self) -> list[Tensor]:
-        """Three times (Σ B H T,), of N 3 H heads those at the places of queries, keys and values."""
-        num_heads = self.parts[0].shape[1]
-        first = self._heads_at + 2 * num_heads * self._rows_at
-        return [first + third * num_heads for third in range(3)]
+    def _queries_at(self) -> Tensor:
+        """(Σ B H T,), of N 3 H heads those at the places of queries."""
+        return self._heads_at + 2 * self.parts[0].shape[1] * self._rows_at
 
 
 def _end_to_end(places: Sequence[Tensor], sizes: Sequence[int]) -> Tensor:
@@ -206,7 +205,9 @@ def together(parts: Sequence[Tensor], *, filler: float) -> Tensor:
 def as_long(*parts: Tensor) -> list[Tensor]:
     """Tensors (…, C, K) with zeros behind those of the shorter."""
     longest = max(part.size(-2) for part in parts)
-    return [functional.pad(part, (0, 0, 0, longest - part.size(-2))) for part in parts]
+    missing = [longest - part.size(-2) for part in parts]
+    pairs = zip(parts, missing, strict=True)
+    return [functional.pad(part, (0, 0, 0, more)) if more else part for part, more in pairs]
 
 
 def as_bias(may_look: Tensor, dtype: torch.dtype) -> Tensor:

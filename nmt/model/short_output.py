@@ -40,20 +40,27 @@ class OwnOutputs:
         """Of sentences with these own tokens; rows are kept in this type."""
         tokens = pad_sequence(list(own), batch_first=True, padding_value=PAD_ID)  # (B, O')
         missing = -tokens.size(1) % OWN_STEP
-        self.tokens = functional.pad(tokens, (0, missing), value=PAD_ID).to(output.tokens)
-        """(B, O), PAD_ID where a sentence has no more."""
-        self._weights = output.weight[self.tokens].to(dtype)  # (B, O, D)
+        tokens = functional.pad(tokens, (0, missing), value=PAD_ID).to(output.tokens)
+        self._set(tokens, output.weight[tokens].to(dtype))
 
     def logits(self, states: Tensor) -> Tensor:
         """Of the own tokens (B, T, O), float32, from states (B, T, D); minus infinity where there is none."""
-        bias = as_bias(self.tokens != PAD_ID, self._weights.dtype)[:, None]  # (B, 1, O)
-        return torch.baddbmm(bias, as_type(states, bias.dtype), self._weights.mT).float()
+        return torch.baddbmm(self._bias, as_type(states, self._bias.dtype), self._weights.mT).float()
 
     def keep(self, held: Tensor) -> None:
         """Forget all sentences but those in the slots `held` (B',)."""
-        self.tokens, self._weights = self.tokens[held], self._weights[held]
+        tokens = self.tokens[held]
+        most = int((tokens != PAD_ID).any(0).sum())  # tokens come before padding
+        most += -most % OWN_STEP
+        self._set(tokens[:, :most], self._weights[held, :most])
 
     def absorb(self, other: "OwnOutputs") -> None:
         """Take those of the sentences of another cohort in, behind those that are here."""
-        self.tokens = together([self.tokens, other.tokens], filler=PAD_ID)
-        self._weights = torch.cat(as_long(self._weights, other._weights))
+        tokens = together([self.tokens, other.tokens], filler=PAD_ID)
+        self._set(tokens, torch.cat(as_long(self._weights, other._weights)))
+
+    def _set(self, tokens: Tensor, weights: Tensor) -> None:
+        self.tokens = tokens
+        """(B, O), PAD_ID where a sentence has no more."""
+        self._weights = weights  # (B, O, D)
+        self._bias = as_bias(tokens != PAD_ID, weights.dtype)[:, None]  # (B, 1, O)

@@ -13,7 +13,7 @@ from nmt.config import ModelConfig
 from nmt.model import IncrementalDecoder, Transformer, pack
 from nmt.model.cohort import MORE_COLUMNS
 from nmt.model.incremental import MORE_PLACES, MOST_COHORTS, encode
-from nmt.model.short_output import ShortOutput
+from nmt.model.short_output import OWN_STEP, ShortOutput
 from nmt.tokenizer import BOS_ID, EOS_ID, PAD_ID
 
 FIRST_PIECE, LAST_PIECE = EOS_ID + 1, 18
@@ -266,9 +266,28 @@ def test_a_device_that_wants_few_operations_has_one_cohort(plain: Transformer) -
     output = ShortOutput(plain.out_proj, torch.tensor([EOS_ID, 6, 4]), "float32")
     sources = some_sources(generator, [generator.randint(0, 60) for _ in range(16)])
     rows = Rows(plain, sources, watched_layer=0, output=output)
-    rows.decoder._most_cohorts = 1
+    assert rows.decoder._most_cohorts > 1
+    rows.decoder._most_cohorts = IncrementalDecoder(copy.deepcopy(plain).to("meta"))._most_cohorts
     sentences_that_come_and_go(rows, generator)
     assert len(rows.decoder._cohorts) == 1
+
+
+def test_what_a_search_needs_does_not_grow_with_how_long_it_goes_on(plain: Transformer) -> None:
+    generator = random.Random(13)
+    output = ShortOutput(plain.out_proj, torch.tensor([EOS_ID, 6, 4]), "float32")
+    sources = some_sources(generator, [60, *[8] * 200])
+    rows = Rows(plain, sources, output=output)
+    rows.decoder._most_cohorts = 1
+    rows.step([], admitted=[0, 1])
+    for sentence in range(2, 200):  # of each of the two a piece; then the first makes room
+        rows.step([(0, 7), (1, 7)])
+        rows.step([(1, 8)], admitted=[sentence])
+    (cohort,) = rows.decoder._cohorts
+    assert cohort.longest <= 4
+    assert rows.decoder._num_places <= 2 * 4 + MORE_PLACES
+    assert cohort.shape[0] <= 4
+    assert cohort.shape[2] == 16
+    assert cohort.own_tokens.size(1) == OWN_STEP
 
 
 def test_everything_may_end_before_others_come(plain: Transformer) -> None:

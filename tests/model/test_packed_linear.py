@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from nmt.model import Precision, pack, packed_linear
-from nmt.model.packed_linear import PackedLinear
+from nmt.model.packed_linear import PackedLinear, num_computed
 
 pytestmark = pytest.mark.usefixtures("without_gradients")
 
@@ -60,3 +60,11 @@ def test_where_the_processor_has_no_packed_products_of_bfloat16_the_others_are_s
     assert not coarse.is_packed
     assert exact.is_packed == packed_linear.has_packed_products(torch.float32)
     torch.testing.assert_close(coarse(x), exact(x), rtol=2e-2, atol=2e-2)
+
+
+def test_rows_are_rounded_up_to_few_numbers() -> None:
+    rounded = [num_computed(number) for number in range(1, 1025)]
+    assert all(number <= more <= number + 255 for number, more in enumerate(rounded, start=1))
+    assert rounded == sorted(rounded)
+    assert len(set(rounded[:320])) == 8 + 16 + 1
+    assert len(set(rounded)) == 8 + 16 + 4 + 2

@@ -15,7 +15,7 @@ NUM_HEADS, WIDTH = 2, 3
 def rows_of(*counts: int) -> Rows:
     """So many rows of each group."""
     groups = torch.arange(len(counts)).repeat_interleave(torch.tensor(counts))
-    return Rows.of(groups, len(counts), num_heads=NUM_HEADS)
+    return Rows.of(groups, len(counts), most=max(counts), num_heads=NUM_HEADS)
 
 
 def attended(query: Tensor, keys: Tensor, values: Tensor, bias: Tensor) -> Tensor:
