@@ -31,9 +31,11 @@ def as_function(module: nn.Module) -> Function:
     return module.forward
 
 
-def as_function_(module: nn.Module) -> Function:
-    """The same, which may write over the rows."""
-    return module.forward_ if isinstance(module, Int8Linear) else as_function(module)
+def as_function_(module: nn.Module, *, is_positive: bool) -> Function:
+    """The same, which may write over the rows; if nothing in them is negative, it may make use of that."""
+    if isinstance(module, Int8Linear):
+        return partial(module.forward_, is_positive=is_positive)
+    return as_function(module)
 
 
 def queries_keys_values(module: SelfAttention) -> Callable[[Tensor, Rotation | None], Tensor]:
@@ -61,8 +63,10 @@ def queries(module: CrossAttention) -> Function:
 
 def feed_forward(module: FeedForward) -> Function:
     """What the feed-forward part of a layer makes of rows."""
-    first, second = as_function(module.in_proj), as_function_(module.out_proj)
-    activation = torch.relu_ if module.activation is torch.relu else module.activation
+    is_relu = module.activation is torch.relu
+    activation = torch.relu_ if is_relu else module.activation
+    first = as_function(module.in_proj)
+    second = as_function_(module.out_proj, is_positive=is_relu and not module.gated)
 
     def gated(x: Tensor) -> Tensor:
         gate, linear = first(x).chunk(2, dim=-1)

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 LARGEST = 127  # of a signed byte; -128 is left out, so that a sign costs nothing
 LARGEST_OF_SEVEN_BITS = 64  # two products with unsigned bytes fit into sixteen bits: 2 · 255 · 64 < 2¹⁵
 ZERO = 128  # of an unsigned byte that stands for a signed one
+LARGEST_OF_POSITIVE = 255  # of a byte that stands for a number that is not negative
 SMALLEST = 1e-12  # that is divided by
 
 
@@ -32,17 +33,23 @@ class Int8Linear(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(…, K) to (…, M) float32."""
-        return self._multiply(x, None)
+        return self._multiply(x, None, is_positive=False)
 
-    def forward_(self, x: Tensor) -> Tensor:
-        """The same; x is written over, which is faster where it is large."""
-        return self._multiply(x, x)
+    def forward_(self, x: Tensor, *, is_positive: bool = False) -> Tensor:
+        """The same; x is written over, which is faster where it is large.
 
-    def _multiply(self, x: Tensor, scaled: Tensor | None) -> Tensor:
-        # (…, 1), what 127 stands for in each row; of the absolute value all of x would be written once more
-        peaks = torch.maximum(x.amax(-1, keepdim=True), x.amin(-1, keepdim=True).neg_()).clamp_min_(SMALLEST)
+        If nothing in it is negative, as after a ReLU, a step between two bytes is half as large.
+        """
+        return self._multiply(x, x, is_positive=is_positive)
+
+    def _multiply(self, x: Tensor, scaled: Tensor | None, *, is_positive: bool) -> Tensor:
+        largest, zero = (LARGEST_OF_POSITIVE, 0) if is_positive else (LARGEST, ZERO)
+        peaks = x.amax(-1, keepdim=True)  # (…, 1), what the largest byte stands for in each row
+        if not is_positive:  # of the absolute value all of x would be written once more
+            peaks = torch.maximum(peaks, x.amin(-1, keepdim=True).neg_())
+        peaks.clamp_min_(SMALLEST)
         multiply = torch.ops.quantized.linear_with_input_q_dq_qweight_dq_output_fp32
-        product: Tensor = multiply(torch.div(x, peaks, out=scaled), 1 / LARGEST, ZERO, self.packed)
+        product: Tensor = multiply(torch.div(x, peaks, out=scaled), 1 / largest, zero, self.packed)
         if self.bias is None:
             return product.mul_(peaks)
         return torch.addcmul(self.bias, product, peaks, out=product)

@@ -32,10 +32,15 @@ def sentences(model: TranslationModel, **options: Any) -> list[Sentence]:
 
 
 def find(
-    model: TranslationModel, shortlist: Shortlist | None, some: Sequence[Sentence], **options: Any
+    model: TranslationModel,
+    shortlist: Shortlist | None,
+    some: Sequence[Sentence],
+    *,
+    num_models: int = 1,
+    **options: Any,
 ) -> list[list[Found]]:
     rules = Rules(BOS_ID, EOS_ID, **{"banned": BANNED, "beam_size": 3, "nbest": 2, **options})
-    return Engine([model], DecodingConfig(batch_rows=12), shortlist).find(some, rules)
+    return Engine([model] * num_models, DecodingConfig(batch_rows=12), shortlist).find(some, rules)
 
 
 def assert_same(found: list[list[Found]], expected: list[list[Found]]) -> None:
@@ -105,6 +110,14 @@ def test_a_line_alone_is_the_line_among_others_and_has_what_is_asked_for(
             assert all(allowed.issuperset(each.tokens) for each in of_one)
             assert all(tuple(each.tokens[: len(one.prefix)]) == one.prefix for each in of_one)
         assert all((20, 21) in zip(one.tokens, one.tokens[1:], strict=False) for one in found[3])
+
+
+def test_models_of_an_ensemble_have_the_same_tokens_wherever_sentences_come_and_go(
+    linked_model: TranslationModel, few: Shortlist
+) -> None:
+    some = [replace(one, max_length=2 + number % 6) for number, one in enumerate(6 * sentences(linked_model))]
+    expected = [find(linked_model, few, [one])[0] for one in some]
+    assert_same(find(linked_model, few, some, num_models=2), expected)
 
 
 def test_log_p_is_of_what_may_come_in_the_sentence(linked_model: TranslationModel, few: Shortlist) -> None:

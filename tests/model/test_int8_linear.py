@@ -119,6 +119,24 @@ def test_inputs_may_be_written_over_where_that_is_asked_for(
     assert torch.equal(layer.forward_(x), expected)
 
 
+@every_size
+def test_after_a_relu_all_bytes_are_for_what_is_positive(
+    largest_weight: int, make_linear: Callable[..., nn.Linear]
+) -> None:
+    linear = make_linear(96, 24)
+    linear.weight.copy_(whole_numbers(24, 96, largest_weight))
+    layer = Int8Linear(linear, largest_weight=largest_weight)
+    for num_rows in (1, 5, 40):
+        x = whole_numbers(num_rows, 96, 255).abs()
+        exact = linear.double()(x.double())
+        found = layer.forward_(x, is_positive=True).double()
+        torch.testing.assert_close(found, exact, rtol=1e-6, atol=1e-6 * float(exact.abs().max()))
+    linear.weight.fill_(1.0)
+    layer = Int8Linear(linear.float(), largest_weight=largest_weight)
+    expected = linear(torch.ones(2, 96))  # the largest bytes do not overflow
+    torch.testing.assert_close(layer.forward_(torch.ones(2, 96), is_positive=True), expected)
+
+
 def test_weights_have_as_many_bits_as_are_multiplied_exactly(monkeypatch: pytest.MonkeyPatch) -> None:
     choose = choose_largest_weight.__wrapped__  # not what was remembered
     for exact, expected in (
