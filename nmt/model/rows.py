@@ -108,10 +108,10 @@ class Heads:
     def unpad(self, parts: Sequence[Tensor]) -> Tensor:
         """(B H, T, K) of each part to (N', H K)."""
         heads = [part.view(-1, part.size(2)) for part in parts]
-        together = heads[0] if len(heads) == 1 else torch.cat(heads)
+        in_place = heads[0] if len(heads) == 1 else torch.cat(heads)
         if not self._is_in_place:
-            together = together.index_select(0, self._places)
-        return together.view(self.num_computed, -1)
+            in_place = in_place.index_select(0, self._places)
+        return in_place.view(self.num_computed, -1)
 
     def attend(self, queries: Sequence[Tensor], seen: Iterable[tuple[Tensor, Tensor, Tensor]]) -> Tensor:
         """softmax(QK/√K + bias)V, (N', H K), of queries (B H, T, K) and what each part sees.
