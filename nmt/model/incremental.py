@@ -70,8 +70,8 @@ class IncrementalDecoder:
         self._cohorts: list[Cohort] = []  # in the order of rows
         self._heads = Heads([])
         # where logits are of few tokens:
-        self._own_rows = self._places  # (N,), of the next
-        self._tokens = self._places[None]  # (B, V), of sentences, which token a column is of
+        self._own_rows = self._places  # (N,), which row of `_tokens` has the tokens of a hypothesis
+        self._tokens = self._places[None]  # (B, V), the token that each column of a sentence is of
 
     @property
     def watched(self) -> Tensor | None:
