@@ -5,6 +5,7 @@ import mmap
 import os
 import platform
 import sys
+from array import array
 from collections.abc import Iterable
 
 import torch
@@ -58,19 +59,32 @@ def hand_back_freed_memory() -> None:
 
 
 def hand_back_pages(tensors: Iterable[torch.Tensor]) -> None:
-    """Let the kernel take back memory of CPU tensors that lie in a mapped file, until they are read again.
+    """Take CPU tensors that lie in a mapped file out of memory, until somebody looks at them again.
 
-    Does nothing where the kernel can not (Linux can from 5.4), and to memory that is no file's.
+    The system keeps what it has read of the file, so that costs little. Does nothing to memory that is no
+    file's or has been written to, nor where the system is not Linux.
     """
     if sys.platform != "linux":
         return
-    pageout, page = 21, mmap.PAGESIZE  # MADV_PAGEOUT in mman.h
-    libc = ctypes.CDLL(None)
+    page, libc = mmap.PAGESIZE, ctypes.CDLL(None)
     for tensor in tensors:
         start = -(-tensor.data_ptr() // page) * page
-        length = tensor.data_ptr() + tensor.nbytes - start
-        if tensor.device.type == "cpu" and length >= page:
-            libc.madvise(ctypes.c_void_p(start), ctypes.c_size_t(length // page * page), pageout)
+        length = (tensor.data_ptr() + tensor.nbytes - start) // page * page
+        if tensor.device.type == "cpu" and length > 0 and _is_as_in_file(start, length):
+            libc.madvise(ctypes.c_void_p(start), ctypes.c_size_t(length), mmap.MADV_DONTNEED)
+
+
+def _is_as_in_file(start: int, length: int) -> bool:
+    """Whether all pages of this memory that are there, or swapped out, are those of a file."""
+    is_there, is_of_file = 0b11 << 62, 1 << 61  # in an entry of pagemap, see proc(5)
+    entries = array("Q")
+    try:
+        with open("/proc/self/pagemap", "rb", buffering=0) as pagemap:
+            pagemap.seek(start // mmap.PAGESIZE * entries.itemsize)
+            entries.frombytes(pagemap.read(length // mmap.PAGESIZE * entries.itemsize))
+    except OSError:
+        return False
+    return all(entry & is_of_file or not entry & is_there for entry in entries)
 
 
 def is_out_of_memory(error: BaseException) -> bool:

@@ -168,6 +168,13 @@ def test_weights_are_looked_at_on_one_core(folder: Path, monkeypatch: pytest.Mon
     assert seen == [1] * len(tensors)
 
 
+def test_weights_that_were_looked_at_leave_memory(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    left: list[torch.Tensor] = []
+    monkeypatch.setattr("nmt.checkpoint.tensors.hand_back_pages", left.extend)
+    tensors = load_tensors(folder / WEIGHTS)
+    assert list(map(id, left)) == list(map(id, tensors.values()))
+
+
 def test_shared_embeddings_are_saved_once_and_shared_again(folder: Path) -> None:
     tensors = load_tensors(folder / WEIGHTS)
     assert "tgt_embedding.weight" in tensors

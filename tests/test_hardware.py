@@ -1,15 +1,23 @@
 """The device asked for is the one used, or its absence is named."""
 
 import ctypes
+import mmap
 import os
 import platform
+import sys
 from collections.abc import Iterator
+from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 import torch
 
 from nmt.errors import UsageError
-from nmt.hardware import describe, keep_freed_memory, num_usable_cores, use_device
+from nmt.hardware import describe, hand_back_pages, keep_freed_memory, num_usable_cores, use_device
+
+NUM_PAGES = 64
+
+ON_LINUX = pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
 
 
 @pytest.fixture(autouse=True)
@@ -69,6 +77,55 @@ def test_another_c_library_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr(platform, "libc_ver", lambda: ("musl", "1.2"))
     monkeypatch.setattr(ctypes, "CDLL", lambda *_: pytest.fail("the C library was called"))
     keep_freed_memory()
+
+
+def mapped(path: Path) -> torch.Tensor:
+    """Whole pages of ones in a mapped file, all in memory."""
+    torch.ones(NUM_PAGES * mmap.PAGESIZE).byte().numpy().tofile(path)
+    tensor = torch.from_file(str(path), shared=False, size=NUM_PAGES * mmap.PAGESIZE, dtype=torch.uint8)
+    assert tensor.all()
+    assert resident(path) == NUM_PAGES
+    return tensor
+
+
+def resident(path: Path) -> int:
+    """Pages of a mapped file that this process has in memory."""
+    lines = iter(Path("/proc/self/smaps").read_text().splitlines())
+    assert any(line.endswith(str(path)) for line in lines)
+    found = next(line for line in lines if line.startswith("Rss:"))
+    return int(found.split()[1]) * 1024 // mmap.PAGESIZE
+
+
+@ON_LINUX
+def test_pages_of_a_file_leave_memory_and_are_read_again(tmp_path: Path) -> None:
+    tensor = mapped(tmp_path / "weights")
+    hand_back_pages([tensor[1:]])
+    assert resident(tmp_path / "weights") == 1  # it has some of another tensor
+    assert tensor.all()
+    hand_back_pages([tensor])
+    assert resident(tmp_path / "weights") == 0
+    assert tensor.all()
+
+
+@ON_LINUX
+def test_what_was_written_to_memory_stays(tmp_path: Path) -> None:
+    tensor, of_no_file = mapped(tmp_path / "weights"), torch.full((NUM_PAGES * mmap.PAGESIZE,), 3.0)
+    tensor[mmap.PAGESIZE] = 7
+    hand_back_pages([tensor, of_no_file, torch.ones(3), torch.ones(0)])
+    assert resident(tmp_path / "weights") == NUM_PAGES
+    assert tensor[mmap.PAGESIZE] == 7
+    assert (of_no_file == 3).all()
+
+
+@ON_LINUX
+def test_nothing_is_handed_back_where_the_kernel_does_not_tell(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tensor = mapped(tmp_path / "weights")
+    monkeypatch.setattr("builtins.open", Mock(side_effect=PermissionError))
+    hand_back_pages([tensor])
+    monkeypatch.undo()
+    assert resident(tmp_path / "weights") == NUM_PAGES
 
 
 def test_a_cpu_is_described_with_its_threads() -> None:

@@ -16,6 +16,7 @@ from torch.overrides import TorchFunctionMode
 from nmt.checkpoint.manifest import CONFIG
 from nmt.config.schema import ModelConfig
 from nmt.errors import ModelError
+from nmt.hardware import hand_back_pages
 from nmt.model import Transformer
 from nmt.workers import Workers
 
@@ -46,7 +47,9 @@ def load_tensors(path: Path) -> dict[str, Tensor]:
 
 
 def _is_finite(tensor: Tensor) -> bool:
-    return not tensor.is_floating_point() or bool(tensor.isfinite().all())
+    is_finite = not tensor.is_floating_point() or bool(tensor.isfinite().all())
+    hand_back_pages([tensor])  # so that there is never all of a file in memory only because it was looked at
+    return is_finite
 
 
 def stored_shapes(path: Path) -> dict[str, torch.Size]:

@@ -3,7 +3,6 @@
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from itertools import chain
 
 import torch
 from torch import Tensor
@@ -17,7 +16,7 @@ from nmt.decoding.rules import Rules, Sentence
 from nmt.decoding.search import Decoder, Found, Room, search
 from nmt.decoding.shortlist import Shortlist
 from nmt.errors import ConfigError, ResourceError
-from nmt.hardware import hand_back_pages, is_out_of_memory
+from nmt.hardware import hand_back_freed_memory, is_out_of_memory
 from nmt.model import IncrementalDecoder, Precision
 from nmt.model.encoded import EncodedSources
 from nmt.model.int8_linear import choose_largest_weight
@@ -231,9 +230,8 @@ class Engine:
         with self._packing:
             if size not in self._packed:
                 self._packed[size] = [self._packer.pack(each.network, num_rows=size) for each in models]
-                if on_cpu and not is_few:  # now only alignments, scores and few rows read the weights again
-                    files = (each.network.parameters() for each in models if each.path)
-                    hand_back_pages(chain.from_iterable(files))
+                if on_cpu:  # copies of the process would each have their own of what was freed
+                    hand_back_freed_memory()
         return self._packed[size]
 
     def _find_in_halves(self, sentence: Sentence, rules: Rules) -> list[Found]:

@@ -7,6 +7,7 @@ from typing import Literal, TypeGuard, cast
 import torch
 from torch import nn
 
+from nmt.hardware import hand_back_pages
 from nmt.model.attention import AnyModule, SelfAttention
 from nmt.model.int8_linear import Int8Linear, choose_largest_weight
 from nmt.model.packed_linear import PackedLinear
@@ -27,6 +28,7 @@ class Packer:
     def pack(self, module: AnyModule, *, num_rows: int | None = None) -> AnyModule:
         """The module with other linear layers in it; all else is shared with the original.
 
+        Weights that lie in a mapped file are out of memory then, unless something still reads them there.
         On a CPU heads of self-attention that are turned by places are interleaved, see `SelfAttention`.
         In float32 on a CPU they are made for so many rows, by default for many, but for those of an encoder,
         which has more. On a CPU inputs and outputs stay in float32 whatever the precision of the products. On
@@ -58,6 +60,8 @@ class Packer:
             make = _as_it_is
         if (original, make) not in self._made:
             self._made[original, make] = make(linear)
+            if self._made[original, make] is not original:
+                hand_back_pages(original.parameters())
         return self._made[original, make]
 
     def _pack_for_many(self, linear: nn.Linear) -> nn.Module:

@@ -118,6 +118,22 @@ def test_layers_that_are_made_in_the_same_way_are_made_once(
     assert isinstance(many.encoder[0].feed_forward.in_proj, PackedLinear)
 
 
+@pytest.mark.parametrize("num_rows", [1, 2, None])
+def test_pages_of_weights_that_were_copied_are_handed_back(
+    network: Transformer, monkeypatch: pytest.MonkeyPatch, num_rows: int | None
+) -> None:
+    handed_back: set[Tensor] = set()
+    monkeypatch.setattr(packing, "hand_back_pages", handed_back.update)
+    monkeypatch.setattr(packing, "SMALL_PRODUCT", 2 * network.encoder[0].feed_forward.in_proj.weight.numel())
+    packed = Packer("float32").pack(network, num_rows=num_rows)
+    weights = {each.weight for each in network.modules() if isinstance(each, nn.Linear)}
+    embeddings = {network.src_embedding.weight, network.tgt_embedding.weight}
+    still_read = (set(packed.parameters()) & weights) - embeddings
+    assert weights - embeddings == still_read | (handed_back & weights) - embeddings
+    assert not still_read & handed_back
+    assert bool(still_read) == bool(num_rows)
+
+
 @pytest.mark.parametrize("precision", PRECISIONS[1:])
 def test_the_number_of_rows_is_for_float32_alone(network: Transformer, precision: Precision) -> None:
     packer = Packer(precision)
