@@ -300,7 +300,7 @@ class _OutputFile(io.FileIO):
 def _sync(path: Path) -> None:
     if path.is_dir() and os.name == "nt":
         return  # Windows can not open folders, and keeps their entries by itself
-    descriptor = os.open(path, os.O_RDONLY)
+    descriptor = os.open(path, os.O_RDWR if os.name == "nt" else os.O_RDONLY)  # which fsync needs there
     try:
         _operate("fsync", path, lambda: os.fsync(descriptor))
     finally:

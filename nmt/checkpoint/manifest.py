@@ -27,6 +27,7 @@ TGT_TOKENIZER = "tokenizer.tgt.model"
 
 def publish(final_dir: Path, write: Callable[[Path], None]) -> None:
     """Let `write` fill a folder beside the final one, sync it, and rename it."""
+    final_dir = final_dir.resolve()  # `.` has no name to write beside
     tmp_dir = final_dir.with_name(final_dir.name + ".tmp")
     if tmp_dir.exists():
         remove_dir(tmp_dir)

@@ -58,6 +58,11 @@ class DataConfig:
         """How many lines before it a line of either side has where it is a source."""
         return self.context, self.context if self.bidirectional else 0
 
+    @property
+    def most_places(self) -> int:
+        """Of the pieces of a sentence, BOS or EOS, and a tag."""
+        return self.max_length + 1 + self.bidirectional
+
     def __post_init__(self) -> None:
         if len(self.src) != len(self.tgt):
             raise ConfigError(
@@ -454,11 +459,10 @@ class Config:
             raise ConfigError(
                 f"alignment.layer is {self.alignment.layer}; decoder_layers is {self.model.decoder_layers}"
             )
-        longest = self.data.max_length + 1 + self.data.bidirectional  # with BOS or EOS, and a tag
-        if self.model.positions == "learned" and longest > self.model.max_positions:
+        if self.model.positions == "learned" and self.data.most_places > self.model.max_positions:
             raise ConfigError(
                 f"model.max_positions is {self.model.max_positions}; learned positions for sentences of "
-                f"data.max_length {self.data.max_length} take at least {longest}"
+                f"data.max_length {self.data.max_length} take at least {self.data.most_places}"
             )
         if self.data.bidirectional and not self.tokenizer.joint:
             raise ConfigError(

@@ -50,12 +50,6 @@ class EncodedCorpus:
         """The target pieces of a pair."""
         return as_ids(self.tgt_tokens[self.tgt_offsets[index] : self.tgt_offsets[index + 1]])
 
-    def select(self, keep: Tensor) -> Self:
-        """The pairs for which `keep` (pairs,) is true, in the same order."""
-        src = _select_rows(self.src_tokens, self.src_lengths, keep)
-        tgt = _select_rows(self.tgt_tokens, self.tgt_lengths, keep)
-        return type(self)(*src, *tgt)
-
     @cached_property
     def src_lengths(self) -> Tensor:
         """Source pieces of each pair, int32."""
@@ -133,9 +127,3 @@ class _Side:
             torch.frombuffer(self._tokens, dtype=torch.int32),
             torch.frombuffer(self._offsets, dtype=torch.int64),
         )
-
-
-def _select_rows(tokens: Tensor, lengths: Tensor, keep: Tensor) -> tuple[Tensor, Tensor]:
-    offsets = torch.zeros(int(keep.sum()) + 1, dtype=torch.int64)
-    torch.cumsum(lengths[keep], 0, out=offsets[1:])
-    return tokens[keep.repeat_interleave(lengths)], offsets

@@ -22,6 +22,24 @@ FLAGS_AT_A_TIME = 1 << 16
 
 
 @dataclass(frozen=True)
+class Stamp:
+    """By what one tells, without reading a file, whether it was written to."""
+
+    path: Path
+    num_bytes: int = -1  # there is no such file
+    nanoseconds: int = 0
+
+    @classmethod
+    def of(cls, path: Path) -> "Stamp":
+        """That of a file now."""
+        try:
+            found = path.stat()
+        except OSError:
+            return cls(path)
+        return cls(path, found.st_size, found.st_mtime_ns)
+
+
+@dataclass(frozen=True)
 class ParallelText:
     """Pairs of lines in files, numbered from 0 across all of them; every iteration reads the files anew."""
 
@@ -33,12 +51,24 @@ class ParallelText:
     """Lines of both sides that are not UTF-8."""
     file_pairs: tuple[int, ...] = ()
     """How many of the pairs are of each pair of files, if that was counted."""
+    stamps: tuple["Stamp", ...] = ()
+    """Of the files of both sides, if they are to stay as they are, see `check_unchanged`."""
 
     def __len__(self) -> int:
         return self.num_pairs
 
     def __iter__(self) -> Iterator[Pair]:
         return self._read(None, None)
+
+    def check_unchanged(self) -> None:
+        """DataError if a file is another than when its stamp was taken, or gone."""
+        for stamp in self.stamps:
+            now = Stamp.of(stamp.path)
+            if now != stamp:
+                found = "has changed" if now.num_bytes >= 0 else "is gone"
+                raise DataError(
+                    f"{stamp.path}: {found} since training began; restore it, and the same command goes on"
+                )
 
     def select(self, keep: Tensor) -> Iterator[Pair]:
         """The pairs whose number is true in `keep`, a bool tensor with one element for each pair."""

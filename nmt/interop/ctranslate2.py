@@ -84,7 +84,7 @@ def export_ctranslate2(model: TranslationModel, out_dir: Path, *, quantization: 
             write_bytes(folder / name, tokenizer.data)
         write_text(folder / "README.md", _readme(model, quantization))
 
-    publish(out_dir.resolve(), write)  # `.` has no name to write beside
+    publish(out_dir, write)
 
 
 def transformer_spec(model: TranslationModel) -> Any:
@@ -153,7 +153,7 @@ def _alignment_layer(model: TranslationModel) -> int:
 
 
 def _num_positions(model: TranslationModel) -> int:
-    return max(LEAST_POSITIONS, model.config.data.max_length + 1)  # with BOS or EOS
+    return max(LEAST_POSITIONS, model.config.data.most_places)
 
 
 def _encodings(positions: Positions, model: TranslationModel) -> Tensor:

@@ -50,7 +50,8 @@ class Transformer(nn.Module):
         self.out_proj = nn.Linear(config.d_model, tgt_vocab_size, bias=False)
         if config.tied_embeddings != "none":
             self.out_proj.weight = self.tgt_embedding.weight
-        self.tgt_to_src = nn.Linear(config.d_model, config.d_model, bias=False)  # see `source_logits`
+        # from target embeddings to those of the source pieces behind them, which only training asks for
+        self.tgt_to_src = nn.Linear(config.d_model, config.d_model, bias=False)
         self.src_positions = Positions(config.positions, config.d_model, config.max_positions)
         self.tgt_positions = Positions(config.positions, config.d_model, config.max_positions)
         self.encoder = nn.ModuleList(EncoderLayer(config) for _ in range(config.encoder_layers))
@@ -154,10 +155,6 @@ class Transformer(nn.Module):
         """Embeddings (B, T, D) of target pieces by themselves, without their positions."""
         embedded: Tensor = self.tgt_embedding(tgt_tokens)
         return embedded * math.sqrt(self.config.d_model)
-
-    def source_logits(self, embedded: Tensor) -> Tensor:
-        """Logits (…, V) of the source piece behind target embeddings (…, D); only training asks for them."""
-        return functional.linear(self.tgt_to_src(embedded), self.src_embedding.weight)
 
     def forward(self, src_tokens: Tensor, tgt_tokens: Tensor) -> Tensor:
         """Decoder states (B, T, D) for source (B, S) and decoder input (B, T); see `logits`."""

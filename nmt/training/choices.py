@@ -30,22 +30,23 @@ def choices(
     `config` has nothing open any more; what differs from what suits the pairs and passes was `requested`, but
     for another size than that: the budget was too short for it.
     """
-    num_passes = planned_steps(config.training, steps_per_epoch) / steps_per_epoch
+    training = config.training
+    max_steps = planned_steps(training.max_steps, training.max_epochs, steps_per_epoch)
     is_vocab_open = not (requested["tokenizer.vocab_size"] or config.tokenizer.model)
     asked_size = requested_size(requested)
     usual_tokens = preset("auto", num_pairs=data.num_pairs)["training"]["batch_tokens"]
-    is_hurried = config.training.batch_tokens == FEW_TOKENS != requested["training.batch_tokens"]
+    is_hurried = training.batch_tokens == FEW_TOKENS != requested["training.batch_tokens"]
     if asked_size and asked_size != size_name(vars(config.model)):
-        usual_tokens = config.training.batch_tokens  # they came with the size
+        usual_tokens = training.batch_tokens  # they came with the size
     size = f"{_size(config, data.num_pairs, asked_size)}; {_vocabulary(data, is_vocab_open=is_vocab_open)}"
-    if config.training.init_from:
+    if training.init_from:
         size = (
             f"{_layers(config.model)}, {data.tgt_vocab_size:,} pieces, as the model has that it begins with"
         )
     return (
         f"size: {size}",
-        f"regularisation: {_regularisation(config, data.num_kept, num_passes)}",
-        f"schedule: {_batches(config, usual_tokens, is_hurried=is_hurried)}; {_course(config.training)}",
+        f"regularisation: {_regularisation(config, data.num_kept, max_steps / steps_per_epoch)}",
+        f"schedule: {_batches(config, usual_tokens, is_hurried=is_hurried)}; {_course(training, max_steps)}",
     )
 
 
@@ -109,13 +110,13 @@ def _batches(config: Config, usual_tokens: int, *, is_hurried: bool) -> str:
     )
 
 
-def _course(training: TrainingConfig) -> str:
-    warmup = max(1, min(training.warmup_steps, training.max_steps // 10))
+def _course(training: TrainingConfig, max_steps: int) -> str:
+    warmup = max(1, min(training.warmup_steps, max_steps // 10))
     course = f"{_counted(warmup, 'step', 'steps')} of warm-up, then {training.schedule}"
     if training.budget:
-        return f"{course}, to be done by step {training.max_steps:,}, where {clock(training.budget)} are over"
+        return f"{course}, to be done by step {max_steps:,}, where {clock(training.budget)} are over"
     until = f", until {training.patience} evaluations bring nothing better" if training.patience else ""
-    return f"{course}{until}, at most {training.max_steps:,} steps"
+    return f"{course}{until}, at most {max_steps:,} steps"
 
 
 def _counted(number: int, one: str, several: str) -> str:

@@ -18,7 +18,7 @@ from nmt.config.schema import Config, DataConfig, TrainingConfig
 from nmt.corpus.batching import Batch, collate, deal_batches, mix_seeds, plan_batches
 from nmt.corpus.context import LinePair
 from nmt.corpus.encoded import EncodedCorpus
-from nmt.corpus.reading import Contexts, Pair, ParallelText, read_pairs
+from nmt.corpus.reading import Contexts, Pair, ParallelText, Stamp, read_pairs
 from nmt.corpus.sampling import GROUP, Cutter, SamplingWorkers
 from nmt.corpus.store import StoredCorpus, open_store
 from nmt.corpus.weighting import rows_of_epoch
@@ -120,7 +120,11 @@ class TrainingData:
             yield self._collate(corpus, indices).to(device)
 
     def sample_pairs(self, most: int = SAMPLE_PAIRS) -> list[LinePair]:
-        """At most so many pairs of the training text as it was given, spread evenly over it."""
+        """At most so many pairs of the training text as it was given, spread evenly over it.
+
+        Raises DataError if it has changed since.
+        """
+        self.text.check_unchanged()
         numbers = spread(self.numbers[:: max(1, len(self.tags))], most)
         found = self.text.select_in_context(flags(numbers, len(self.text)), self.contexts)
         return [(*pair, contexts[0]) if any(self.contexts) else pair for pair, contexts in found]
@@ -239,8 +243,9 @@ def _open_or_make(
     dev_contexts = [(tuple(src), tuple(tgt)) for src, tgt in stored.facts["dev_contexts"]]
     src_paths, tgt_paths = (tuple(each) for each in paths(config.data))
     on_invalid, num_invalid = config.data.invalid_utf8, stored.facts["num_invalid"]
+    stamps = tuple(map(Stamp.of, (*src_paths, *tgt_paths)))
     return TrainingData(
-        text=ParallelText(src_paths, tgt_paths, report.num_pairs, on_invalid, num_invalid),
+        text=ParallelText(src_paths, tgt_paths, report.num_pairs, on_invalid, num_invalid, stamps=stamps),
         numbers=stored.numbers,
         corpus=stored.corpus,
         dev_pairs=dev_pairs,

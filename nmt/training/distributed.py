@@ -117,7 +117,8 @@ class _Group(Ranks):
         from torch.distributed.tensor import DTensor, distribute_tensor
 
         full = torch.empty(tensor.shape, dtype=tensor.dtype, device=tensor.device)
-        if whole is not None:
+        if self.is_first:
+            assert whole is not None
             full.copy_(whole)
         distributed.broadcast(full, 0)
         if isinstance(tensor, DTensor):

@@ -71,7 +71,7 @@ def dry_run(
     _use_memory(network, data, training, device)
     tokens_per_step = sum(batch.num_tokens for batch in batches) / len(batches)
     steps_per_epoch = data.num_batches(training)
-    max_steps = planned_steps(training, steps_per_epoch)
+    max_steps = planned_steps(training.max_steps, training.max_epochs, steps_per_epoch)
     link_plan = plan_links(
         training,
         num_pairs=data.report.num_kept,
@@ -80,6 +80,7 @@ def dry_run(
         train_seconds=max_steps * step_seconds,
         most=SAMPLE_PAIRS,
         has_head=config.alignment.head,
+        num_directions=1 + config.data.bidirectional,
     )
     return DryRun(
         data=data.report,

@@ -82,7 +82,7 @@ def freeze(
     model, training, notes = frozen.config.model, frozen.config.training, frozen.notes
     training = replace(training, fit_budget=False)
     if training.budget:
-        max_steps = _steps_in_budget(training, clock, frozen.step_seconds)
+        max_steps = _steps_in_budget(training, _most_steps(training, data), clock, frozen.step_seconds)
         schedule = "cosine" if training.schedule == "inverse-sqrt" else training.schedule
         training = replace(training, max_steps=max_steps, schedule=schedule)
         note = f"a step takes {frozen.step_seconds:.3g} s, so about {max_steps:,} fit into the budget"
@@ -91,7 +91,7 @@ def freeze(
         training = replace(training, eval_steps=_eval_steps(training, data))
     if model.dropout == "auto":
         steps_per_epoch = data.num_batches(training)
-        num_passes = planned_steps(training, steps_per_epoch) / steps_per_epoch
+        num_passes = _most_steps(training, data) / steps_per_epoch
         model = replace(model, dropout=dropout(data.report.num_kept, num_passes))
     tokenizer = replace(config.tokenizer, vocab_size=data.src_tokenizer.vocab_size)
     whole = replace(
@@ -159,7 +159,9 @@ def _fitted(
 
 
 def _most_steps(training: TrainingConfig, data: TrainingData) -> int:
-    return planned_steps(training, data.num_batches(training)) if training.max_epochs else training.max_steps
+    """As many as are done, were there time for all."""
+    steps_per_epoch = data.num_batches(training) if training.max_epochs else 1
+    return planned_steps(training.max_steps, training.max_epochs, steps_per_epoch)
 
 
 def _with_size(config: Config, name: str, num_pairs: int) -> Config:
@@ -215,17 +217,17 @@ def _with_languages(data: DataConfig) -> DataConfig:
     return replace(data, src_lang=src, tgt_lang=tgt)
 
 
-def _steps_in_budget(training: TrainingConfig, clock: _Clock, step_seconds: float) -> int:
-    """As many of the steps as fit; ConfigError if they are too few to learn anything."""
+def _steps_in_budget(training: TrainingConfig, most: int, clock: _Clock, step_seconds: float) -> int:
+    """As many steps as fit, at `most` so many; ConfigError if they are too few to learn anything."""
     num_steps, elapsed = clock.num_steps(step_seconds), clock.elapsed
-    if num_steps < min(FEWEST_STEPS, training.max_steps):
+    if num_steps < min(FEWEST_STEPS, most):
         needed = (elapsed + FEWEST_STEPS * step_seconds) / SHARE_FOR_STEPS
         raise ConfigError(
             f"training.budget: {training.budget:g} s have room for {num_steps} steps of {step_seconds:.2g} s "
             f"after {elapsed:.3g} s of preparation; expected at least {FEWEST_STEPS}; "
             f"give --budget {math.ceil(needed)}s or, to learn something, many times more"
         )
-    return min(training.max_steps, num_steps)
+    return min(most, num_steps)
 
 
 def _choose_precision(

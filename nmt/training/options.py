@@ -62,11 +62,11 @@ def _asks_for_size(asked: Options) -> bool:
 
 
 def parse_duration(text: str) -> float:
-    """Seconds of `90`, `90s`, `20m`, `1h30m`; ConfigError for anything else."""
+    """Seconds of `90`, `90s`, `20m`, `1h30m`; ConfigError for anything else, such as `1h30`."""
     number = r"(\d+(?:\.\d+)?)"
-    found = re.fullmatch(f"(?:{number}h)?(?:{number}m)?(?:{number}s?)?", text.strip().lower())
-    hours, minutes, seconds = (float(part or 0) for part in found.groups()) if found else (0.0, 0.0, 0.0)
-    total = 3600 * hours + 60 * minutes + seconds
+    found = re.fullmatch(f"(?:{number}h)?(?:{number}m)?(?:{number}s)?|{number}", text.strip().lower())
+    parts = found.groups(default="0") if found else ()
+    total = sum(float(part) * unit for part, unit in zip(parts, (3600, 60, 1, 1), strict=False))
     if not total:
         raise ConfigError(f"{text!r} is not a time; expected something like 90s, 20m or 1h30m")
     return total

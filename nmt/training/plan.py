@@ -21,9 +21,9 @@ FEWEST_LINK_PAIRS = 7_000  # that links are learnt from, if there are as many, h
 FEWEST_IN_BUDGET = 200
 
 
-def planned_steps(training: TrainingConfig, steps_per_epoch: int) -> int:
-    """At most so many steps are done."""
-    return min(training.max_steps, (training.max_epochs or training.max_steps) * steps_per_epoch)
+def planned_steps(max_steps: int, max_epochs: int, steps_per_epoch: int) -> int:
+    """So many steps are done, with a limit of epochs about."""
+    return min(max_steps, (max_epochs or max_steps) * steps_per_epoch)
 
 
 @dataclass(frozen=True)
@@ -43,14 +43,17 @@ def plan_links(
     train_seconds: float,
     most: int,
     has_head: bool,
+    num_directions: int = 1,
 ) -> LinkPlan:
     """Of so many pairs, trained on in so many epochs, target tokens and seconds, at `most` so many.
 
+    In an epoch each pair is there once in every direction, of which links are learnt in one.
     Without a budget the pairs depend on counts alone, so that the same training learns the same links.
     """
-    num_seen = max(1.0, epochs * num_pairs)
+    num_seen = max(1.0, epochs * num_pairs * num_directions)
+    num_computed = num_seen * (1 if training.consistency == "none" else 2)
     length = max(1.0, num_tokens / num_seen / HMM_TOKENS)  # links of longer pairs take the square of it
-    pair_seconds = HMM_SECONDS * length**2 + has_head * HEAD_SHARE * train_seconds / num_seen
+    pair_seconds = HMM_SECONDS * length**2 + has_head * HEAD_SHARE * train_seconds / num_computed
     fit = max(FEWEST_LINK_PAIRS, round(SEEN_FOR_LINKS * epochs * num_pairs))
     if training.budget:
         fit = max(FEWEST_IN_BUDGET, int(SHARE_FOR_LINKS * training.budget / pair_seconds))
@@ -102,8 +105,10 @@ class Timetable:
         training = config.training
         self.training, self.progress, self.report = training, progress, report
         self.has_head = config.alignment.head
+        self.num_directions = 1 + config.data.bidirectional
         self.num_batches = num_batches  # of an epoch
-        self._most_steps: int = requested["training.max_steps"]
+        self._limit: int = requested["training.max_steps"]
+        self._most_steps = planned_steps(self._limit, training.max_epochs, num_batches)
         self._makes_all_looks = not training.budget or bool(requested["training.eval_steps"])
 
     @property
@@ -119,10 +124,11 @@ class Timetable:
     def reason_to_stop(self) -> str:
         """Why no step follows, in words; empty if one does."""
         progress, training = self.progress, self.training
-        if progress.step >= progress.max_steps:
-            return "all planned steps were done"
         if training.max_epochs and progress.epoch > training.max_epochs:
             return f"{training.max_epochs} epochs were done"
+        is_cut_short = progress.max_steps < self._most_steps
+        if progress.step >= (progress.max_steps if is_cut_short else self._limit):
+            return "all planned steps were done"
         if training.patience and progress.num_stale >= training.patience:
             name = {"bleu": "dev BLEU", "loss": "dev loss"}[training.metric]
             return f"no better {name} in {training.patience} evaluations"
@@ -132,7 +138,10 @@ class Timetable:
         return ""
 
     def plan(self) -> None:
-        """Set the steps to do: as many as were asked for, but with a budget no more than fit into it."""
+        """Set the steps to do: as many as were asked for, but with a budget no more than fit into it.
+
+        Epochs can have some more than the first one promises.
+        """
         progress, training = self.progress, self.training
         if not training.budget:
             progress.max_steps = self._most_steps
@@ -144,6 +153,7 @@ class Timetable:
                 end_seconds=self._seconds_at_end(),
                 all_looks=self._makes_all_looks,
             )
+        progress.max_steps = max(progress.max_steps, progress.step)
 
     def plan_links(self) -> LinkPlan:
         """What learning links will take, if training ends now."""
@@ -155,6 +165,7 @@ class Timetable:
             train_seconds=self.progress.train_seconds,
             most=SAMPLE_PAIRS,
             has_head=self.has_head,
+            num_directions=self.num_directions,
         )
 
     def _seconds_at_end(self) -> float:

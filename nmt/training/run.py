@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from nmt.checkpoint import (
+    ALIGN_HEAD,
     CONFIG,
+    HMM,
     MANIFEST,
     SRC_TOKENIZER,
     TGT_TOKENIZER,
@@ -161,7 +163,8 @@ class Run:
         """Remove what an earlier run left half written."""
         for path in self.train_dir.glob("*.tmp"):
             remove_dir(path)
-        for path in (*self.model_dir.glob("*.part"), *self.train_dir.glob("*.part")):
+        own = (self.model_dir / f"{name}.part" for name in (*MODEL_FILES, HMM, ALIGN_HEAD))
+        for path in (*own, *self.train_dir.glob("*.part")):
             remove_file(path)
 
     def forget_what_made_it(self) -> None:

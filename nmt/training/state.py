@@ -1,7 +1,7 @@
 """The whole state of a run, saved as a checkpoint folder and restored to the bit."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -165,14 +165,14 @@ class TrainState:
                     problems.append(f"checkpoint {path.name} can not be used ({reason})")
                     continue
                 parts.update(found)
-                return facts | {"has_moments": bool(found["moments"])}
+                return facts | {"moments": list(found["moments"])}
             if problems:
                 raise ModelError(f"{train_dir}: {'; '.join(problems)}; --restart begins anew")
             return None
 
         facts = self.ranks.from_first(read_newest)
         if facts is not None:
-            self._take_over(parts, has_moments=facts.pop("has_moments"))
+            self._take_over(parts, remembered=set(facts.pop("moments")))
             self.progress = _progress(facts)
         return problems
 
@@ -189,16 +189,20 @@ class TrainState:
             raise ModelError(f"{path}: written by another version of nmt: {error}") from error
         return facts, parts
 
-    def _take_over(self, parts: Mapping[str, Mapping[str, Tensor]], *, has_moments: bool) -> None:
-        """Fill all tensors from those that the first rank has read."""
+    def _take_over(self, parts: Mapping[str, Mapping[str, Tensor]], *, remembered: Collection[str]) -> None:
+        """Fill all tensors from those that the first rank has read, with moments of these names among them.
+
+        A weight that another optimiser has changed so far, or none, has none of them: they begin anew.
+        """
         weights, average, moments = ({**parts.get(part, {})} for part in PARTS)
         for name, own in self.average.state().items():
             self.ranks.spread(own, average.get(name))
         for name, parameter in self.network.named_parameters():
             self.ranks.spread(parameter.detach(), weights.get(name))
-            if not parameter.requires_grad:
+            keys = moment_names(self.optimizer, parameter) if parameter.requires_grad else ()
+            if not all(f"{name}/{key}" in remembered for key in keys):
                 continue
-            for key in moment_names(self.optimizer, parameter) if has_moments else ():
+            for key in keys:
                 moment = torch.zeros_like(parameter.detach())
                 if key == "step":  # which AdamW counts on the CPU unless it is fused on a GPU
                     device = parameter.device if parameter.is_cuda else "cpu"

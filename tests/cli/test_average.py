@@ -65,6 +65,16 @@ def test_it_is_the_mean_of_the_last_checkpoints(
         assert (told["from"], told["pairs"]) == (source, 9_000)
 
 
+def test_an_empty_folder_that_one_stands_in_can_take_the_mean(
+    tiny_model_dir, run_nmt, tmp_path, monkeypatch
+) -> None:
+    (tmp_path / "mean").mkdir()
+    monkeypatch.chdir(tmp_path / "mean")
+    ended = run_nmt("average", tiny_model_dir, tiny_model_dir, "-o", ".")
+    assert ended.exit_status == 0, ended.stderr
+    assert load_model(tmp_path / "mean").config.model == load_model(tiny_model_dir).config.model
+
+
 def test_models_are_averaged_if_they_are_alike(tiny_model, tiny_model_dir, run_nmt, tmp_path) -> None:
     torch.manual_seed(2)
     network = build_network(tiny_model.config, tiny_model.src_tokenizer, tiny_model.tgt_tokenizer)

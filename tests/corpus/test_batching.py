@@ -153,14 +153,10 @@ def test_the_parts_of_a_batch_are_the_batch(parts: int) -> None:
     assert sum(part.num_tokens for part in split) == batch.num_tokens
 
 
-def test_an_encoded_corpus_gives_back_its_pairs_and_a_selection_of_them() -> None:
+def test_an_encoded_corpus_gives_back_its_pairs() -> None:
     pairs = [([4, 5], [6]), ([], [7, 8, 9]), ([10], []), ([11], [12])]
     corpus = EncodedCorpus.from_pairs(iter(pairs))
     assert [(corpus.src(i).tolist(), corpus.tgt(i).tolist()) for i in range(len(corpus))] == pairs
     assert corpus.src_tokens.dtype == torch.int32
     assert corpus.tgt_lengths.tolist() == [1, 3, 0, 1]
-    selected = corpus.select(torch.tensor([True, False, True, True]))
-    assert [(selected.src(i).tolist(), selected.tgt(i).tolist()) for i in range(3)] == [
-        pairs[i] for i in (0, 2, 3)
-    ]
     assert len(EncodedCorpus.from_pairs([])) == 0

@@ -17,7 +17,7 @@ from nmt.corpus.sample import sample_dir
 from nmt.decoding import Translator
 from nmt.errors import UsageError
 from nmt.files import read_lines
-from nmt.interop.ctranslate2 import LEAST_POSITIONS, export_ctranslate2
+from nmt.interop.ctranslate2 import LEAST_POSITIONS, _num_positions, export_ctranslate2
 from nmt.tokenizer import BOS_ID, EOS_ID, train_tokenizer
 
 ctranslate2 = pytest.importorskip("ctranslate2")
@@ -183,6 +183,15 @@ def test_positions_reach_as_far_as_the_longest_source_it_takes(
     [result] = engine.score_batch(cut(model, [long_line]), cut(model, ENGLISH[:1]))
     expected = log_probs(model, long_line, ENGLISH[0], longest=LEAST_POSITIONS - 1)  # and EOS
     assert result.log_probs == pytest.approx(expected, abs=1e-3)
+
+
+@pytest.mark.parametrize("bidirectional", [False, True])
+def test_a_source_of_the_greatest_length_has_a_place_for_each_piece(
+    tiny_model: TranslationModel, bidirectional: bool
+) -> None:
+    data = replace(tiny_model.config.data, max_length=LEAST_POSITIONS, bidirectional=bidirectional)
+    model = replace(tiny_model, config=replace(tiny_model.config, data=data))
+    assert _num_positions(model) == LEAST_POSITIONS + 1 + bidirectional  # EOS, and a tag
 
 
 def test_quantized_weights_are_smaller_and_close_and_ours_stay_as_they_are(

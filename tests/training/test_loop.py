@@ -484,6 +484,44 @@ def test_what_is_part_of_the_weights_can_not_change_and_the_run_goes_on_as_befor
     assert_same(corpus.train(half_done, *SHAKY), whole)
 
 
+def test_the_optimizer_can_change(corpus, half_done) -> None:
+    changed = ("training.optimizer=adamw",)
+    done = corpus.train(half_done, *SHAKY, *changed, allowed_changes=["training.optimizer"])
+    assert done.reports[-1].stopped == "all planned steps were done"
+    assert state_of(newest(half_done / "train", "step")[-1])["step"] == done.reports[-1].step
+
+
+def test_half_written_files_go_but_for_those_of_others(corpus, half_done) -> None:
+    own = [half_done / "model.safetensors.part", half_done / "hmm.safetensors.part"]
+    of_others = half_done / "translation.de.part"  # that `nmt translate` was stopped in
+    for path in (*own, of_others):
+        path.write_text("eins\n")
+    corpus.train(half_done, *SHAKY)
+    assert not any(path.exists() for path in own)
+    assert of_others.read_text() == "eins\n"
+
+
+@pytest.mark.parametrize("is_gone", [True, False])
+def test_text_that_changes_before_links_are_learnt_is_an_error_and_nothing_is_lost(
+    make_corpus, pairs, tmp_path, is_gone
+) -> None:
+    corpus = make_corpus(pairs(40))
+    path = Path(corpus.config().data.src[0])
+    before = path.read_bytes()
+
+    def change(report: Report) -> None:
+        if isinstance(report, EvalReport) and report.step == report.max_steps:
+            path.unlink() if is_gone else path.write_bytes(b"".join(before.splitlines(keepends=True)[::-1]))
+
+    found = "is gone" if is_gone else "has changed"
+    with pytest.raises(DataError, match=f"{path}: {found} since training began; restore it, and the same"):
+        train(corpus.config(), tmp_path / "model", on_report=change)
+    path.write_bytes(before)
+    done = corpus.train(tmp_path / "model")
+    assert done.reports[-1].stopped == "all planned steps were done"
+    assert not done.of(StepReport)
+
+
 def test_restart_begins_anew(corpus, whole, tmp_path) -> None:
     model_dir = shutil.copytree(whole.model_dir, tmp_path / "model")
     done = corpus.train(model_dir, "training.max_steps=3", restart=True)
@@ -646,6 +684,31 @@ def test_it_stops_after_so_many_epochs_having_counted_every_real_target_token(co
     state = state_of(newest(done.model_dir / "train", "step")[-1])
     assert state["num_tokens"] == 2 * num_tokens
     assert end.tokens_per_second == pytest.approx(2 * num_tokens / state["train_seconds"])
+
+
+def test_a_schedule_ends_with_the_last_epoch(corpus, tmp_path) -> None:
+    options = ("training.max_epochs=8", "training.max_steps=1000", "training.warmup_steps=4")
+    done = corpus.train(tmp_path / "model", *options, "training.schedule=linear", "training.report_steps=1")
+    steps = done.of(StepReport)
+    num_steps = len(steps)
+    assert num_steps > 20
+    assert {each.max_steps for each in steps} == {num_steps}
+    assert steps[0].seconds_left > steps[-1].seconds_left == 0
+    warmup, peak = num_steps // 10, max(each.learning_rate for each in steps)
+    assert steps[0].learning_rate == pytest.approx(peak / warmup)
+    assert steps[-1].learning_rate == pytest.approx(peak / (num_steps + 1 - warmup))
+
+
+@pytest.mark.parametrize("promised", [2, 5])
+def test_epochs_are_done_whatever_number_of_batches_the_first_one_promised(
+    corpus, tmp_path, monkeypatch, promised
+) -> None:
+    monkeypatch.setattr(data.TrainingData, "num_batches", lambda *_: promised)  # there are three
+    options = ("training.max_epochs=4", "training.max_steps=1000", "training.report_steps=1")
+    done = corpus.train(tmp_path / "model", *options)
+    steps, end = done.of(StepReport), done.reports[-1]
+    assert (end.stopped, end.step, len(steps)) == ("4 epochs were done", 12, 12)
+    assert [each.max_steps for each in steps] == [max(4 * promised, each.step) for each in steps]
 
 
 def test_a_budget_is_kept_and_its_schedule_ends_with_it(large_corpus, tmp_path, monkeypatch) -> None:

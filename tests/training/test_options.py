@@ -16,7 +16,7 @@ def test_a_time_is_read_as_it_is_said(text: str, seconds: float) -> None:
     assert parse_duration(text) == seconds
 
 
-@pytest.mark.parametrize("text", ["", "m", "soon", "1.2.3", "5d", "-5m", "3m.", "0"])
+@pytest.mark.parametrize("text", ["", "m", "soon", "1.2.3", "5d", "-5m", "3m.", "0", "1h30", "20m5"])
 def test_what_is_no_time_is_refused(text: str) -> None:
     with pytest.raises(ConfigError, match=r"is not a time; expected something like 90s, 20m or 1h30m"):
         parse_duration(text)

@@ -67,6 +67,27 @@ def test_learning_links_takes_less_than_a_tenth_of_the_training_but_for_the_fewe
     assert plan(5_000_000, 0.001, has_head=False, budget=1_500) == (38_571, 134.999)
 
 
+def test_links_take_as_long_whatever_is_done_with_a_pair_in_training() -> None:
+    def plan(options: dict[str, str], *, times: int, num_directions: int = 1) -> tuple[int, float]:
+        found = plan_links(
+            TrainingConfig(budget=900, **options),
+            num_pairs=100_000,
+            epochs=1,
+            num_tokens=100_000 * 30 * num_directions,
+            train_seconds=100_000 * 0.01 * times,
+            most=200_000,
+            has_head=True,
+            num_directions=num_directions,
+        )
+        return found.num_pairs, found.seconds
+
+    once = plan({}, times=1)
+    assert once[0] < 100_000
+    assert plan({}, times=2, num_directions=2) == once
+    assert plan({"consistency": "simcut"}, times=2) == once
+    assert plan({"consistency": "rdrop"}, times=4, num_directions=2) == once
+
+
 def test_a_budget_has_room_for_links() -> None:
     progress = Progress(step=200, setup_seconds=10, train_seconds=100, other_seconds=20, num_evaluations=2)
     left = 1000 * 0.96 - 130 - 10 - 90

@@ -11,7 +11,7 @@ from nmt.checkpoint import newest, read_manifest, write_manifest
 from nmt.config import ModelConfig, TrainingConfig
 from nmt.errors import DivergedError, ModelError
 from nmt.model import Transformer
-from nmt.training.optimizer import moment_names
+from nmt.training.optimizer import make_optimizer, moment_names
 from nmt.training.state import Origin, Progress, TrainState
 
 ORIGIN = Origin(tokenizer_hash="ab12", config_hashes=("cd34", "ef56"), signature="nmt:0.1.0|seed:1")
@@ -60,6 +60,40 @@ def test_what_was_saved_goes_on_to_the_bit(tmp_path: Path, optimizer: str) -> No
     for found, expected in zip(contents(other), contents(state), strict=True):
         assert found.dtype == expected.dtype
         assert torch.equal(found, expected)
+
+
+@pytest.mark.parametrize(("before", "now"), [("muon", "adamw"), ("adamw", "muon")])
+def test_another_optimizer_begins_with_what_it_finds_of_its_own(
+    tmp_path: Path, before: str, now: str
+) -> None:
+    state, other = fresh_state(1, optimizer=before), fresh_state(2, optimizer=now)
+    update(state)
+    state.save(tmp_path, keep=2)
+    other.load_newest(tmp_path)
+    for own, saved in zip(other.network.parameters(), state.network.parameters(), strict=True):
+        assert torch.equal(own, saved)
+        names = moment_names(other.optimizer, own)
+        if names == moment_names(state.optimizer, saved):
+            assert all(
+                torch.equal(other.optimizer.state[own][key], state.optimizer.state[saved][key])
+                for key in names
+            )
+        else:
+            assert own not in other.optimizer.state
+    update(other)
+
+
+def test_weights_that_were_frozen_until_now_are_trained_with_fresh_moments(tmp_path: Path) -> None:
+    state = fresh_state(1)
+    frozen = state.network.encoder.requires_grad_(False)
+    state.optimizer = make_optimizer(state.network, TrainingConfig(learning_rate=0.1))
+    update(state)
+    state.save(tmp_path, keep=2)
+    other = fresh_state(2)
+    other.load_newest(tmp_path)
+    update(other)
+    pairs = zip(other.network.encoder.parameters(), frozen.parameters(), strict=True)
+    assert not any(torch.equal(own, saved) for own, saved in pairs)
 
 
 def test_a_state_before_the_first_update_is_whole_too(tmp_path: Path) -> None:
