@@ -112,7 +112,7 @@ def _translate(
         task = progress.add_task("translating", total=len(lines))
         for requests in full_windows(plain_requests(lines), translator.window):
             done = translator.translate(requests, lambda number: progress.advance(task, number))
-            for translation in done:
+            for _, translation in done:
                 hypotheses.append(translation.text)
                 if keep is not None:
                     keep(translation.text)

@@ -76,6 +76,11 @@ class LineSource:
     strict: bool = False
     """An odd line is an error."""
 
+    @property
+    def goes_on(self) -> bool:
+        """Whether a line on which nothing can be done has a place to say so, and those after it go on."""
+        return self.input_format == "jsonl" and not self.strict
+
     def requests(self, *, has_context: bool = False) -> Iterator[Request]:
         """What the lines ask for, as they arrive; those of JSON may bring their context."""
         if self.input_format == "text":

@@ -156,6 +156,9 @@ def translate(
         raise UsageError("--align-out - would mix links into the translations; give a file, or use --align")
     input_format = input_format or format_of(input_path)
     samples = sample or (MBR_SAMPLES if mbr else None)
+    if samples and nbest:
+        number = "one" if mbr else "as many as --sample says"
+        raise UsageError(f"of drawn translations there are {number}; leave out --nbest")
     several = nbest if samples is None else None if mbr else samples
     layout = _layout(format_ or ("jsonl" if input_format == "jsonl" else None), several)
     if word_scores and layout != "jsonl":
@@ -233,7 +236,8 @@ def translate(
         if alternatives:
             if source is None:
                 raise UsageError("--alternatives needs lines to translate; give TEXT, --input or a pipe")
-            show_alternatives(translator, source, prefix=prefix, count=alternatives, output_path=output_path)
+            asked = Asked(prefix, tuple(require or ()))
+            show_alternatives(translator, source, asked, count=alternatives, output_path=output_path)
             return
         view = View(
             layout,
@@ -251,7 +255,7 @@ def translate(
                     say(greeting(models[0], config, translator.direction))
                 _converse(LineTranslator(translator, "stdin", asked), view, sinks)
             else:
-                lines = LineTranslator(translator, source.name, asked)
+                lines = LineTranslator(translator, source.name, asked, goes_on=source.goes_on)
                 _run(lines, view, source, sinks, quiet=quiet)
 
 
@@ -282,8 +286,7 @@ def _run(lines: LineTranslator, view: View, source: LineSource, sinks: Sinks, *,
     shows_progress = is_watched() and not quiet and not (sinks.is_stdout and is_terminal())
     with progress(shown=shows_progress) as on_progress:
         for requests in windows(source.requests(has_context=lines.has_context), lines.window):
-            translations = lines.translate(requests, on_progress)
-            for request, translation in zip(requests, translations, strict=True):
+            for request, translation in lines.translate(requests, on_progress):
                 sinks.write(translation, view, request)
                 if request.error:
                     source.odd.refuse(request.number, request.error)
@@ -308,7 +311,7 @@ def _converse(lines: LineTranslator, view: View, sinks: Sinks) -> None:
                 say("")
                 return
             remember(request.text)
-            for translation in lines.translate([request]):
-                sinks.write(translation, view, request)
+            for answered, translation in lines.translate([request]):
+                sinks.write(translation, view, answered)
             sinks.explain()
             sinks.flush()

@@ -4,7 +4,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING
 
 from nmt.config import Config, from_dict, override, parse_override
@@ -39,12 +39,27 @@ class Asked:
     prefix: str = ""
     require: tuple[str, ...] = ()
 
+    def of(self, request: Request) -> Request:
+        """What a line asks for, with this."""
+        return replace(
+            request, prefix=request.prefix or self.prefix, require=(*self.require, *request.require)
+        )
+
 
 class LineTranslator:
     """Translates the lines of a source, window by window, and counts them."""
 
-    def __init__(self, translator: "Translator", name: str, asked: Asked | None = None) -> None:
+    def __init__(
+        self,
+        translator: "Translator",
+        name: str,
+        asked: Asked | None = None,
+        *,
+        goes_on: bool = False,
+    ) -> None:
+        """If it `goes_on`, a line that asks for what can not be had is none that ends the work."""
         self.translator = translator
+        self.goes_on = goes_on
         self.name = name
         self.asked = asked or Asked()
         self.window = translator.config.window
@@ -56,38 +71,40 @@ class LineTranslator:
 
     def translate(
         self, requests: Sequence[Request], on_progress: Callable[[int], None] | None = None
-    ) -> "list[Translation]":
-        """Translate the next lines; DataError names one that asks for what can not be had.
+    ) -> "Iterator[tuple[Request, Translation]]":
+        """Translate the next lines, and say why where what is asked can not be had, in a request's `error`.
 
-        So does a line that is too long, if that is to be an error.
+        Unless that is to be gone on from, DataError names such a line once those before it are dealt with,
+        and before all of them one that is too long, if that is to be an error.
         """
-        from nmt.decoding import LineTooLongError, RequestError
+        from nmt.decoding import LineTooLongError
 
+        requests, refused = [self.asked.of(request) for request in requests], dict[int, str]()
         try:
             translations = self.translator.translate(
                 [request.text for request in requests],
                 [self._documents.context(request) for request in requests],
-                prefixes=[request.prefix or self.asked.prefix for request in requests],
-                require=[(*self.asked.require, *request.require) for request in requests],
+                prefixes=[request.prefix for request in requests],
+                require=[request.require for request in requests],
                 forbid=[request.forbid for request in requests],
                 on_progress=on_progress,
+                on_refused=refused.__setitem__,
             )
-        except RequestError as error:
-            place = f"{self.name}:{self.num_lines + error.index + 1}"
-            raise DataError(f"{place}: {error.reason}") from None
         except LineTooLongError as error:
             place = f"{self.name}:{self.num_lines + error.index + 1}"
             raise DataError(
                 f"{place}: {error.num_pieces:,} pieces, expected at most {error.longest:,}; "
                 "split the line, or give --set decoding.on_long=split"
             ) from None
-        for translation in translations:
+        for index, (request, translation) in enumerate(zip(requests, translations, strict=True)):
+            if index in refused and not self.goes_on:
+                raise DataError(f"{self.name}:{self.num_lines + 1}: {refused[index]}")
             self.num_lines += 1
             if translation.num_parts > 1 or translation.num_pieces > self._longest:
                 self._num_cut += 1
                 if self._num_cut <= MOST_TOLD:
                     self._tell(translation)
-        return translations
+            yield replace(request, error=request.error or refused.get(index, "")), translation
 
     def explain(self) -> None:
         """Tell how many lines were cut, if not all of them were named."""

@@ -12,6 +12,8 @@ import torch
 
 from nmt.errors import UsageError
 
+OUT_OF_MEMORY = ("can't allocate memory", "MPS backend out of memory", "CUBLAS_STATUS_ALLOC_FAILED")
+
 
 def use_device(name: str, *, threads: int = 0) -> torch.device:
     """The device that `auto`, `cpu`, `cuda` or `mps` means here; sets torch's CPU threads, 0 for all cores.
@@ -88,8 +90,10 @@ def _is_as_in_file(start: int, length: int) -> bool:
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether less at a time may work: torch has a class for it on a GPU, but only a sentence on the CPU."""
-    return isinstance(error, torch.OutOfMemoryError | MemoryError) or "can't allocate memory" in str(error)
+    """Whether less at a time may work: torch has a class for it with CUDA, elsewhere a sentence."""
+    if isinstance(error, torch.OutOfMemoryError | MemoryError):
+        return True
+    return isinstance(error, RuntimeError) and any(sentence in str(error) for sentence in OUT_OF_MEMORY)
 
 
 def peak_memory(device: torch.device) -> int:

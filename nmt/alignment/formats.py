@@ -89,7 +89,9 @@ def _alignment_of(record: Mapping[str, Any], *, where: str) -> WordAlignment:
         links = {(int(i), int(j)): float(share) for i, j, share in record["links"]}
         src_words, tgt_words = _spans(record, "src_tokens"), _spans(record, "tgt_tokens")
         alignment = WordAlignment(str(record["src"]), str(record["tgt"]), src_words, tgt_words, links)
-    except (ValueError, KeyError, TypeError) as error:
+        if not all(0 <= share <= 1 for share in links.values()):
+            raise ValueError("a probability is not between 0 and 1")
+    except (ValueError, KeyError, TypeError, OverflowError) as error:
         found = f"has no {error}" if isinstance(error, KeyError) else "has something else in its fields"
         raise DataError(
             f"{where}: not an alignment record, {found}; expected what nmt align writes: src, tgt, "

@@ -13,6 +13,7 @@ LENGTHS = (0, 11, 21, 31, 41, 61)
 """The fewest source words of each group of sentences."""
 BOOTSTRAP_SAMPLES = 1000
 BOOTSTRAP_SEED = 12345
+DRAWN_AT_ONCE = 2**20  # sentences
 _BOUNDS = torch.tensor([0.025, 0.975], dtype=torch.float64)
 
 
@@ -130,8 +131,13 @@ def _drawn_rates(predicted: Sequence[Links], gold: Sequence[GoldLinks]) -> Tenso
         dtype=torch.float64,
     )
     generator = torch.Generator().manual_seed(BOOTSTRAP_SEED)
-    drawn = torch.randint(len(counts), (BOOTSTRAP_SAMPLES, len(counts)), generator=generator)
-    found, total = table[drawn].sum(1).unbind(-1)
+    sums = []
+    at_once = max(1, DRAWN_AT_ONCE // len(counts))
+    for first in range(0, BOOTSTRAP_SAMPLES, at_once):
+        size = min(at_once, BOOTSTRAP_SAMPLES - first), len(counts)
+        drawn = torch.randint(len(counts), size, generator=generator)
+        sums.append(table[drawn].sum(1))
+    found, total = torch.cat(sums).unbind(-1)
     return torch.where(total > 0, 1 - found / total, 0.0)
 
 

@@ -365,7 +365,7 @@ class DecodingConfig:
     """Pieces that may come in all sentences of a shortlist: those that most often come from no source
     piece."""
     precision: Literal["auto", "float32", "bfloat16", "int8"] = "auto"
-    """Arithmetic of matrix products; `auto`: float32 on a CPU, bfloat16 on a GPU. int8 is for CPUs."""
+    """Arithmetic of matrix products; `auto`: bfloat16 on GPUs that have it, else float32. int8: CPUs only."""
     batch_rows: int = 0
     """Hypotheses that are decoded together, on each core of a CPU; 0: 320, on a GPU 4096."""
     batch_tokens: int = 4096
@@ -394,7 +394,7 @@ class DecodingConfig:
             _require(getattr(self, name) >= 1, f"decoding.{name}", getattr(self, name), "at least 1")
         _require(0 <= self.prune < math.inf, "decoding.prune", self.prune, "0 or more")
         _require(self.batch_rows >= 0, "decoding.batch_rows", self.batch_rows, "0 or more")
-        _require(self.length_penalty >= 0, "decoding.length_penalty", self.length_penalty, "0 or more")
+        _require(0 <= self.length_penalty <= 10, "decoding.length_penalty", self.length_penalty, "0 to 10")
         _require(self.max_length_ratio > 0, "decoding.max_length_ratio", self.max_length_ratio, "above 0")
         _require(
             0 <= self.min_length_ratio <= self.max_length_ratio,

@@ -81,7 +81,7 @@ def sampled_candidates(
     is_its = (numbers == ranks[:, None]) | (lengths == 0)[:, None]  # (N, C), the root is all of them
     row, number = is_its.nonzero(as_tuple=True)  # (M,) each
     seeds = torch.tensor([each.seed % 2**BITS for each in sentences], device=owners.device)[owners[row]]
-    drawn = draw(log_probs, row, uniform_numbers(seeds, number, lengths[row]), rules.sampling)
+    drawn = draw(log_probs, row, hashed(seeds, number, lengths[row]), rules.sampling)
     values = so_far.new_full((len(sentences), rules.nbest), -math.inf)
     rows, tokens = torch.zeros_like(values, dtype=torch.int64), torch.zeros_like(values, dtype=torch.int64)
     place = owners[row], number
@@ -90,23 +90,29 @@ def sampled_candidates(
     return Candidates(values, rows, tokens)
 
 
-def draw(log_probs: Tensor, rows: Tensor, uniform: Tensor, sampling: Sampling) -> Tensor:
-    """A column (M,) of each of these rows of (N, V): where a number in [0, 1) falls among the chances.
+def draw(log_probs: Tensor, rows: Tensor, keys: Tensor, sampling: Sampling) -> Tensor:
+    """A column (M,) of each of these rows of (N, V), as likely as it is: a function of row and key (M,).
 
-    In blocks: running sums over all columns would take longer than all the rest.
+    The largest of log P with Gumbel noise (Gumbel, 1954): first of the sums of blocks, then inside of one, as
+    noise for every column would take longer than all the rest. What rounding does to log P changes what is
+    drawn only where the two largest are as good as equal.
     """
     shares = _shares(log_probs, sampling)
+    exact = torch.float32 if shares.device.type == "mps" else torch.float64  # which MPS does not have
     blocks = functional.pad(shares, (0, -shares.size(1) % BLOCK)).view(len(shares), -1, BLOCK)
-    sums = blocks.sum(2, dtype=uniform.dtype).cumsum(1)[rows]  # (M, V / BLOCK)
-    place = uniform[:, None] * sums[:, -1:]
-    block = torch.searchsorted(sums, place, right=True).clamp_(max=sums.size(1) - 1)  # (M, 1)
-    inside = blocks[rows, block[:, 0]].cumsum(1, dtype=uniform.dtype)  # (M, BLOCK)
-    whole = inside[:, -1:]
-    rest = place - (sums.gather(1, block) - whole)
-    # rounding must not lead to a neighbour, which may have no share
-    rest = rest.clamp(min=0).minimum(whole * (1 - 2 * torch.finfo(rest.dtype).eps))
-    column = block * BLOCK + torch.searchsorted(inside, rest, right=True)
-    return column.flatten().clamp(max=shares.size(1) - 1)  # beyond only where everything is forbidden
+    sums = blocks.sum(2, dtype=exact).log()[rows]  # (M, V / BLOCK)
+    block = (sums + _gumbel(keys, sums.size(1), exact)).argmax(1)
+    inside = blocks[rows, block].to(exact).log()  # (M, BLOCK)
+    column = block * BLOCK + (inside + _gumbel(_mix(keys), BLOCK, exact)).argmax(1)
+    return column.clamp(max=shares.size(1) - 1)  # beyond only where everything is forbidden
+
+
+def _gumbel(keys: Tensor, count: int, dtype: torch.dtype) -> Tensor:
+    """Noise (M, count) with the distribution function exp(-exp(-x)), a function of keys (M,) and columns."""
+    columns = _mix(torch.arange(count, device=keys.device))
+    bits = _mix(keys[:, None] + columns) >> (8 if dtype == torch.float32 else 0)  # which rounds more up to 1
+    uniform: Tensor = (bits.to(dtype) + 0.5) / 2 ** (BITS - 8 if dtype == torch.float32 else BITS)
+    return -torch.log(-torch.log(uniform))
 
 
 def _shares(log_probs: Tensor, sampling: Sampling) -> Tensor:
@@ -142,12 +148,9 @@ def _smallest_of_nucleus(shares: Tensor, top_p: float) -> Tensor:
     return smallest
 
 
-def uniform_numbers(seeds: Tensor, numbers: Tensor, steps: Tensor) -> Tensor:
-    """Numbers in [0, 1), float64 but on MPS, that are a hash of three others each."""
-    mixed = _mix(_mix(_mix(seeds) + numbers) + steps)
-    if mixed.device.type == "mps":
-        return (mixed >> 8).float().div(2 ** (BITS - 8))  # float32 would round more bits up to 1
-    return mixed.double().div(2**BITS)
+def hashed(seeds: Tensor, numbers: Tensor, steps: Tensor) -> Tensor:
+    """A number of 32 bits that is a hash of three others each."""
+    return _mix(_mix(_mix(seeds) + numbers) + steps)
 
 
 def _mix(x: Tensor) -> Tensor:

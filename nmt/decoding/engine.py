@@ -245,11 +245,20 @@ class Engine:
         middle = len(source) // 2
         cut = min(starts, key=lambda i: abs(i - middle), default=middle)
         demands = sentence.demands  # as strict as they have to be for one half without the other
-        first_half = replace(
-            sentence, source=source[:cut], demands=demands and replace(demands, goes_on=True)
+        of_first, of_rest = (
+            demands and replace(demands, goes_on=True),
+            demands and replace(demands, required=()),
         )
-        rest = demands and replace(demands, required=())
-        second_half = replace(sentence, source=source[cut:], prefix=(), after_prefix=(), demands=rest)
+        shortest = round(sentence.min_length * cut / len(source))
+        first_half = replace(sentence, source=source[:cut], min_length=shortest, demands=of_first)
+        second_half = replace(
+            sentence,
+            source=source[cut:],
+            min_length=sentence.min_length - shortest,
+            prefix=(),
+            after_prefix=(),
+            demands=of_rest,
+        )
         first, second = self.find([first_half, second_half], rules)
         return [_joined(*pair, rules) for pair in zip(first, second, strict=False)]
 
@@ -262,7 +271,8 @@ def divide(numbers: Sequence[int], num_shares: int) -> list[list[int]]:
 def choose_precision(config: DecodingConfig, device: torch.device) -> Precision:
     """The arithmetic for a device; ConfigError if it does not have what was asked for."""
     if config.precision == "auto":
-        return "bfloat16" if device.type == "cuda" else "float32"
+        is_fast = device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
+        return "bfloat16" if is_fast else "float32"
     if config.precision == "int8" and not (device.type == "cpu" and choose_largest_weight()):
         raise ConfigError(
             f"decoding.precision is int8, which torch does not have on this {device.type}; use auto"

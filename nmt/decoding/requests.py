@@ -11,6 +11,9 @@ from nmt.decoding.rules import Sentence
 from nmt.errors import DataError
 from nmt.tokenizer import Tokenizer
 
+EXTRA_LENGTH = 20
+"""Pieces that a translation may have beyond its share of the source's length, or beyond a prefix."""
+
 
 @dataclass(frozen=True)
 class Request:
@@ -45,7 +48,7 @@ class RequestReader:
         if not (sentences and (request.prefix or request.require or forbid)):
             return list(sentences)
         forbidden = self._forbidden(forbid) if forbid else None
-        prefix = self._prefix(request.prefix, forbidden)
+        prefix = self._prefix(request.prefix, forbidden) if request.prefix else ()
         required = [self._required(phrase, forbidden) for phrase in request.require]
         shares: list[list[Required]] = [[] for _ in sentences]
         for number, phrase in enumerate(required):
@@ -66,7 +69,7 @@ class RequestReader:
 
     @cached_property
     def _spaced(self) -> tuple[int, ...]:
-        """Pieces that begin with a space."""
+        """Pieces that begin with a space and have more."""
         texts = enumerate(self._pieces.texts)
         return tuple(id for id, text in texts if text.startswith(" ") and text.strip())
 
@@ -80,6 +83,8 @@ class RequestReader:
         reading: Reading | None = Reading()
         for token in tokens if forbidden else ():
             reading = forbidden.after(reading, token) if forbidden and reading else None
+        if forbidden and reading and text[-1].isspace():
+            reading = forbidden.read(reading, " ")
         if reading is None:
             raise DataError(f"the prefix {text!r} has a forbidden phrase in it; change one of them")
         return tokens
@@ -108,6 +113,8 @@ def _with_room(sentence: Sentence, longest: int) -> Sentence:
     """The sentence with enough room for what its translation must have."""
     required = sentence.demands.required if sentence.demands else ()
     needed = len(sentence.prefix) + sum(len(phrase.tokens) + SPARE_LENGTH for phrase in required)
+    needed += bool(sentence.after_prefix)
     if needed > longest:
         raise DataError(f"prefix and required phrases take {needed:,} pieces, expected at most {longest:,}")
-    return replace(sentence, max_length=max(sentence.max_length, needed))
+    wanted = min(needed + EXTRA_LENGTH * bool(sentence.prefix), longest)
+    return replace(sentence, max_length=max(sentence.max_length, wanted))

@@ -3,7 +3,7 @@
 import math
 import sys
 import zlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, replace
 from itertools import islice
 from pathlib import Path
@@ -18,9 +18,9 @@ from nmt.decoding.alternatives import Option, next_options
 from nmt.decoding.engine import Engine, OnProgress
 from nmt.decoding.ensemble import check_ensemble
 from nmt.decoding.hypothesis import Hypothesis
-from nmt.decoding.lines import LINE_END_PIECES, LinePlan, join_parts, plan_lines, without_line_ends
+from nmt.decoding.lines import LINE_END_PIECES, LinePlan, join_parts, plan_lines
 from nmt.decoding.mbr import by_utility
-from nmt.decoding.requests import Request, RequestReader
+from nmt.decoding.requests import EXTRA_LENGTH, Request, RequestReader
 from nmt.decoding.rules import Rules, Sampling, Sentence
 from nmt.decoding.scoring import LineAndTarget, Scored, score_pairs
 from nmt.decoding.search import Found
@@ -29,10 +29,10 @@ from nmt.decoding.translation import Alternative, LineTooLongError, RequestError
 from nmt.decoding.windows import full_windows
 from nmt.errors import ConfigError, DataError, UsageError
 from nmt.model.encoded import EncodedSources
-from nmt.tokenizer import BOS_ID, EOS_ID, PAD_ID, SPACE, UNK_ID
+from nmt.tokenizer import BOS_ID, EOS_ID, PAD_ID, UNK_ID
 
-EXTRA_LENGTH = 20
-"""Pieces that a translation may have beyond its share of the source's length."""
+OnRefused = Callable[[int, str], None]
+"""Hears the number, from 0, of a line that has no translation as was asked, and why."""
 
 
 class Translator:
@@ -172,8 +172,9 @@ class Translator:
         tokens are scored. What a search found has the same text cut otherwise now and then: then the score of
         the line is another, that of the hypothesis is the one it was found with. Always computed with the
         weights as they are stored, in float32 on a CPU, of all pieces, and in one piece: of a line that was
-        translated in parts, with a shortlist, or in bfloat16 or int8, the score is another. A blank source
-        and pairs with a side of more than 1,024 pieces have no scores. `contexts` are as in `translate`.
+        translated in parts, with a shortlist or a coverage penalty, or in bfloat16 or int8, the score is
+        another. A blank source and pairs with a side of more than 1,024 pieces have no scores. `contexts` are
+        as in `translate`.
 
         >>> scored = next(translator.score([("Der Hund schläft.", "The dog is sleeping.")]))
         >>> [scored.target[slice(*word.span)] for word in scored.hypothesis.word_scores()]
@@ -199,6 +200,7 @@ class Translator:
         forbid: Sequence[Sequence[str]] | None = None,
         require: Sequence[Sequence[str]] | None = None,
         on_progress: OnProgress | None = None,
+        on_refused: OnRefused | None = None,
     ) -> list[Translation]:
         """Translations in the order of the lines; a blank line stays blank, `config.on_long` rules the long.
 
@@ -208,7 +210,8 @@ class Translator:
         phrases that are; see `Request`. `on_progress` hears how many more sentences are done, from whichever
         thread finished them. Raises LineTooLongError if long lines are errors, and RequestError if what is
         asked of a line can not be written or contradicts itself, both before anything is translated; and
-        RequestError if no translation of a line was found that is as asked.
+        RequestError if no translation of a line was found that is as asked. With `on_refused` neither is an
+        error: it hears of the line, whose translation is then blank.
         """
         given = [each for each in (contexts, prefixes, forbid, require) if each is not None]
         if any(len(each) != len(lines) for each in given):
@@ -225,59 +228,62 @@ class Translator:
             )
         ]
         plans = self._plan(lines)
-        asked = zip(plans, requests, self._cut(contexts), strict=True)
-        sentences = [self._sentences(index, *each) for index, each in enumerate(asked)]
+
+        def without(index: int, reason: str) -> None:
+            if on_refused is None:
+                raise RequestError(index, reason)
+            on_refused(index, reason)
+            plans[index] = LinePlan(lines[index], [], [], 0)
+
+        sentences: list[list[Sentence]] = []
+        for index, (request, context) in enumerate(zip(requests, self._cut(contexts), strict=True)):
+            try:
+                sentences.append(self._sentences(plans[index], request, context))
+            except DataError as error:
+                without(index, str(error))
+                sentences.append([])
         encoded = self._kept_for_links()
         every = [one for each in sentences for one in each]
         found = iter(self.engine.find(every, self.rules, on_progress=on_progress, encoded=encoded))
-        translations = [
-            self._translation(index, plan, [next(found) for _ in plan.parts])
-            for index, plan in enumerate(plans)
-        ]
+        translations: list[Translation] = []
+        for index, own in enumerate(sentences):
+            of_parts = [next(found) for _ in own]
+            if not all(of_parts):
+                without(index, "no translation was found that has all that is required, nothing forbidden")
+            translations.append(self._translation(plans[index], of_parts))
         return self._aligned(plans, contexts, translations, encoded) if self.align else translations
 
     def alternatives(
-        self, line: str, prefix: str = "", *, count: int = 5, context: Sequence[str] = ()
+        self,
+        line: str,
+        prefix: str = "",
+        *,
+        count: int = 5,
+        context: Sequence[str] = (),
+        forbid: Sequence[str] = (),
+        require: Sequence[str] = (),
     ) -> tuple[Alternative, ...]:
         """The `count` likeliest pieces after the beginning of a translation, the likeliest first.
 
         The translation begins with the pieces that `prefix` is cut into. So the next one may also continue
         its last word; not if `prefix` ends in white space, for then a new word begins. Of a prefix that ends
         within a word the pieces are often none that the word as a whole is cut into: what completes it is
-        then less likely than it would be. A blank line has no alternatives. Raises LineTooLongError for a
-        line that would be split, and DataError for a prefix that the model can not write.
+        then less likely than it would be. `forbid` and `require` are as in `translate`. A blank line has no
+        alternatives. Raises LineTooLongError for a line that would be split, and RequestError if what is
+        asked can not be written or contradicts itself.
         """
         plan = self._plan([line])[0]
         if len(plan.parts) > 1:
-            raise LineTooLongError(0, plan.num_pieces, self.model.config.data.max_length)
+            raise LineTooLongError(0, plan.num_pieces, self.longest)
         if not plan.parts:
             return ()
         (lines,) = self._cut([context])
-        sentence = self._with_prefix(self._sentence(plan.parts[0], lines), prefix)
-        excluded = self._inside_words() if sentence.prefix and prefix[-1].isspace() else ()
-        options = next_options(self.engine, sentence, self.rules, count=count, excluded=excluded)
+        try:
+            (sentence,) = self._sentences(plan, Request(prefix, tuple(forbid), tuple(require)), lines)
+        except DataError as error:
+            raise RequestError(0, str(error)) from None
+        options = next_options(self.engine, sentence, self.rules, count=count)
         return tuple(self._alternative(plan, len(sentence.prefix), option) for option in options)
-
-    def _with_prefix(self, sentence: Sentence, prefix: str) -> Sentence:
-        """The sentence with room for a prefix of any length that the model has positions for."""
-        forced = self.model.tgt_tokenizer.encode(without_line_ends(prefix).rstrip())
-        if UNK_ID in forced:
-            raise DataError("prefix: has a character that no piece stands for; leave it out")
-        config = self.model.config.model
-        if config.positions == "learned" and len(forced) >= config.max_positions:
-            longest = config.max_positions - 1
-            raise DataError(
-                f"prefix: {len(forced):,} pieces, expected at most {longest:,}; give a shorter one"
-            )
-        wanted = len(forced) + EXTRA_LENGTH
-        if config.positions == "learned":
-            wanted = min(wanted, config.max_positions - 1)
-        return replace(sentence, prefix=tuple(forced), max_length=max(sentence.max_length, wanted))
-
-    def _inside_words(self) -> list[int]:
-        """Target pieces that no word begins with, and the end."""
-        tokenizer = self.model.tgt_tokenizer
-        return [id for id in range(tokenizer.vocab_size) if not tokenizer.piece(id).startswith(SPACE)]
 
     def _alternative(self, plan: LinePlan, place: int, option: Option) -> Alternative:
         tokenizer, translation = self.model.tgt_tokenizer, self._joined(plan, [option.found])
@@ -295,20 +301,14 @@ class Translator:
             raise UsageError("contexts are only for models that were trained with them (data.context)")
         return cut_contexts(contexts, self.model.src_tokenizer.encode_batch, size=self.context_size)
 
-    def _sentences(
-        self, index: int, plan: LinePlan, request: Request, context: list[list[int]]
-    ) -> list[Sentence]:
-        """The parts of a line with what is asked of its translation."""
+    def _sentences(self, plan: LinePlan, request: Request, context: list[list[int]]) -> list[Sentence]:
+        """The parts of a line with what is asked of its translation; DataError if that can not be."""
         config = self.model.config.model
         longest = config.max_positions - 1 if config.positions == "learned" else sys.maxsize
-        try:
-            parts = [
-                self._sentence(part, [*context, *plan.parts[:number]])
-                for number, part in enumerate(plan.parts)
-            ]
-            return self._requests.apply(request, parts, longest=longest)
-        except DataError as error:
-            raise RequestError(index, str(error)) from None
+        parts = [
+            self._sentence(part, [*context, *plan.parts[:number]]) for number, part in enumerate(plan.parts)
+        ]
+        return self._requests.apply(request, parts, longest=longest)
 
     def _sentence(self, source: list[int], context: list[list[int]]) -> Sentence:
         seed = zlib.crc32(repr(source).encode(), self.config.seed) if self.rules.sampling else 0
@@ -329,14 +329,10 @@ class Translator:
         places = (config.max_positions for config in configs if config.positions == "learned")
         return min([limit, *(number - 1 for number in places)])
 
-    def _translation(self, index: int, plan: LinePlan, found: list[list[Found]]) -> Translation:
-        if not found:
+    def _translation(self, plan: LinePlan, found: list[list[Found]]) -> Translation:
+        if not plan.parts:
             return Translation(plan.line, (Hypothesis("", 0.0, 0.0, []),))
         num_hypotheses = min(map(len, found))
-        if not num_hypotheses:
-            raise RequestError(
-                index, "no translation was found that has all that is required, nothing forbidden"
-            )
         hypotheses = [self._joined(plan, [part[rank] for part in found]) for rank in range(num_hypotheses)]
         if self.config.mbr:
             hypotheses = by_utility(hypotheses)

@@ -56,7 +56,25 @@ def test_record_is_one_line_whatever_the_text() -> None:
     assert parse_record(line, where="x:1").source == text
 
 
-@pytest.mark.parametrize("line", ["{", "{}", '{"src": 1}', '{"src": "", "tgt": "", "links": [[0]]}'])
+@pytest.mark.parametrize(
+    "line",
+    [
+        "{",
+        "{}",
+        '{"src": 1}',
+        '{"src": "", "tgt": "", "links": [[0]]}',
+        *(
+            f'{{"src": "a", "tgt": "b", "src_tokens": [[0, 1]], "tgt_tokens": [[0, 1]], "links": [{link}]}}'
+            for link in (
+                "[0, Infinity, 1]",
+                "[0, 0, NaN]",
+                "[0, 0, 7.0]",
+                "[0, 0, 1e999]",
+                f"[{'9' * 5000}, 0, 1]",
+            )
+        ),
+    ],
+)
 def test_what_is_no_record_is_named_with_its_place(line: str) -> None:
     with pytest.raises(DataError, match=r"^links\.jsonl:3: not an alignment record"):
         parse_record(line, where="links.jsonl:3")

@@ -102,6 +102,68 @@ def test_alternatives_are_likeliest_first(translate: Run) -> None:
     assert all(each["tgt"].startswith("The") for each in record["alternatives"])
 
 
+def test_alternatives_of_json_lines_are_those_that_each_asks_for(translate: Run) -> None:
+    objects = [
+        {"src": LINE, "prefix": "The", "n": 7},
+        {"src": LINE, "forbid": ["The"]},
+        {"src": LINE, "forbid": [" "]},
+        {"text": 3},
+    ]
+    stdin = "\n".join([json.dumps(objects[0]), "", *map(json.dumps, objects[1:])]) + "\n"
+    options = ("--input-format", "jsonl", "--alternatives", "3")
+    done = translate(*options, "--require", "Hund", stdin=stdin)
+    assert done.exit_status == 0, done.stderr
+    assert done.lines[1] == ""
+    first, second, *others = (json.loads(line) for line in done.lines if line)
+    assert (first["n"], first["id"], first["src"], first["prefix"]) == (7, 0, LINE, "The")
+    assert first["alternatives"]
+    for record, begins in ((first, True), (second, False)):
+        for each in record["alternatives"]:
+            assert each["tgt"].startswith("The") == begins
+            assert "Hund" in each["tgt"]
+    assert [each["error"].partition(";")[0] for each in others] == [
+        "a forbidden phrase is blank",
+        "text is not a text",
+    ]
+    assert "nothing to translate on 2 lines (4, 5)" in done.stderr
+    refused = translate(*options, "--strict", stdin=stdin)
+    assert (refused.exit_status, len(refused.lines)) == (65, 3)
+    assert "stdin:4: a forbidden phrase is blank" in refused.stderr
+
+
+def test_a_line_of_json_that_asks_for_what_can_not_be_had_says_so_and_the_others_go_on(
+    translate: Run,
+) -> None:
+    impossible = {"src": LINE, "prefix": "The dog sleeps", "forbid": ["dog"]}
+    stdin = "".join(json.dumps(each) + "\n" for each in ({"src": LINE}, impossible, {"src": "Ja!"}))
+    done = translate("--input-format", "jsonl", stdin=stdin)
+    assert done.exit_status == 0, done.stderr
+    first, second, third = map(json.loads, done.lines)
+    assert second == {**impossible, "id": 1, "error": second["error"]}
+    assert second["error"].startswith("the prefix 'The dog sleeps' has a forbidden phrase in it")
+    plain = translate("--format", "jsonl", LINE, "Ja!").lines
+    assert [first["tgt"], third["tgt"]] == [json.loads(line)["tgt"] for line in plain]
+    assert "nothing to translate on 1 line (2)" in done.stderr
+    refused = translate("--input-format", "jsonl", "--strict", stdin=stdin)
+    assert refused.exit_status == 65
+    assert [json.loads(line)["tgt"] for line in refused.lines] == [first["tgt"]]  # what was done stays
+    assert "stdin:2: the prefix 'The dog sleeps' has a forbidden phrase in it" in refused.stderr
+
+
+def test_room_is_kept_for_a_word_behind_a_prefix_that_ends_with_a_space(translate: Run) -> None:
+    long = "The cat sees the dog. " * 6
+    line = translate("--prefix", long, "Ja!").lines[0]
+    assert line.startswith(long)
+    assert len(line) > len(long)
+
+
+@pytest.mark.parametrize("options", [("--mbr",), ("--sample", "4")])
+def test_drawn_translations_are_not_counted_twice(translate: Run, options: tuple[str, ...]) -> None:
+    refused = translate(*options, "--nbest", "3", LINE)
+    assert refused.exit_status == 2
+    assert "leave out --nbest" in refused.stderr
+
+
 def test_scores_of_words_stand_in_json_lines_only(translate: Run) -> None:
     record = json.loads(translate("--word-scores", "--format", "jsonl", LINE).lines[0])
     scores = [score for *_, score in record["word_scores"]]

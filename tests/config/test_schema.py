@@ -98,7 +98,8 @@ REFUSED: list[tuple[Section, dict[str, Any], str]] = [
         (DecodingConfig, {name: 0}, f"decoding.{name} is 0; expected at least 1")
         for name in ("beam_size", "batch_tokens", "window")
     ),
-    (DecodingConfig, {"length_penalty": -0.5}, "decoding.length_penalty is -0.5; expected 0 or more"),
+    (DecodingConfig, {"length_penalty": -0.5}, "decoding.length_penalty is -0.5; expected 0 to 10"),
+    (DecodingConfig, {"length_penalty": 400.0}, "decoding.length_penalty is 400.0; expected 0 to 10"),
     (DecodingConfig, {"max_length_ratio": 0.0}, "decoding.max_length_ratio is 0.0; expected above 0"),
     *(
         (DecodingConfig, {name: -1}, f"decoding.{name} is -1; expected 0 or more")

@@ -1,5 +1,6 @@
 """Alternatives: what may come next, against the network run over the whole prefix again and again."""
 
+import re
 from dataclasses import replace
 
 import pytest
@@ -8,9 +9,8 @@ from torch import Tensor
 
 from nmt.checkpoint import TranslationModel, build_network
 from nmt.config import DecodingConfig
-from nmt.decoding import LineTooLongError, Translator
+from nmt.decoding import LineTooLongError, RequestError, Translator
 from nmt.decoding.lines import without_line_ends
-from nmt.errors import DataError
 from nmt.tokenizer import BOS_ID, EOS_ID, SPACE, train_tokenizer
 
 LINE = "Die kleine Katze sieht den großen Hund im Garten."
@@ -99,9 +99,32 @@ def test_after_a_space_a_new_word_begins(tiny_model: TranslationModel) -> None:
     one = translator(tiny_model)
     every = one.alternatives(LINE, "The little", count=10**6)
     new = one.alternatives(LINE, "The little ", count=10**6)
-    assert [each.piece for each in new] == [each.piece for each in every if each.piece[0] == SPACE]
+    begin = [each.piece for each in every if each.piece[0] == SPACE and each.piece != SPACE]
+    assert [each.piece for each in new] == begin
     assert 10 < len(new) < len(every)
     assert one.alternatives(LINE, " ") == one.alternatives(LINE)
+
+
+def test_what_is_forbidden_and_required_holds_for_them_too(tiny_model: TranslationModel) -> None:
+    one = translator(tiny_model, max_length_ratio=2.0)
+    free = one.alternatives(LINE, "The little ", count=20)
+    forbidden = next(each.word for each in free if each.word.isalpha())
+    found = one.alternatives(LINE, "The little ", count=20, forbid=[forbidden], require=["house"])
+    assert len(found) > 10  # of some no translation is found that has it
+    for each in found:
+        words = re.findall(r"\w+", each.translation.text)
+        assert forbidden not in words
+        assert "house" in words
+        assert each.piece != "</s>"
+    assert any(forbidden in each.translation.text for each in free)
+    for_all = translator(tiny_model, max_length_ratio=2.0, forbid=(forbidden,))
+    both = (
+        each.alternatives(LINE, "The little ", require=["house"], forbid=also)
+        for each, also in ((for_all, []), (one, [forbidden]))
+    )
+    assert next(both) == next(both)
+    with pytest.raises(RequestError, match="line 1: the required phrase 'house' has a forbidden one in it"):
+        one.alternatives(LINE, require=["house"], forbid=["house"])
 
 
 def test_samples_do_not_matter(tiny_model: TranslationModel) -> None:
@@ -133,12 +156,12 @@ def test_a_prefix_may_be_longer_than_translations_but_not_than_the_positions(
     network = build_network(config, tiny_model.src_tokenizer, tiny_model.tgt_tokenizer).eval()
     learned = translator(replace(tiny_model, config=config, network=network))
     assert learned.alternatives("Ja!", "The cat")
-    with pytest.raises(DataError, match=r"prefix: \d+ pieces, expected at most 31; give a shorter one"):
+    with pytest.raises(RequestError, match=r"line 1: prefix .* take \d+ pieces, expected at most 31"):
         learned.alternatives("Ja!", long)
 
 
 def test_a_prefix_of_characters_without_pieces_is_refused(tiny_model: TranslationModel) -> None:
     config = replace(tiny_model.config.tokenizer, byte_fallback=False)
     tokenizer = train_tokenizer(["a b c"], config, vocab_size=10, exact=False, threads=1)
-    with pytest.raises(DataError, match="prefix: has a character that no piece stands for; leave it out"):
+    with pytest.raises(RequestError, match="line 1: the prefix 'a d' has characters that the model can not"):
         translator(replace(tiny_model, tgt_tokenizer=tokenizer)).alternatives("Ja!", "a d")

@@ -5,6 +5,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 from unittest.mock import Mock
 
@@ -29,6 +30,8 @@ OUT_OF_MEMORY = (
     RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes"),
     MemoryError(),
     torch.OutOfMemoryError("CUDA out of memory"),
+    RuntimeError("MPS backend out of memory (MPS allocated: 8.00 GB, other allocations: 1.00 GB)"),
+    RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"),
 )
 
 
@@ -127,7 +130,7 @@ def tokens_of(found: list[list[Found]]) -> list[list[int]]:
 # Where memory ends
 
 
-@pytest.mark.parametrize("error", OUT_OF_MEMORY, ids=["cpu", "python", "gpu"])
+@pytest.mark.parametrize("error", OUT_OF_MEMORY, ids=["cpu", "python", "gpu", "mps", "cublas"])
 @pytest.mark.parametrize("most", [2, 3, 7])
 def test_fewer_rows_are_searched_where_memory_ends(
     tiny_model: TranslationModel, limit_memory, most: int, error: BaseException
@@ -163,6 +166,15 @@ def test_a_sentence_that_does_not_fit_is_searched_in_halves_cut_between_words(
     assert one.score == pytest.approx(one.log_prob / (len(one.tokens) + 2), abs=1e-5)
     assert sum(heard) == 2
     assert tokenizer.decode(whole.source) == line
+
+
+def test_halves_share_the_least_length(tiny_model: TranslationModel, limit_memory) -> None:
+    whole = replace(sentences(tiny_model, [LINES[0]])[0], min_length=10)
+    longest_half = len(sentences(tiny_model, ["schläft."])[0].source)
+    limit_memory(src_tokens=max(longest_half, len(whole.source) - longest_half))
+    [[one]] = Engine([tiny_model], DecodingConfig()).find([whole], rules())
+    assert one.num_parts == 2
+    assert 10 <= len(one.tokens) <= 2 * LIMIT
 
 
 def test_halves_are_halved_again(tiny_model: TranslationModel, limit_memory) -> None:
@@ -373,7 +385,9 @@ def test_no_sentences_are_found_at_once(tiny_model: TranslationModel) -> None:
 def test_the_precision_is_the_one_that_the_device_is_best_at(monkeypatch: pytest.MonkeyPatch) -> None:
     cpu, gpu = torch.device("cpu"), torch.device("cuda")
     assert choose_precision(DecodingConfig(), cpu) == "float32"
-    assert choose_precision(DecodingConfig(), gpu) == "bfloat16"
+    for has_bfloat16, expected in ((True, "bfloat16"), (False, "float32")):
+        monkeypatch.setattr(torch.cuda, "is_bf16_supported", Mock(return_value=has_bfloat16))
+        assert choose_precision(DecodingConfig(), gpu) == expected
     assert choose_precision(DecodingConfig(precision="bfloat16"), cpu) == "bfloat16"
     with pytest.raises(
         ConfigError, match=r"decoding.precision is int8, which torch does not have on this cuda"
