@@ -10,6 +10,7 @@ import typer
 from nmt.errors import UsageError
 
 from .console import say, write_line
+from .lines import refuse_model_folder
 from .options import JsonOption, QuietOption
 
 
@@ -40,6 +41,7 @@ def average(
     from nmt.checkpoint import relink_command
     from nmt.training.averaging import average_checkpoints, average_models
 
+    refuse_model_folder(output_dir)
     if len(models) == 1:
         found = average_checkpoints(models[0], output_dir, last=last or 0)
     elif last is None:

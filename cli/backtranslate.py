@@ -87,7 +87,7 @@ def backtranslate(
     if as_json:
         paths = {"src": str(files.translation), "tgt": str(files.text)}
         write_line(json.dumps(asdict(made) | paths))
-    elif not quiet:
+    elif made.num_pairs and not quiet:
         src, tgt = (shlex.quote(str(path)) for path in (files.translation, files.text))
         say(f"now add to your nmt train: --src {src} --tgt {tgt}", style="bold")
 

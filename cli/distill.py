@@ -1,7 +1,7 @@
 """`nmt distill`: a student, small and fast, that learns from what a teacher translates."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -26,6 +26,9 @@ from .options import (
 from .search_options import PrecisionOption
 from .train import tell
 from .training_session import run_training
+
+if TYPE_CHECKING:
+    from nmt.config import Config
 
 
 def distill(
@@ -103,13 +106,27 @@ def distill(
         "training.threads": threads,
         "training.seed": seed,
     }
-    from_dict(
-        override(nested(flags), set_options or [])
-    )  # wrong ones are refused before hours of translating
+    _check_inputs(from_dict(override(nested(flags), set_options or [])))
     translate_texts(teacher, src, pairs, restart=restart, quiet=quiet)
     del teacher  # makes room
     options = resolve(None, nested(flags), preset_name=preset, overrides=set_options or [])
     tell(run_training(options, out_dir, quiet=quiet, restart=restart), out_dir, quiet=quiet, as_json=as_json)
+
+
+def _check_inputs(config: "Config") -> None:
+    """Before hours of translating: an error if training would refuse files beside the translations."""
+    from nmt.checkpoint import read_manifest
+    from nmt.corpus.reading import read_pairs
+    from nmt.tokenizer import Tokenizer
+
+    data = config.data
+    for src, tgt in (data.src[1:], data.tgt[1:]), ((data.dev_src,), (data.dev_tgt,)):
+        if any(tgt):
+            read_pairs(list(map(Path, src)), list(map(Path, tgt)), on_invalid=data.invalid_utf8)
+    if config.tokenizer.model:
+        Tokenizer.load(Path(config.tokenizer.model))
+    if config.training.init_from:
+        read_manifest(Path(config.training.init_from))
 
 
 def _refuse_other_runs(out_dir: Path, teacher_dir: Path) -> None:

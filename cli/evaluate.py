@@ -8,8 +8,10 @@ from typing import Annotated
 
 import typer
 
+from nmt.errors import UsageError
+
 from .console import err, is_watched, say
-from .lines import counted, line_output
+from .lines import STDIN, counted, line_output
 from .options import (
     SHORTLIST,
     BeamOption,
@@ -64,6 +66,8 @@ def evaluate(
     Example:
         nmt evaluate -m demo-model test.de test.en -o translated.en
     """
+    if output == STDIN:
+        raise UsageError("--output - would mix translations into the scores; give a file")
     from nmt import evaluation
     from nmt.checkpoint import load_model
     from nmt.decoding import Translator

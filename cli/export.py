@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 
 import typer
 
+from .lines import refuse_model_folder
 from .options import ModelOption
 
 Tool = Literal["ctranslate2"]
@@ -35,4 +36,5 @@ def export(
     from nmt.interop.ctranslate2 import export_ctranslate2
 
     assert to == "ctranslate2"
+    refuse_model_folder(output_dir)
     export_ctranslate2(load_model(model, device="cpu"), output_dir, quantization=quantization)

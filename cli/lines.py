@@ -14,7 +14,7 @@ from typing import BinaryIO
 from nmt.errors import OutputError, UsageError
 from nmt.files import atomic_file, check_counts, decode_lines, read_lines
 
-from .console import warn
+from .console import is_terminal, warn
 from .signals import whole_lines
 
 STDIN = Path("-")
@@ -105,7 +105,20 @@ def counted(number: int, what: str) -> str:
 def line_output(path: Path | None, *, inputs: Sequence[Path] = ()) -> Iterator[Callable[[str], None]]:
     """A function that writes a line: to stdout, or to a file that appears when it is whole."""
     if path is None or path == STDIN:  # - is stdout here
-        yield lambda line: write_whole(sys.stdout.buffer, line)
+        num_lines = 0
+
+        def write(line: str) -> None:
+            nonlocal num_lines
+            with whole_lines:
+                write_all(sys.stdout.buffer, line)
+                num_lines += 1
+
+        try:
+            yield write
+        except BaseException as error:
+            if not is_terminal():
+                error.add_note(f"{counted(num_lines, 'line')} written")
+            raise
         return
     check_output(path, inputs=inputs)
     with atomic_file(path) as stream:

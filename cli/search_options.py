@@ -28,7 +28,8 @@ TemperatureOption = Annotated[
     typer.Option("--temperature", metavar="T", help="Of --sample: below 1 likelier.", show_default="1"),
 ]
 SampleSeedOption = Annotated[
-    int | None, typer.Option("--seed", min=0, metavar="N", help="Of --sample.", show_default="0")
+    int | None,
+    typer.Option("--seed", min=0, metavar="N", help="Of --sample.", show_default="the model's, usually 1"),
 ]
 MbrOption = Annotated[
     bool,

@@ -10,10 +10,10 @@ from typing import Annotated
 import typer
 
 from nmt.config import OnLong
-from nmt.errors import OutputError, UsageError
+from nmt.errors import DataError, OutputError, UsageError
 
 from .alternatives import show_alternatives
-from .console import is_terminal, is_watched, say
+from .console import is_terminal, is_watched, say, warn
 from .line_source import LineSource, open_source
 from .lines import STDIN, check_output, warn_of_unlinked
 from .options import (
@@ -156,6 +156,10 @@ def translate(
         raise UsageError("--align-out - would mix links into the translations; give a file, or use --align")
     input_format = input_format or format_of(input_path)
     samples = sample or (MBR_SAMPLES if mbr else None)
+    if beam and samples:
+        raise UsageError("--beam searches and --sample draws; give one of them")
+    if any(not phrase.strip() for phrase in require or []):
+        raise UsageError("--require is blank; expected words")
     if samples and nbest:
         number = "one" if mbr else "as many as --sample says"
         raise UsageError(f"of drawn translations there are {number}; leave out --nbest")
@@ -164,13 +168,13 @@ def translate(
     if word_scores and layout != "jsonl":
         raise UsageError("--word-scores has no place in plain lines; give --format jsonl")
     _check_paths(texts, input_path, [path for path in (output_path, align_path) if path])
-    if score_path and (align or align_path or nbest or layout == "nbest"):
-        raise UsageError("--score tells what is thought of given lines; leave out --align and --nbest")
+    if score_path and (align or align_path or samples or layout == "nbest"):
+        raise UsageError("--score tells what is thought of given lines; leave out --align, --nbest, --sample")
     if score_path and score_path != STDIN and input_format == "jsonl":
         raise UsageError("JSON lines hold both sides, in src and tgt; give --score -, not a file")
-    if alternatives and (align or align_path or nbest or score_path or word_scores):
+    if alternatives and (align or align_path or nbest or samples or score_path or word_scores or format_):
         raise UsageError(
-            "--alternatives shows no more than them; leave out --align, --nbest, --score and the like"
+            "--alternatives shows no more than them; leave out --align, --nbest, --sample, --format, …"
         )
     has_links = align or align_path is not None
     if links_from and not has_links:
@@ -204,8 +208,11 @@ def translate(
             "forbid": json.dumps(forbid) if forbid else None,
         }
         config = with_decoding(loaded.config, flags, set_ or [])
+        if not config.decoding.samples and (temperature, seed) != (None, None):
+            raise UsageError("--temperature and --seed are for what is drawn; give --sample too")
         if links_from:
-            config = replace(config, alignment=replace(config.alignment, source=links_from))
+            has_head = config.alignment.head or links_from == "head"  # if it is not there, that is told below
+            config = replace(config, alignment=replace(config.alignment, source=links_from, head=has_head))
         loaded = replace(loaded, config=config)
         num_hypotheses = nbest or (config.decoding.beam_size if layout == "nbest" else 1)
         has_several = num_hypotheses > 1 or bool(samples)
@@ -311,7 +318,10 @@ def _converse(lines: LineTranslator, view: View, sinks: Sinks) -> None:
                 say("")
                 return
             remember(request.text)
-            for answered, translation in lines.translate([request]):
-                sinks.write(translation, view, answered)
+            try:
+                for answered, translation in lines.translate([request]):
+                    sinks.write(translation, view, answered)
+            except DataError as error:
+                warn(str(error))
             sinks.explain()
             sinks.flush()

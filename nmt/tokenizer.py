@@ -317,7 +317,7 @@ def _train(
             sentence_iterator=iter(text),
             model_writer=model,
             model_type=config.type,
-            vocab_size=vocab_size,
+            vocab_size=max(vocab_size, EOS_ID + 1),
             hard_vocab_limit=False,
             normalization_rule_name=config.normalization,
             character_coverage=config.character_coverage,

@@ -198,6 +198,13 @@ def test_an_output_that_can_not_be_created_is_refused(tmp_path: Path) -> None:
             pass
 
 
+def test_a_folder_is_not_made_where_a_file_is(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    for path in (tmp_path / "file", tmp_path / "file" / "folder"):
+        with pytest.raises(OutputError, match="file: is a file, expected a folder"):
+            files.make_dir(path)
+
+
 def test_a_device_is_written_to_directly() -> None:
     with files.atomic_file(Path(os.devnull)) as stream:
         stream.write(b"gone")

@@ -392,6 +392,8 @@ class DecodingConfig:
     def __post_init__(self) -> None:
         for name in ("beam_size", "batch_tokens", "window"):
             _require(getattr(self, name) >= 1, f"decoding.{name}", getattr(self, name), "at least 1")
+        _require(self.beam_size <= 1000, "decoding.beam_size", self.beam_size, "at most 1,000")
+        _require(self.samples <= 10_000, "decoding.samples", self.samples, "at most 10,000")
         _require(0 <= self.prune < math.inf, "decoding.prune", self.prune, "0 or more")
         _require(self.batch_rows >= 0, "decoding.batch_rows", self.batch_rows, "0 or more")
         _require(0 <= self.length_penalty <= 10, "decoding.length_penalty", self.length_penalty, "0 to 10")

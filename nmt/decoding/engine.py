@@ -239,7 +239,7 @@ class Engine:
         source = sentence.source
         if len(source) <= 1:
             raise ResourceError(
-                "out of memory: not even a single piece can be translated; try a smaller beam"
+                "out of memory: not even a single piece can be translated; try a smaller beam, fewer samples"
             )
         starts = (i for i in range(1, len(source)) if self._tokenizer.piece(source[i]).startswith(SPACE))
         middle = len(source) // 2

@@ -56,6 +56,8 @@ def average_checkpoints(run_dir: Path, out_dir: Path, *, last: int = 0) -> Avera
     Raises UsageError if there are not as many, ModelError if one is damaged or of another run.
     """
     _refuse_used(out_dir)
+    if not run_dir.is_dir():
+        raise UsageError(f"{run_dir}: no such folder; expected the run whose checkpoints to average")
     checkpoints = newest(run_dir / "train", "step")
     if len(checkpoints) < max(last, 2):
         raise UsageError(

@@ -100,10 +100,22 @@ def test_it_refuses_what_it_can_not_average(run_dir: Path, tiny_model_dir, run_n
     for arguments, status, message in (
         ((run_dir, "--last", "4"), 2, "has 3 checkpoints in train/, expected at least 4"),
         ((tiny_model_dir,), 2, "has 0 checkpoints in train/, expected at least 2"),
+        (
+            (tmp_path / "nowhere",),
+            2,
+            "nowhere: no such folder; expected the run whose checkpoints to average",
+        ),
         ((run_dir, tiny_model_dir, "--last", "2"), 2, "--last is for the checkpoints of one run"),
     ):
         ended = run_nmt("average", *arguments, "-o", tmp_path / "mean")
         assert (ended.exit_status, message in ended.stderr) == (status, True), ended.stderr
     shutil.copytree(tiny_model_dir, tmp_path / "mean")
-    ended = run_nmt("average", run_dir, "-o", tmp_path / "mean")
-    assert (ended.exit_status, "is there already" in ended.stderr) == (73, True)
+    (tmp_path / "used").mkdir()
+    (tmp_path / "used" / "notes.txt").touch()
+    for place, message in (
+        ("mean", "is in the model folder"),
+        ("mean/inside", "is in the model folder"),
+        ("used", "is there already"),
+    ):
+        ended = run_nmt("average", run_dir, "-o", tmp_path / place)
+        assert (ended.exit_status, message in ended.stderr) == (73, True)

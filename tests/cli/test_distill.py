@@ -2,6 +2,8 @@
 
 import json
 
+import pytest
+
 STUDENT = ("encoder_layers=1", "decoder_layers=1", "d_model=16", "d_ff=32", "num_heads=2")
 TRAINING = ("max_steps=2", "eval_steps=2", "precision=float32", "batch_tokens=400")
 
@@ -39,3 +41,26 @@ def test_a_student_learns_from_what_the_teacher_translates(
     refused = run_nmt(*command[:-1], tiny_model_dir)
     assert (refused.exit_status, "no translations of a teacher" in refused.stderr) == (73, True)
     assert run_nmt("distill", "-m", tiny_model_dir, "--src", "a.de", "--mix", "2", "-o", "x").exit_status == 2
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--tgt", "nofile"), "nofile: no such file"),
+        (("--tgt", "short.en"), "a.de has 3 lines, short.en has 2"),
+        (("--dev-src", "a.de", "--dev-tgt", "short.en"), "a.de has 3 lines, short.en has 2"),
+        (("--set", "tokenizer.model=nofile"), "nofile"),
+        (("--set", "training.init_from=nowhere"), "nowhere"),
+    ],
+)
+def test_files_are_looked_at_before_anything_is_translated(
+    run_nmt, tiny_model_dir, tmp_path, monkeypatch, options: tuple[str, ...], message: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "a.de").write_text("Ja!\nJa!\nJa!\n")
+    (tmp_path / "short.en").write_text("Yes!\nYes!\n")
+    refused = run_nmt("distill", "-m", tiny_model_dir, "--src", "a.de", *options, "-o", "student")
+    assert refused.exit_status in (2, 65)
+    assert message in refused.stderr
+    assert "pairs of" not in refused.stderr
+    assert not (tmp_path / "student").exists()

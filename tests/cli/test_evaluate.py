@@ -54,6 +54,12 @@ def test_counts_are_checked_before_a_model_is_loaded(run_nmt: Run, test_set, tmp
     assert "test.de has 3 lines, stdin has 1" in result.stderr
 
 
+def test_translations_and_scores_are_not_mixed(run_nmt: Run, test_set, tmp_path: Path) -> None:
+    result = run_nmt("evaluate", "-m", tmp_path / "no-model", *test_set, "-o", "-")
+    assert (result.exit_status, result.stdout) == (2, "")
+    assert "--output - would mix translations into the scores; give a file" in result.stderr
+
+
 def test_the_translations_do_not_overwrite_the_reference(
     run_nmt: Run, tiny_model_dir: Path, test_set
 ) -> None:

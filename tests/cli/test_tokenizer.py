@@ -70,6 +70,7 @@ def test_train_takes_options_and_stdin(run_nmt, tmp_path) -> None:
             "a vocabulary of 9,000 pieces is too large for this text; expected at most",
         ),
         (["--vocab-size", "20"], 65, "a vocabulary of 20 pieces is too small"),
+        (["--vocab-size", "3"], 65, "a vocabulary of 3 pieces is too small"),
         (["--coverage", "2"], 2, "tokenizer.character_coverage is 2.0; expected 0.9 to 1"),
         (["missing.de"], 2, "missing.de: no such file"),
     ],

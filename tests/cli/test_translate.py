@@ -22,7 +22,7 @@ SENTENCES = [
     "Ja!",
     "Wir gehen morgen nach Hause.",
 ]
-GREEDY = ("--beam", "1", "--set", "decoding.max_length_ratio=0.1", "--threads", "1")
+GREEDY = ("--set", "decoding.beam_size=1", "--set", "decoding.max_length_ratio=0.1", "--threads", "1")
 WAIT = 120  # seconds until a test gives up; on a busy machine torch alone may take many
 
 
@@ -224,6 +224,13 @@ def test_json_lines_carry_links_and_character_offsets(translate: Run) -> None:
         (("--from", "attention"), "--from says where links come from"),
         (("--tokens", "space"), "--tokens is for links and --word-scores"),
         (("--alternatives", "2", "--align"), "leave out --align"),
+        (("--alternatives", "2", "--sample", "3"), "leave out --align, --nbest, --sample"),
+        (("--score", "-", "--sample", "3"), "leave out --align, --nbest, --sample"),
+        (("--beam", "2", "--sample", "3"), "--beam searches and --sample draws; give one of them"),
+        (("--temperature", "0.5"), "--temperature and --seed are for what is drawn; give --sample too"),
+        (("--require", " "), "--require is blank; expected words"),
+        (("--beam", "1001"), "decoding.beam_size is 1001; expected at most 1,000"),
+        (("--align", "--from", "head"), "has no align head; give --from attention, or train it on text"),
     ],
 )
 def test_what_contradicts_itself_is_refused(translate: Run, args: tuple[str, ...], message: str) -> None:
@@ -355,7 +362,7 @@ def test_who_writes_a_line_and_waits_is_answered_at_once(
 @pytest.mark.skipif(sys.platform == "win32", reason="needs a pseudo-terminal")
 def test_a_person_gets_a_prompt_and_a_table(start_nmt: Start, tiny_model_dir: Path) -> None:
     ours, theirs = os.openpty()
-    command = ("translate", "-m", tiny_model_dir, *GREEDY, "--align")
+    command = ("translate", "-m", tiny_model_dir, *GREEDY, "--align", "--on-long", "error")
     process = start_nmt(*command, env={"TERM": "xterm"}, stdin=theirs, stdout=theirs, stderr=theirs)
     os.close(theirs)
     assert "Ctrl-D ends" in read_until(ours, "> ")
@@ -366,6 +373,8 @@ def test_a_person_gets_a_prompt_and_a_table(start_nmt: Start, tiny_model_dir: Pa
     assert "no link" in shown
     os.write(ours, b"caf\xe9\n")  # not UTF-8
     assert "no link" not in read_until(ours, "> ")
+    os.write(ours, b"Hund " * 250 + b"\n")  # too long, which ends nothing
+    assert "expected at most 200; split the line" in " ".join(read_until(ours, "> ").split())
     os.write(ours, b"\x04")  # Ctrl-D
     assert process.wait(WAIT) == 0
     os.close(ours)

@@ -230,6 +230,12 @@ def run_readme(folder: Path) -> str:
     return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True).stdout
 
 
+def test_a_model_folder_is_no_place_for_another_one(tiny_model_dir: Path, run_nmt) -> None:
+    result = run_nmt("export", "--to", "ctranslate2", "-m", tiny_model_dir, "-o", tiny_model_dir / "ct2")
+    assert (result.exit_status, "is in the model folder" in result.stderr) == (73, True)
+    assert not (tiny_model_dir / "ct2").exists()
+
+
 def test_what_is_there_is_not_overwritten(tiny_model_dir: Path, tmp_path: Path, run_nmt) -> None:
     (tmp_path / "folder").mkdir()
     (tmp_path / "folder" / "mine").touch()
