@@ -35,8 +35,10 @@ def show_alternatives(
                 raise DataError(f"{source.name}:{request.number + 1}: {error}")
             if error:
                 source.odd.refuse(request.number, error)
-            if on_terminal:
+            if on_terminal and found:
                 out.print(_table(found))
+            elif on_terminal:
+                out.print(error, markup=False)
             elif request.is_gap:
                 write("")
             else:
@@ -60,7 +62,7 @@ def _find(
     except RequestError as error:
         return (), error.reason
     except LineTooLongError as error:
-        return (), f"{error.num_pieces:,} pieces, expected at most {error.longest:,}; split the line"
+        return (), f"{error.reason}; split the line"
 
 
 def _table(found: "tuple[Alternative, ...]") -> Table:

@@ -1,5 +1,6 @@
 """`nmt distill`: a student, small and fast, that learns from what a teacher translates."""
 
+from collections import deque
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -106,7 +107,10 @@ def distill(
         "training.threads": threads,
         "training.seed": seed,
     }
-    _check_inputs(from_dict(override(nested(flags), set_options or [])))
+    from_dict(override(nested(flags), set_options or []))  # raises what is wrong with options
+    # the translations, which are not there yet, have as many lines as the text itself
+    in_place = {"data.src": list(map(str, src)), "data.tgt": tgt or list(map(str, src)), "data.weights": None}
+    _check_inputs(resolve(None, nested(flags | in_place), preset_name=preset, overrides=set_options or []))
     translate_texts(teacher, src, pairs, restart=restart, quiet=quiet)
     del teacher  # makes room
     options = resolve(None, nested(flags), preset_name=preset, overrides=set_options or [])
@@ -114,19 +118,19 @@ def distill(
 
 
 def _check_inputs(config: "Config") -> None:
-    """Before hours of translating: an error if training would refuse files beside the translations."""
-    from nmt.checkpoint import read_manifest
+    """Before hours of translating: raise what training would of the files that it reads besides."""
     from nmt.corpus.reading import read_pairs
     from nmt.tokenizer import Tokenizer
+    from nmt.training.data import read_paths
 
     data = config.data
-    for src, tgt in (data.src[1:], data.tgt[1:]), ((data.dev_src,), (data.dev_tgt,)):
-        if any(tgt):
-            read_pairs(list(map(Path, src)), list(map(Path, tgt)), on_invalid=data.invalid_utf8)
+    texts = [] if data.src == data.tgt else [read_paths(data)]
+    if data.dev_src:
+        texts.append(read_pairs([Path(data.dev_src)], [Path(data.dev_tgt)], on_invalid=data.invalid_utf8))
+    for text in texts:
+        deque(text, maxlen=0)
     if config.tokenizer.model:
         Tokenizer.load(Path(config.tokenizer.model))
-    if config.training.init_from:
-        read_manifest(Path(config.training.init_from))
 
 
 def _refuse_other_runs(out_dir: Path, teacher_dir: Path) -> None:

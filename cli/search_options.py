@@ -16,7 +16,7 @@ PrecisionOption = Annotated[
     typer.Option(
         "--precision",
         help="Arithmetic; for many lines on a CPU int8 is the fastest.",
-        show_default="float32 on a CPU, bfloat16 on a GPU",
+        show_default="bfloat16 on GPUs that have it, else float32",
     ),
 ]
 SampleOption = Annotated[

@@ -156,19 +156,14 @@ def translate(
         raise UsageError("--align-out - would mix links into the translations; give a file, or use --align")
     input_format = input_format or format_of(input_path)
     samples = sample or (MBR_SAMPLES if mbr else None)
-    if beam and samples:
-        raise UsageError("--beam searches and --sample draws; give one of them")
     if any(not phrase.strip() for phrase in require or []):
         raise UsageError("--require is blank; expected words")
-    if samples and nbest:
-        number = "one" if mbr else "as many as --sample says"
-        raise UsageError(f"of drawn translations there are {number}; leave out --nbest")
     several = nbest if samples is None else None if mbr else samples
     layout = _layout(format_ or ("jsonl" if input_format == "jsonl" else None), several)
     if word_scores and layout != "jsonl":
         raise UsageError("--word-scores has no place in plain lines; give --format jsonl")
     _check_paths(texts, input_path, [path for path in (output_path, align_path) if path])
-    if score_path and (align or align_path or samples or layout == "nbest"):
+    if score_path and (align or align_path or nbest or samples or layout == "nbest"):
         raise UsageError("--score tells what is thought of given lines; leave out --align, --nbest, --sample")
     if score_path and score_path != STDIN and input_format == "jsonl":
         raise UsageError("JSON lines hold both sides, in src and tgt; give --score -, not a file")
@@ -208,14 +203,19 @@ def translate(
             "forbid": json.dumps(forbid) if forbid else None,
         }
         config = with_decoding(loaded.config, flags, set_ or [])
-        if not config.decoding.samples and (temperature, seed) != (None, None):
-            raise UsageError("--temperature and --seed are for what is drawn; give --sample too")
+        is_drawn = config.decoding.samples > 0
+        if not is_drawn and (temperature, seed) != (None, None):
+            raise UsageError(
+                "--temperature and --seed are for what --sample draws; leave them out, or give it"
+            )
+        if is_drawn and (beam or nbest):
+            raise UsageError("--beam and --nbest are for a search, --sample draws; give one of them")
         if links_from:
             has_head = config.alignment.head or links_from == "head"  # if it is not there, that is told below
             config = replace(config, alignment=replace(config.alignment, source=links_from, head=has_head))
         loaded = replace(loaded, config=config)
         num_hypotheses = nbest or (config.decoding.beam_size if layout == "nbest" else 1)
-        has_several = num_hypotheses > 1 or bool(samples)
+        has_several = num_hypotheses > 1 or is_drawn
         translator = Translator(
             [loaded, *others],
             config.decoding,

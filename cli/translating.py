@@ -93,8 +93,7 @@ class LineTranslator:
         except LineTooLongError as error:
             place = f"{self.name}:{self.num_lines + error.index + 1}"
             raise DataError(
-                f"{place}: {error.num_pieces:,} pieces, expected at most {error.longest:,}; "
-                "split the line, or give --set decoding.on_long=split"
+                f"{place}: {error.reason}; split the line, or give --set decoding.on_long=split"
             ) from None
         for index, (request, translation) in enumerate(zip(requests, translations, strict=True)):
             if index in refused and not self.goes_on:

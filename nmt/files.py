@@ -245,10 +245,14 @@ def append_at(path: Path, size: int, data: bytes) -> None:
 
 def make_dir(path: Path, *, mode: int = 0o777) -> None:
     """Make a folder and those above it, if they are not there; `mode` is of the folder itself."""
-    for place in (path, *path.parents):
-        if place.exists() and not place.is_dir():
-            raise OutputError(f"{place}: is a file, expected a folder")
-    _operate("create", path, lambda: path.mkdir(mode, parents=True, exist_ok=True))
+
+    def make() -> None:
+        for place in (path, *path.parents):
+            if place.exists() and not place.is_dir():
+                raise OutputError(f"{place}: is a file, expected a folder")
+        path.mkdir(mode, parents=True, exist_ok=True)
+
+    _operate("create", path, make)
 
 
 def publish_dir(tmp_dir: Path, final_dir: Path) -> None:

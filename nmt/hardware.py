@@ -86,7 +86,8 @@ def _is_as_in_file(start: int, length: int) -> bool:
             entries.frombytes(pagemap.read(length // mmap.PAGESIZE * entries.itemsize))
     except OSError:
         return False
-    return all(entry & is_of_file or not entry & is_there for entry in entries)
+    is_told = len(entries) == length // mmap.PAGESIZE
+    return is_told and all(entry & is_of_file or not entry & is_there for entry in entries)
 
 
 def is_out_of_memory(error: BaseException) -> bool:

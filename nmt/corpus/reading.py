@@ -52,7 +52,7 @@ class ParallelText:
     file_pairs: tuple[int, ...] = ()
     """How many of the pairs are of each pair of files, if that was counted."""
     stamps: tuple["Stamp", ...] = ()
-    """Of the files of both sides, if they are to stay as they are, see `check_unchanged`."""
+    """Of the files of both sides, if they are to stay as they are, see `changed`."""
 
     def __len__(self) -> int:
         return self.num_pairs
@@ -60,15 +60,9 @@ class ParallelText:
     def __iter__(self) -> Iterator[Pair]:
         return self._read(None, None)
 
-    def check_unchanged(self) -> None:
-        """DataError if a file is another than when its stamp was taken, or gone."""
-        for stamp in self.stamps:
-            now = Stamp.of(stamp.path)
-            if now != stamp:
-                found = "has changed" if now.num_bytes >= 0 else "is gone"
-                raise DataError(
-                    f"{stamp.path}: {found} since training began; restore it, and the same command goes on"
-                )
+    def changed(self) -> list[Path]:
+        """Files that may be others than when their stamps were taken, or are gone."""
+        return [stamp.path for stamp in self.stamps if stamp != Stamp.of(stamp.path)]
 
     def select(self, keep: Tensor) -> Iterator[Pair]:
         """The pairs whose number is true in `keep`, a bool tensor with one element for each pair."""

@@ -110,8 +110,8 @@ def draw(log_probs: Tensor, rows: Tensor, keys: Tensor, sampling: Sampling) -> T
 def _gumbel(keys: Tensor, count: int, dtype: torch.dtype) -> Tensor:
     """Noise (M, count) with the distribution function exp(-exp(-x)), a function of keys (M,) and columns."""
     columns = _mix(torch.arange(count, device=keys.device))
-    bits = _mix(keys[:, None] + columns) >> (8 if dtype == torch.float32 else 0)  # which rounds more up to 1
-    uniform: Tensor = (bits.to(dtype) + 0.5) / 2 ** (BITS - 8 if dtype == torch.float32 else BITS)
+    spare = BITS - 23 if dtype == torch.float32 else 0  # bits that it would round up to 1
+    uniform: Tensor = ((_mix(keys[:, None] + columns) >> spare).to(dtype) + 0.5) / 2 ** (BITS - spare)
     return -torch.log(-torch.log(uniform))
 
 

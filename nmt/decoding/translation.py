@@ -50,7 +50,8 @@ class LineTooLongError(DataError):
     """A line has more pieces than the model was trained for, and that is to be an error."""
 
     def __init__(self, index: int, num_pieces: int, longest: int) -> None:
-        super().__init__(f"line {index + 1}: {num_pieces:,} pieces, expected at most {longest:,}")
+        self.reason = f"{num_pieces:,} pieces, expected at most {longest:,}"
+        super().__init__(f"line {index + 1}: {self.reason}")
         self.index = index  # from 0, among the lines that were given
         self.num_pieces = num_pieces
         self.longest = longest

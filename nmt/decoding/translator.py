@@ -229,7 +229,7 @@ class Translator:
         ]
         plans = self._plan(lines)
 
-        def without(index: int, reason: str) -> None:
+        def refuse(index: int, reason: str) -> None:
             if on_refused is None:
                 raise RequestError(index, reason)
             on_refused(index, reason)
@@ -240,7 +240,7 @@ class Translator:
             try:
                 sentences.append(self._sentences(plans[index], request, context))
             except DataError as error:
-                without(index, str(error))
+                refuse(index, str(error))
                 sentences.append([])
         encoded = self._kept_for_links()
         every = [one for each in sentences for one in each]
@@ -249,7 +249,7 @@ class Translator:
         for index, own in enumerate(sentences):
             of_parts = [next(found) for _ in own]
             if not all(of_parts):
-                without(index, "no translation was found that has all that is required, nothing forbidden")
+                refuse(index, "no translation was found that has all that is required, nothing forbidden")
             translations.append(self._translation(plans[index], of_parts))
         return self._aligned(plans, contexts, translations, encoded) if self.align else translations
 
@@ -303,12 +303,10 @@ class Translator:
 
     def _sentences(self, plan: LinePlan, request: Request, context: list[list[int]]) -> list[Sentence]:
         """The parts of a line with what is asked of its translation; DataError if that can not be."""
-        config = self.model.config.model
-        longest = config.max_positions - 1 if config.positions == "learned" else sys.maxsize
         parts = [
             self._sentence(part, [*context, *plan.parts[:number]]) for number, part in enumerate(plan.parts)
         ]
-        return self._requests.apply(request, parts, longest=longest)
+        return self._requests.apply(request, parts, longest=self._most_places)
 
     def _sentence(self, source: list[int], context: list[list[int]]) -> Sentence:
         seed = zlib.crc32(repr(source).encode(), self.config.seed) if self.rules.sampling else 0
@@ -324,10 +322,14 @@ class Translator:
 
     def _limit(self, num_pieces: int) -> int:
         """The most pieces that the translation of so many may have."""
-        limit = int(self.config.max_length_ratio * num_pieces) + EXTRA_LENGTH
+        return min(int(self.config.max_length_ratio * num_pieces) + EXTRA_LENGTH, self._most_places)
+
+    @property
+    def _most_places(self) -> int:
+        """The most pieces that all models have places for, beside EOS."""
         configs = (model.config.model for model in self.models)
-        places = (config.max_positions for config in configs if config.positions == "learned")
-        return min([limit, *(number - 1 for number in places)])
+        places = (config.max_positions - 1 for config in configs if config.positions == "learned")
+        return min(places, default=sys.maxsize)
 
     def _translation(self, plan: LinePlan, found: list[list[Found]]) -> Translation:
         if not plan.parts:

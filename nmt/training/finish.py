@@ -12,11 +12,13 @@ from nmt.checkpoint import (
     save_model,
     with_alignment_layer,
 )
+from nmt.config.schema import Config
+from nmt.errors import DataError
 from nmt.files import write_text
 from nmt.hardware import peak_memory
 from nmt.training.best import best_dir
 from nmt.training.card import model_card
-from nmt.training.data import TrainingData
+from nmt.training.data import TrainingData, data_hash
 from nmt.training.links import LinkModels, OnProgress, OnStage, learn_links
 from nmt.training.report import EndReport
 from nmt.training.run import CARD, Run
@@ -34,11 +36,23 @@ def link_best(
     on_progress: OnProgress,
     on_stage: OnStage,
 ) -> LinkModels:
-    """Load the best weights, and learn what links are made with for them, from at most so many pairs."""
+    """Load the best weights, and learn what links are made with for them, from at most so many pairs.
+
+    Raises DataError if the text, which is read again, is not what it was.
+    """
+    _check_text(model.config, data)
     path = best_dir(run.train_dir, progress) / WEIGHTS
     load_weights(model.network, load_tensors(path), name=str(path))
     model.network.eval()
     return learn_links(model, data.sample_pairs(num_pairs), on_progress=on_progress, on_stage=on_stage)
+
+
+def _check_text(config: Config, data: TrainingData) -> None:
+    """DataError if the text has changed since it was opened, which costs reading it only where times have."""
+    paths = data.text.changed()
+    if paths and not (all(path.exists() for path in paths) and data_hash(config) == data.hash):
+        found = "has changed" if paths[0].exists() else "is gone"
+        raise DataError(f"{paths[0]}: {found} since training began; restore it, and the same command goes on")
 
 
 def write_finished(

@@ -51,6 +51,9 @@ def test_a_student_learns_from_what_the_teacher_translates(
         (("--dev-src", "a.de", "--dev-tgt", "short.en"), "a.de has 3 lines, short.en has 2"),
         (("--set", "tokenizer.model=nofile"), "nofile"),
         (("--set", "training.init_from=nowhere"), "nowhere"),
+        (("--tgt", "odd.en"), "odd.en:2: byte 0xFF at column 1 is not UTF-8"),
+        (("--dev-src", "a.de", "--dev-tgt", "odd.en"), "odd.en:2: byte 0xFF at column 1 is not UTF-8"),
+        (("--set", "training.init_from={model}", "--set", "model.d_model=8"), "d_model"),
     ],
 )
 def test_files_are_looked_at_before_anything_is_translated(
@@ -59,6 +62,8 @@ def test_files_are_looked_at_before_anything_is_translated(
     monkeypatch.chdir(tmp_path)
     (tmp_path / "a.de").write_text("Ja!\nJa!\nJa!\n")
     (tmp_path / "short.en").write_text("Yes!\nYes!\n")
+    (tmp_path / "odd.en").write_bytes(b"Yes!\n\xff\nYes!\n")
+    options = tuple(option.format(model=tiny_model_dir) for option in options)
     refused = run_nmt("distill", "-m", tiny_model_dir, "--src", "a.de", *options, "-o", "student")
     assert refused.exit_status in (2, 65)
     assert message in refused.stderr

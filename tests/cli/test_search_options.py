@@ -161,7 +161,7 @@ def test_room_is_kept_for_a_word_behind_a_prefix_that_ends_with_a_space(translat
 def test_drawn_translations_are_not_counted_twice(translate: Run, options: tuple[str, ...]) -> None:
     refused = translate(*options, "--nbest", "3", LINE)
     assert refused.exit_status == 2
-    assert "leave out --nbest" in refused.stderr
+    assert "--beam and --nbest are for a search, --sample draws" in refused.stderr
 
 
 def test_scores_of_words_stand_in_json_lines_only(translate: Run) -> None:

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from nmt.checkpoint import TranslationModel
 from nmt.config import DecodingConfig
-from nmt.decoding import Found, Room, Rules, Sampling, Sentence, Translator, search
+from nmt.decoding import Found, Room, Rules, Sampling, Sentence, Translator, candidates, search
 from nmt.decoding.candidates import BITS, draw, hashed
 
 BOS, EOS, VOCAB_SIZE = 0, 1, 6
@@ -151,6 +151,16 @@ def test_columns_of_all_blocks_are_drawn_as_often_as_they_are_probable() -> None
     drawn = draw(log_probs, torch.zeros(200_000).long(), torch.arange(200_000), Sampling())
     counts = torch.bincount(drawn, minlength=300).tolist()
     assert is_plausible(counts, log_probs[0].double().softmax(0).tolist())
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_noise_is_finite_for_every_number(monkeypatch: pytest.MonkeyPatch, dtype: torch.dtype) -> None:
+    """Infinite noise would let in what is left out."""
+    monkeypatch.setattr(candidates, "_mix", lambda x: x)
+    ends = torch.tensor([0, 1, 2**BITS - 2, 2**BITS - 1])
+    noise = candidates._gumbel(ends, 1, dtype)
+    assert noise.dtype == dtype
+    assert bool(noise.isfinite().all())
 
 
 def test_rounding_of_probabilities_hardly_ever_changes_what_is_drawn() -> None:

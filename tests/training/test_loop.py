@@ -2,6 +2,7 @@
 
 import json
 import multiprocessing
+import os
 import re
 import shutil
 import time
@@ -520,6 +521,18 @@ def test_text_that_changes_before_links_are_learnt_is_an_error_and_nothing_is_lo
     done = corpus.train(tmp_path / "model")
     assert done.reports[-1].stopped == "all planned steps were done"
     assert not done.of(StepReport)
+
+
+def test_text_that_was_only_touched_is_the_same(make_corpus, pairs, tmp_path) -> None:
+    corpus = make_corpus(pairs(40))
+    path = Path(corpus.config().data.src[0])
+
+    def touch(report: Report) -> None:
+        if isinstance(report, EvalReport):
+            os.utime(path, ns=(1, report.step))
+
+    train(corpus.config(), tmp_path / "model", on_report=touch)
+    assert load_model(tmp_path / "model")
 
 
 def test_restart_begins_anew(corpus, whole, tmp_path) -> None:
