@@ -5,10 +5,13 @@ import os
 import pickle
 import signal
 import sys
+import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection, wait
+from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
 import torch
@@ -25,15 +28,20 @@ def can_copy() -> bool:
     return sys.platform == "linux"
 
 
+MOST_WAIT = 1.0  # seconds
+RUNNING = ("R", "D")  # states of threads, see proc(5)
+
+
 def in_copies(work: Callable[[Item, Tell], None], items: Sequence[Item]) -> Iterator[Any]:
     """What `work(item, tell)` tells of every item, each in a copy of this process with one thread.
 
     An error in a copy is raised here and ends the others, and so does closing the iterator. Nothing is raised
     where the system kills a copy, or has no room for another: what is not told then is missing. Copies see
     memory as it is now, and share it. No other thread may compute meanwhile: a lock that it holds would stay
-    locked in the copies.
+    locked in the copies. One that is about to end is waited for.
     """
     copies: dict[Connection, int] = {}  # process ids by where they are heard
+    _wait_for_other_threads()
     try:
         with suppress(OSError):
             for item in items:
@@ -53,6 +61,25 @@ def in_copies(work: Callable[[Item, Tell], None], items: Sequence[Item]) -> Iter
         for ear, process_id in copies.items():
             os.kill(process_id, signal.SIGKILL)
             _bury(ear, process_id)
+
+
+def _wait_for_other_threads() -> None:
+    """Wait until all threads but this one sleep or are gone, for `MOST_WAIT` at most.
+
+    A thread that was waited for in Python still gives back what libraries keep for it, under their locks.
+    """
+    until = time.monotonic() + MOST_WAIT
+    while _is_another_running() and time.monotonic() < until:
+        time.sleep(0.001)
+
+
+def _is_another_running() -> bool:
+    for thread in Path("/proc/self/task").iterdir():
+        with suppress(OSError):  # it is gone
+            state = (thread / "stat").read_text().rpartition(")")[2].split()[0]
+            if state in RUNNING and int(thread.name) != threading.get_native_id():
+                return True
+    return False
 
 
 class _Failed:

@@ -40,6 +40,6 @@ class Workers:
             torch.set_num_threads(self._num_cores)  # a part of the setting belongs to the whole process
 
     def close(self) -> None:
-        """Let the threads go, as soon as each has done what it is at."""
+        """Let the threads go, once each has done what it is at."""
         if self._pool is not None:
-            self._pool.shutdown(wait=False, cancel_futures=True)
+            self._pool.shutdown(wait=True, cancel_futures=True)

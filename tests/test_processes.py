@@ -7,11 +7,13 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from hashlib import pbkdf2_hmac
 from pathlib import Path
 
 import pytest
 import torch
 
+from nmt import processes
 from nmt.errors import ResourceError
 from nmt.processes import Tell, can_copy, in_copies
 
@@ -46,6 +48,25 @@ def test_every_item_is_worked_on_in_a_process_of_its_own_with_one_thread() -> No
     assert {each[3] for each in told} == {1}
     assert torch.get_num_threads() == threads
     assert not any(map(is_there, processes.values()))
+
+
+@pytest.mark.parametrize("most", [20.0, 0.05])
+def test_a_thread_that_is_about_to_end_is_waited_for(monkeypatch: pytest.MonkeyPatch, most: float) -> None:
+    """It may hold a lock that would stay locked in the copies; one that goes on is not waited for long."""
+    monkeypatch.setattr(processes, "MOST_WAIT", most)
+
+    def compute() -> float:
+        start = time.monotonic()
+        pbkdf2_hmac("sha256", b"", b"", 1_000_000)  # without the lock of the interpreter
+        return time.monotonic() - start
+
+    seconds = compute()
+    other = threading.Thread(target=compute)
+    other.start()
+    start = time.monotonic()
+    [begun] = in_copies(lambda _, tell: tell(time.monotonic()), [None])
+    other.join()
+    assert (begun - start > seconds / 2) == (most > seconds)
 
 
 def test_products_are_computed_after_threads_have_computed() -> None:
