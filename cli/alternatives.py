@@ -29,8 +29,8 @@ def show_alternatives(
     on_terminal = output_path is None and is_terminal()
     documents = Documents(translator.context_size)
     with line_output(output_path) as write:
-        for request in source.requests(has_context=translator.context_size > 0):
-            found, error = _find(translator, asked.of(request), documents.context(request), count)
+        for request in map(asked.of, source.requests(has_context=translator.context_size > 0)):
+            found, error = _find(translator, request, documents.context(request), count)
             if error and not source.goes_on:
                 raise DataError(f"{source.name}:{request.number + 1}: {error}")
             if error:
@@ -42,7 +42,7 @@ def show_alternatives(
             elif request.is_gap:
                 write("")
             else:
-                write(json_line(_record(asked.of(request), found, error)))
+                write(json_line(_record(request, found, error)))
     source.odd.explain()
 
 

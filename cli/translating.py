@@ -103,7 +103,7 @@ class LineTranslator:
                 self._num_cut += 1
                 if self._num_cut <= MOST_TOLD:
                     self._tell(translation)
-            yield replace(request, error=request.error or refused.get(index, "")), translation
+            yield (replace(request, error=refused[index]) if index in refused else request), translation
 
     def explain(self) -> None:
         """Tell how many lines were cut, if not all of them were named."""

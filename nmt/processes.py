@@ -21,15 +21,13 @@ Tell = Callable[[Any], None]
 """Takes something that can be pickled."""
 
 ENDINGS = (signal.SIGINT, signal.SIGTERM)
+MOST_WAIT = 1.0  # seconds, for other threads
+RUNNING = ("R", "D")  # states of threads, see proc(5)
 
 
 def can_copy() -> bool:
     """Whether a process can be copied here: on other systems than Linux not all libraries bear it."""
     return sys.platform == "linux"
-
-
-MOST_WAIT = 1.0  # seconds
-RUNNING = ("R", "D")  # states of threads, see proc(5)
 
 
 def in_copies(work: Callable[[Item, Tell], None], items: Sequence[Item]) -> Iterator[Any]:

@@ -51,7 +51,7 @@ class ParallelText:
     """Lines of both sides that are not UTF-8."""
     file_pairs: tuple[int, ...] = ()
     """How many of the pairs are of each pair of files, if that was counted."""
-    stamps: tuple["Stamp", ...] = ()
+    stamps: tuple[Stamp, ...] = ()
     """Of the files of both sides, if they are to stay as they are, see `changed`."""
 
     def __len__(self) -> int:

@@ -245,10 +245,8 @@ class Engine:
         middle = len(source) // 2
         cut = min(starts, key=lambda i: abs(i - middle), default=middle)
         demands = sentence.demands  # as strict as they have to be for one half without the other
-        of_first, of_rest = (
-            demands and replace(demands, goes_on=True),
-            demands and replace(demands, required=()),
-        )
+        of_first = demands and replace(demands, goes_on=True)
+        of_rest = demands and replace(demands, required=())
         shortest = round(sentence.min_length * cut / len(source))
         first_half = replace(sentence, source=source[:cut], min_length=shortest, demands=of_first)
         second_half = replace(

@@ -218,15 +218,9 @@ class Translator:
             raise ValueError("contexts, prefixes, forbid and require go with the lines, one for each")
         if contexts is None:
             contexts = [line.context for line in in_context(lines, self.context_size)]
-        requests = [
-            Request(prefix, tuple(without), tuple(having))
-            for prefix, without, having in zip(
-                prefixes or [""] * len(lines),
-                forbid or [()] * len(lines),
-                require or [()] * len(lines),
-                strict=True,
-            )
-        ]
+        none = [()] * len(lines)
+        asked = zip(prefixes or [""] * len(lines), forbid or none, require or none, strict=True)
+        requests = [Request(prefix, tuple(without), tuple(having)) for prefix, without, having in asked]
         plans = self._plan(lines)
 
         def refuse(index: int, reason: str) -> None:
