@@ -50,7 +50,7 @@ def _find(
     translator: "Translator", request: Request, context: tuple[str, ...], count: int
 ) -> "tuple[tuple[Alternative, ...], str]":
     """The alternatives of a line, or why there are none."""
-    from nmt.decoding import LineTooLongError, RequestError
+    from nmt.decoding import RequestError
 
     if request.error:
         return (), request.error
@@ -61,8 +61,6 @@ def _find(
         ), ""
     except RequestError as error:
         return (), error.reason
-    except LineTooLongError as error:
-        return (), f"{error.reason}; split the line"
 
 
 def _table(found: "tuple[Alternative, ...]") -> Table:

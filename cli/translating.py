@@ -74,27 +74,18 @@ class LineTranslator:
     ) -> "Iterator[tuple[Request, Translation]]":
         """Translate the next lines, and say why where what is asked can not be had, in a request's `error`.
 
-        Unless that is to be gone on from, DataError names such a line once those before it are dealt with,
-        and before all of them one that is too long, if that is to be an error.
+        Unless that is to be gone on from, DataError names such a line once those before it are dealt with.
         """
-        from nmt.decoding import LineTooLongError
-
         requests, refused = [self.asked.of(request) for request in requests], dict[int, str]()
-        try:
-            translations = self.translator.translate(
-                [request.text for request in requests],
-                [self._documents.context(request) for request in requests],
-                prefixes=[request.prefix for request in requests],
-                require=[request.require for request in requests],
-                forbid=[request.forbid for request in requests],
-                on_progress=on_progress,
-                on_refused=refused.__setitem__,
-            )
-        except LineTooLongError as error:
-            place = f"{self.name}:{self.num_lines + error.index + 1}"
-            raise DataError(
-                f"{place}: {error.reason}; split the line, or give --set decoding.on_long=split"
-            ) from None
+        translations = self.translator.translate(
+            [request.text for request in requests],
+            [self._documents.context(request) for request in requests],
+            prefixes=[request.prefix for request in requests],
+            require=[request.require for request in requests],
+            forbid=[request.forbid for request in requests],
+            on_progress=on_progress,
+            on_refused=refused.__setitem__,
+        )
         for index, (request, translation) in enumerate(zip(requests, translations, strict=True)):
             if index in refused and not self.goes_on:
                 raise DataError(f"{self.name}:{self.num_lines + 1}: {refused[index]}")

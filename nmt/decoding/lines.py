@@ -11,7 +11,6 @@ from nmt.corpus.words import Span, is_blank
 from nmt.decoding.hypothesis import Hypothesis, join_log_probs
 from nmt.decoding.rules import Rules
 from nmt.decoding.search import Found
-from nmt.decoding.translation import LineTooLongError
 from nmt.tokenizer import Tokenizer
 
 LINE_END_PIECES = ("<0x0A>", "<0x0D>")
@@ -22,12 +21,17 @@ _LINE_END = re.compile("[\n\r\v\f\x1c-\x1e\x85\u2028\u2029]")
 
 @dataclass(frozen=True)
 class LinePlan:
-    """A line and its parts, as spans of characters and as pieces; a line without pieces has none."""
+    """A line and its parts, as spans of characters and as pieces; none of one without pieces or refused."""
 
     line: str
     spans: list[Span]
     parts: list[list[int]]
     num_pieces: int
+
+    @property
+    def is_refused(self) -> bool:
+        """Whether it is too long to be translated."""
+        return self.num_pieces > 0 and not self.parts
 
     @property
     def translated(self) -> str:
@@ -38,16 +42,9 @@ class LinePlan:
 def plan_lines(
     lines: Sequence[str], tokenizer: Tokenizer, *, longest: int, on_long: OnLong
 ) -> list[LinePlan]:
-    """What becomes of lines, of which one of more pieces than `longest` is too long.
-
-    Raises LineTooLongError if that is to be an error.
-    """
+    """What becomes of lines, of which one of more pieces than `longest` is too long."""
     encoded = tokenizer.encode_batch(["" if is_blank(line) else line for line in lines])
-    if on_long == "error":
-        for index, ids in enumerate(encoded):
-            if len(ids) > longest:
-                raise LineTooLongError(index, len(ids), longest)
-    cut = _cut_off if on_long == "truncate" else _split
+    cut = {"split": _split, "truncate": _cut_off, "error": _refused}[on_long]
     return [
         cut(line, ids, tokenizer, longest) if len(ids) > longest else _whole(line, ids)
         for line, ids in zip(lines, encoded, strict=True)
@@ -82,6 +79,10 @@ def without_line_ends(text: str) -> str:
 
 def _whole(line: str, ids: list[int]) -> LinePlan:
     return LinePlan(line, [(0, len(line))] if ids else [], [ids] if ids else [], len(ids))
+
+
+def _refused(line: str, ids: list[int], _tokenizer: Tokenizer, _longest: int) -> LinePlan:
+    return LinePlan(line, [], [], len(ids))
 
 
 def _cut_off(line: str, ids: list[int], tokenizer: Tokenizer, longest: int) -> LinePlan:

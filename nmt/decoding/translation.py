@@ -46,19 +46,8 @@ class Alternative:
     translation: Hypothesis
 
 
-class LineTooLongError(DataError):
-    """A line has more pieces than the model was trained for, and that is to be an error."""
-
-    def __init__(self, index: int, num_pieces: int, longest: int) -> None:
-        self.reason = f"{num_pieces:,} pieces, expected at most {longest:,}"
-        super().__init__(f"line {index + 1}: {self.reason}")
-        self.index = index  # from 0, among the lines that were given
-        self.num_pieces = num_pieces
-        self.longest = longest
-
-
 class RequestError(DataError):
-    """What is asked of the translation of a line contradicts itself, or can not be had."""
+    """What is asked of the translation of a line contradicts itself or can not be had, or it is too long."""
 
     def __init__(self, index: int, message: str) -> None:
         super().__init__(f"line {index + 1}: {message}")

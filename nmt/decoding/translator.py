@@ -25,7 +25,7 @@ from nmt.decoding.rules import Rules, Sampling, Sentence
 from nmt.decoding.scoring import LineAndTarget, Scored, score_pairs
 from nmt.decoding.search import Found
 from nmt.decoding.shortlist import Shortlist
-from nmt.decoding.translation import Alternative, LineTooLongError, RequestError, Translation
+from nmt.decoding.translation import Alternative, RequestError, Translation
 from nmt.decoding.windows import full_windows
 from nmt.errors import ConfigError, DataError, UsageError
 from nmt.model.encoded import EncodedSources
@@ -208,10 +208,10 @@ class Translator:
         taken from `lines`, in which a blank one begins another document. A part of a long line sees the parts
         before it, too. Also of each line: what its translation begins with, phrases that are not in it, and
         phrases that are; see `Request`. `on_progress` hears how many more sentences are done, from whichever
-        thread finished them. Raises LineTooLongError if long lines are errors, and RequestError if what is
-        asked of a line can not be written or contradicts itself, both before anything is translated; and
-        RequestError if no translation of a line was found that is as asked. With `on_refused` neither is an
-        error: it hears of the line, whose translation is then blank.
+        thread finished them. Raises RequestError if what is asked of a line can not be written or contradicts
+        itself, or if a line is too long and that is to be an error, before anything is translated, and if no
+        translation of a line was found that is as asked. With `on_refused` that is no error: it hears of the
+        line, whose translation is then blank.
         """
         given = [each for each in (contexts, prefixes, forbid, require) if each is not None]
         if any(len(each) != len(lines) for each in given):
@@ -263,16 +263,16 @@ class Translator:
         its last word; not if `prefix` ends in white space, for then a new word begins. Of a prefix that ends
         within a word the pieces are often none that the word as a whole is cut into: what completes it is
         then less likely than it would be. `forbid` and `require` are as in `translate`. A blank line has no
-        alternatives. Raises LineTooLongError for a line that would be split, and RequestError if what is
-        asked can not be written or contradicts itself.
+        alternatives. Raises RequestError for a line that would be split, and if what is asked can not be
+        written or contradicts itself.
         """
         plan = self._plan([line])[0]
-        if len(plan.parts) > 1:
-            raise LineTooLongError(0, plan.num_pieces, self.longest)
-        if not plan.parts:
+        if not plan.num_pieces:
             return ()
         (lines,) = self._cut([context])
         try:
+            if len(plan.parts) > 1:
+                raise self._too_long(plan)
             (sentence,) = self._sentences(plan, Request(prefix, tuple(forbid), tuple(require)), lines)
         except DataError as error:
             raise RequestError(0, str(error)) from None
@@ -297,10 +297,15 @@ class Translator:
 
     def _sentences(self, plan: LinePlan, request: Request, context: list[list[int]]) -> list[Sentence]:
         """The parts of a line with what is asked of its translation; DataError if that can not be."""
+        if plan.is_refused:
+            raise self._too_long(plan)
         parts = [
             self._sentence(part, [*context, *plan.parts[:number]]) for number, part in enumerate(plan.parts)
         ]
         return self._requests.apply(request, parts, longest=self._most_places)
+
+    def _too_long(self, plan: LinePlan) -> DataError:
+        return DataError(f"{plan.num_pieces:,} pieces, expected at most {self.longest:,}; split the line")
 
     def _sentence(self, source: list[int], context: list[list[int]]) -> Sentence:
         seed = zlib.crc32(repr(source).encode(), self.config.seed) if self.rules.sampling else 0

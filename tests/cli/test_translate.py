@@ -118,9 +118,22 @@ def test_a_line_that_is_too_long_is_refused_on_request(translate: Run, tmp_path:
     done = translate("--on-long", "error", "-i", path, "-o", output, "--set", "decoding.window=1")
     assert done.exit_status == 65
     assert f"{path}:2: " in done.stderr
-    assert "expected at most 200; split the line, or give --set decoding.on_long=split" in done.stderr
+    assert "expected at most 200; split the line" in done.stderr
     assert output.read_text(encoding="utf-8") == "as it was\n"
     assert (tmp_path / "out.part").read_text(encoding="utf-8").count("\n") == 1
+
+
+def test_a_line_of_json_that_is_too_long_has_an_error_on_request(translate: Run) -> None:
+    records = "".join(json.dumps({"src": line}) + "\n" for line in LONG.splitlines())
+    options = ("--on-long", "error", "--input-format", "jsonl")
+    done = translate(*options, stdin=records)
+    first, long, last = map(json.loads, done.lines)
+    assert first["tgt"] == last["tgt"] == translate("Ja!").lines[0]
+    assert long["error"].endswith("expected at most 200; split the line")
+    assert "nothing to translate on 1 line (2)" in done.stderr
+    strict = translate(*options, "--strict", stdin=records)
+    assert (strict.exit_status, len(strict.lines)) == (65, 1)
+    assert f"stdin:2: {long['error']}" in strict.stderr
 
 
 def test_links_are_appended_in_a_pipe(translate: Run) -> None:

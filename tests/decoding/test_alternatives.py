@@ -9,7 +9,7 @@ from torch import Tensor
 
 from nmt.checkpoint import TranslationModel, build_network
 from nmt.config import DecodingConfig
-from nmt.decoding import LineTooLongError, RequestError, Translator
+from nmt.decoding import RequestError, Translator
 from nmt.decoding.lines import without_line_ends
 from nmt.tokenizer import BOS_ID, EOS_ID, SPACE, train_tokenizer
 
@@ -137,8 +137,9 @@ def test_a_blank_line_has_none(tiny_model: TranslationModel) -> None:
 
 
 def test_a_line_that_would_be_split_is_refused(tiny_model: TranslationModel) -> None:
-    with pytest.raises(LineTooLongError, match="pieces, expected at most 200"):
-        translator(tiny_model).alternatives("Der Hund schläft. " * 60)
+    for on_long in ("split", "error"):
+        with pytest.raises(RequestError, match="pieces, expected at most 200"):
+            translator(tiny_model, on_long=on_long).alternatives("Der Hund schläft. " * 60)
 
 
 def test_a_prefix_may_be_longer_than_translations_but_not_than_the_positions(

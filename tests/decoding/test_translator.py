@@ -16,7 +16,7 @@ from nmt.checkpoint import TranslationModel, build_network
 from nmt.config import DecodingConfig
 from nmt.corpus.splitting import split_line
 from nmt.corpus.words import is_blank, word_spans
-from nmt.decoding import LineTooLongError, Room, Sentence, Translation, Translator, search
+from nmt.decoding import RequestError, Room, Sentence, Translation, Translator, search
 from nmt.decoding.lines import without_line_ends
 from nmt.errors import ConfigError
 from nmt.model.int8_linear import choose_largest_weight
@@ -247,7 +247,7 @@ def test_a_line_that_is_too_long_is_cut_off_or_refused(model: TranslationModel) 
     found = aligned.alignment.words("punct")
     assert len(found.src_words) == len(word_spans(LINES[4], "punct"))  # words of the whole line
     assert {LINES[4][slice(*found.src_words[i])] for i, _ in found.links} <= set(start.split())
-    with pytest.raises(LineTooLongError, match=rf"line 2: {len(ids)} pieces, expected at most 20"):
+    with pytest.raises(RequestError, match=rf"line 2: {len(ids)} pieces, expected at most 20"):
         translator(short, on_long="error").translate(["Ja!", LINES[4]])
 
 
