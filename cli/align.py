@@ -286,12 +286,13 @@ def _links_of(
     layer: int | None = None,
 ) -> Iterator[Linked]:
     """Links of one model, from where and as likely as its own configuration says unless that is asked for."""
-    from nmt.alignment import align_windows
+    from nmt.alignment import Linker
 
     stored = model.config.alignment
     links_from = settings.links_from or ("attention" if settings.layer else stored.source)
     threshold = stored.threshold if settings.threshold is None else settings.threshold
-    for alignment in align_windows(model, windows, links_from=links_from, layer=layer, direction=direction):
+    linker = Linker(model, links_from=links_from, layer=layer, direction=direction)
+    for alignment in linker.link(windows):
         yield Linked(alignment, alignment.words(settings.tokens, threshold), alignment.origin)
 
 

@@ -3,13 +3,7 @@
 from nmt.alignment.alignment import Alignment
 from nmt.alignment.attention import reading_layer
 from nmt.alignment.choice import LayerChoice, choose_layer
-from nmt.alignment.linking import (
-    align_layers,
-    align_pairs,
-    align_windows,
-    load_lexicon,
-    origin_of_links,
-)
+from nmt.alignment.linking import Linker, align_layers, align_pairs, load_lexicon, origin_of_links
 from nmt.alignment.merge import WordAlignment
 from nmt.alignment.origin import CombinedOrigin, Origin
 from nmt.alignment.text_aligner import Lexicon
@@ -19,11 +13,11 @@ __all__ = [
     "CombinedOrigin",
     "LayerChoice",
     "Lexicon",
+    "Linker",
     "Origin",
     "WordAlignment",
     "align_layers",
     "align_pairs",
-    "align_windows",
     "choose_layer",
     "load_lexicon",
     "origin_of_links",

@@ -1,6 +1,6 @@
 """Links pairs of lines: the one function behind `nmt align` and translations, wherever links come from."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
@@ -52,6 +52,96 @@ class EncodedPair:
         return PiecePair(self.src.ids, self.tgt.ids, self.before) if self.src.ids else None
 
 
+class Linker:
+    """Links pairs of lines by a model; what that takes is loaded once."""
+
+    def __init__(
+        self,
+        model: TranslationModel,
+        *,
+        links_from: LinksFrom = "auto",
+        layer: int | None = None,
+        direction: Direction | None = None,
+    ) -> None:
+        """Pairs are in a `direction` of the model, by default its first.
+
+        Links are the same in both, but for their context, if there is any, which is read in the first only.
+        `layer` is that of the attention, counted from 1, by default the model's own. Raises UsageError if the
+        model has not what links are to come from, ModelError if that does not fit it.
+        """
+        self.origin = origin_of_links(model, links_from, layer=layer)
+        self._model = model
+        self._is_turned = direction is not None and direction != model.directions[0]
+        self._aligner = load_text_aligner(model) if self.origin.source == "hmm" else None
+
+    def link(
+        self, windows: Iterable[Sequence[LinePair]], encoded: EncodedSources | None = None
+    ) -> Iterator[Alignment]:
+        """Link the pairs of window after window, each as soon as it is there; a blank line has no links.
+
+        Of lines that are too long for the model the parts that correspond are linked, see
+        `corresponding_parts`. Sources in `encoded` are not encoded again.
+        """
+        for window in windows:
+            in_pieces = [
+                encode_pair(self._model, *((pair[1], pair[0]) if self._is_turned else pair))
+                for pair in window
+            ]
+            for some in _by_size(in_pieces):
+                alignments = [
+                    self._by_parts(pair, encoded)
+                    if pair.unlinked == "too long"
+                    else _alignment(pair, found, self.origin)
+                    for pair, found in zip(some, self._find(some, encoded), strict=True)
+                ]
+                if self._is_turned:
+                    alignments = [alignment.turned() for alignment in alignments]
+                yield from together(alignments)
+                if len(some) < len(in_pieces):  # they are long
+                    hand_back_freed_memory()
+
+    def _by_parts(self, pair: EncodedPair, encoded: EncodedSources | None) -> Alignment:
+        """Links of a pair that is too long: between parts as long as those that the model was trained on."""
+        model = self._model
+        # half of what fits: by itself a part may fall into more pieces
+        max_length = max(1, min(model.config.data.max_length, longest_side(model.network) // 2))
+        spans = corresponding_parts(
+            Side.of(pair.source, model.src_tokenizer, max_length),
+            Side.of(pair.target, model.tgt_tokenizer, max_length),
+            max_length,
+        )
+        in_pieces = [
+            encode_pair(model, pair.source[slice(*src)], pair.target[slice(*tgt)], pair.context)
+            for src, tgt in spans
+        ]
+        parts = [
+            Part(_alignment(part, found, self.origin), src[0], tgt[0])
+            for part, found, (src, tgt) in zip(in_pieces, self._find(in_pieces, encoded), spans, strict=True)
+        ]
+        return Alignment.of_parts(pair.source, pair.target, parts, self.origin)
+
+    def _find(
+        self, pairs: Sequence[EncodedPair], encoded: EncodedSources | None
+    ) -> Sequence[Probabilities | None]:
+        """Of the links of pairs; None for one that has no pieces or does not fit into memory."""
+        if self._aligner:
+            return _by_text(self._aligner, pairs)
+        layer = self.origin.layer
+
+        def by_head(batch: list[PiecePair]) -> list[Probabilities]:
+            return link_by_head(self._model, batch, encoded)
+
+        def by_attention(batch: list[PiecePair]) -> list[Probabilities]:
+            found = attend_both_ways(self._model, batch, (layer,), encoded)
+            return [by_layer[layer] for by_layer in found]
+
+        return in_batches(
+            [pair.ids for pair in pairs],
+            by_head if self.origin.source == "head" else by_attention,
+            batch_tokens=self._model.config.decoding.batch_tokens,
+        )
+
+
 def align_pairs(
     model: TranslationModel,
     pairs: Iterable[LinePair],
@@ -60,45 +150,9 @@ def align_pairs(
     layer: int | None = None,
     direction: Direction | None = None,
 ) -> Iterator[Alignment]:
-    """Link pairs of lines, in their order and in constant memory; see `align_windows`."""
-    windows = _in_windows(pairs, model.config.decoding.window)
-    return align_windows(model, windows, links_from=links_from, layer=layer, direction=direction)
-
-
-def align_windows(
-    model: TranslationModel,
-    windows: Iterable[Sequence[LinePair]],
-    *,
-    links_from: LinksFrom = "auto",
-    layer: int | None = None,
-    direction: Direction | None = None,
-    encoded: EncodedSources | None = None,
-) -> Iterator[Alignment]:
-    """Link the pairs of window after window, each as soon as it is there; a blank line has no links.
-
-    Of lines that are too long for the model the parts that correspond are linked, see `corresponding_parts`.
-    The pairs are in a `direction` of the model, by default its first; links are the same in both, but for
-    their context, if there is any, which is read in the first only. `layer` is that of the attention, counted
-    from 1, by default the model's own. Sources in `encoded` are not encoded again. Raises UsageError if the
-    model has not what links are to come from.
-    """
-    origin = origin_of_links(model, links_from, layer=layer)
-    find = _finder(model, origin, encoded)
-    is_turned = direction is not None and direction != model.directions[0]
-    for window in windows:
-        in_pieces = [encode_pair(model, *((pair[1], pair[0]) if is_turned else pair)) for pair in window]
-        for some in _by_size(in_pieces):
-            alignments = [
-                _by_parts(model, pair, find, origin)
-                if pair.unlinked == "too long"
-                else _alignment(pair, found, origin)
-                for pair, found in zip(some, find(some), strict=True)
-            ]
-            if is_turned:
-                alignments = [alignment.turned() for alignment in alignments]
-            yield from together(alignments)
-            if len(some) < len(in_pieces):  # they are long
-                hand_back_freed_memory()
+    """Link pairs of lines, in their order and in constant memory; see `Linker`."""
+    linker = Linker(model, links_from=links_from, layer=layer, direction=direction)
+    return linker.link(_in_windows(pairs, model.config.decoding.window))
 
 
 def _by_size(pairs: Sequence[EncodedPair]) -> Iterator[list[EncodedPair]]:
@@ -169,26 +223,6 @@ def encode_pair(model: TranslationModel, source: str, target: str, context: Cont
     return EncodedPair(source, target, src, tgt, context=context, before=own)
 
 
-def _by_parts(model: TranslationModel, pair: EncodedPair, find: "_Find", origin: Origin) -> Alignment:
-    """Links of a pair that is too long: between parts as long as those that the model was trained on."""
-    # half of what fits: by itself a part may fall into more pieces
-    max_length = max(1, min(model.config.data.max_length, longest_side(model.network) // 2))
-    spans = corresponding_parts(
-        Side.of(pair.source, model.src_tokenizer, max_length),
-        Side.of(pair.target, model.tgt_tokenizer, max_length),
-        max_length,
-    )
-    encoded = [
-        encode_pair(model, pair.source[slice(*src)], pair.target[slice(*tgt)], pair.context)
-        for src, tgt in spans
-    ]
-    parts = [
-        Part(_alignment(part, found, origin), src[0], tgt[0])
-        for part, found, (src, tgt) in zip(encoded, find(encoded), spans, strict=True)
-    ]
-    return Alignment.of_parts(pair.source, pair.target, parts, origin)
-
-
 def origin_of_links(model: TranslationModel, links_from: LinksFrom, *, layer: int | None = None) -> Origin:
     """Where the links of a model come from; `auto` is the align head, the HMM aligners or the attention.
 
@@ -252,32 +286,6 @@ def load_lexicon(model: TranslationModel, direction: Direction) -> Lexicon:
             f"--shortlist, or train them on text: {command}"
         )
     return load_text_aligner(model).lexicon(is_turned=direction != model.directions[0])
-
-
-_Find = Callable[[Sequence[EncodedPair]], Sequence[Probabilities | None]]
-
-
-def _finder(model: TranslationModel, origin: Origin, encoded: EncodedSources | None) -> _Find:
-    """What finds links, None for a pair that has no pieces or does not fit into memory."""
-    if origin.source == "hmm":
-        aligner = load_text_aligner(model)
-        return lambda pairs: _by_text(aligner, pairs)
-
-    def find(pairs: Sequence[EncodedPair]) -> list[Probabilities | None]:
-        return in_batches(
-            [pair.ids for pair in pairs],
-            by_head if origin.source == "head" else by_attention,
-            batch_tokens=model.config.decoding.batch_tokens,
-        )
-
-    def by_head(batch: list[PiecePair]) -> list[Probabilities]:
-        return link_by_head(model, batch, encoded)
-
-    def by_attention(batch: list[PiecePair]) -> list[Probabilities]:
-        found = attend_both_ways(model, batch, (origin.layer,), encoded)
-        return [by_layer[origin.layer] for by_layer in found]
-
-    return find
 
 
 @torch.inference_mode()

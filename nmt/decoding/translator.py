@@ -9,7 +9,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Self
 
-from nmt.alignment import align_windows, origin_of_links
+from nmt.alignment import Linker
 from nmt.checkpoint import TranslationModel, load_model
 from nmt.config import from_dict
 from nmt.config.schema import DecodingConfig
@@ -79,7 +79,10 @@ class Translator:
         self.config = config
         self.context_size = self.model.config.data.context if context else 0
         self.align, self.align_all = align or align_all, align_all
-        self._origin = origin_of_links(self.model, self.model.config.alignment.source) if self.align else None
+        self._linker = None
+        if self.align:
+            links_from = self.model.config.alignment.source
+            self._linker = Linker(self.model, links_from=links_from, direction=self.direction)
         self.longest = min(model.config.data.max_length for model in self.models)
         banned = _banned_ids(self.model)
         shortlist = None
@@ -245,7 +248,9 @@ class Translator:
             if not all(of_parts):
                 refuse(index, "no translation was found that has all that is required, nothing forbidden")
             translations.append(self._translation(plans[index], of_parts))
-        return self._aligned(plans, contexts, translations, encoded) if self.align else translations
+        if self._linker is None:
+            return translations
+        return self._aligned(self._linker, plans, contexts, translations, encoded)
 
     def alternatives(
         self,
@@ -345,11 +350,12 @@ class Translator:
 
     def _kept_for_links(self) -> EncodedSources | None:
         """For what the encoder makes of sources, if links are made of that too."""
-        is_needed = self._origin is not None and self._origin.source != "hmm"
+        is_needed = self._linker is not None and self._linker.origin.source != "hmm"
         return EncodedSources() if is_needed and self.direction == self.model.directions[0] else None
 
     def _aligned(
         self,
+        linker: Linker,
         plans: list[LinePlan],
         contexts: Sequence[Sequence[str]],
         translations: list[Translation],
@@ -362,13 +368,7 @@ class Translator:
             for plan, context, translation, number in zip(plans, contexts, translations, numbers, strict=True)
             for hypothesis in translation.hypotheses[:number]
         ]
-        alignments = align_windows(
-            self.model,
-            [pairs],
-            links_from=self.model.config.alignment.source,
-            direction=self.direction,
-            encoded=encoded,
-        )
+        alignments = linker.link([pairs], encoded)
         return [
             replace(
                 translation,

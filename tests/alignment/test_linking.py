@@ -2,6 +2,8 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from pathlib import Path
+from shutil import copyfile
 from typing import Any, Literal
 
 import pytest
@@ -10,6 +12,7 @@ import torch
 from nmt.alignment import alignment, linking
 from nmt.alignment.alignment import Alignment
 from nmt.alignment.linking import (
+    Linker,
     align_layers,
     align_pairs,
     cut_pair,
@@ -186,6 +189,16 @@ def test_the_other_direction_has_the_same_links_exchanged(
     for one, other in zip(there, back, strict=True):
         for mode in ("punct", "space", "piece"):
             assert other.words(mode) == turned(one.words(mode))
+
+
+def test_what_links_are_made_with_is_read_once(model: TranslationModel, tmp_path: Path) -> None:
+    assert model.hmm_path is not None
+    path = Path(copyfile(model.hmm_path, tmp_path / "hmm.safetensors"))
+    linker = Linker(replace(model, hmm_path=path), links_from="hmm")
+    path.unlink()
+    for pair in PAIRS:
+        (found,), (expected,) = linker.link([[pair]]), align_pairs(model, [pair], links_from="hmm")
+        assert_close(found, expected)
 
 
 def test_links_come_from_the_best_there_is_or_from_what_is_asked_for(model: TranslationModel) -> None:
