@@ -15,6 +15,9 @@ from nmt.model.positions import InterleavedRotation, Rotation, SplitRotation, in
 
 AnyModule = TypeVar("AnyModule", bound=nn.Module)
 
+FAST_SOFTMAX = 16  # numbers; of fewer torch's takes several times as long on a CPU
+FAST_FUSED = 256  # keys; of fewer torch's fused attention takes longer on a CPU, up to twice as long
+
 
 def attend(
     queries: Tensor,
@@ -34,7 +37,7 @@ def attend(
     if causal and queries.size(2) > 1:  # a single query at the end sees everything
         before = _causal_mask(queries.size(2), keys.size(2), queries.device)
         mask = before if mask is None else mask & before
-    if dropout_rate > 0 or (queries.requires_grad and (return_weights or _fused_is_slow(queries))):
+    if dropout_rate > 0 or (queries.requires_grad and (return_weights or _fused_is_slow(queries, keys))):
         inputs = queries, keys, values, _as_bias(mask), dropout_rate
         attended, weights = _WeightedSum.apply(*inputs)  # type: ignore[no-untyped-call]
         return attended, weights if return_weights else None
@@ -55,8 +58,7 @@ def attention_weights(queries: Tensor, keys: Tensor, *, mask: Tensor | None = No
 class _WeightedSum(torch.autograd.Function):
     """Attention with its weights, dropped out or not, and the gradient of both worked out by hand.
 
-    Its operations are few and short. On a CPU, torch's softmax is slow for fewer than sixteen keys, and its
-    fused attention has a slow backward pass in bfloat16.
+    Its operations are few and short.
     """
 
     @staticmethod
@@ -65,11 +67,10 @@ class _WeightedSum(torch.autograd.Function):
     ) -> tuple[Tensor, Tensor]:
         queries, keys, values = (each.contiguous() for each in (queries, keys, values))
         dtype = torch.promote_types(queries.dtype, torch.float32)
-        weights = (queries @ keys.transpose(-2, -1)).to(dtype) * queries.size(-1) ** -0.5  # (B, H, T, S)
+        weights = (queries @ keys.mT).to(dtype).mul_(queries.size(-1) ** -0.5)  # (B, H, T, S)
         if bias is not None:
             weights += bias
-        weights = weights.sub_(weights.amax(-1, keepdim=True)).exp_()
-        weights /= weights.sum(-1, keepdim=True)
+        weights = _softmax_(weights)
         kept = None
         if dropout_rate > 0:
             survived, scale = survivors(weights, dropout_rate)
@@ -86,15 +87,31 @@ class _WeightedSum(torch.autograd.Function):
         queries, keys, values, weights, dropped, kept = ctx.saved_tensors
         if grad_attended is None:  # only the weights were used
             grad_attended = torch.zeros_like(queries)
-        grad_values = dropped.transpose(-2, -1) @ grad_attended
-        grad = (grad_attended @ values.transpose(-2, -1)).to(weights.dtype)
+        grad_attended = grad_attended.contiguous()
+        grad_values = dropped.mT @ grad_attended
+        grad = (grad_attended @ values.mT).to(weights.dtype)
         if kept is not None:
-            grad = grad * kept
+            grad *= kept
         if grad_weights is not None:
-            grad = grad + grad_weights
-        grad = (grad - (grad * weights).sum(-1, keepdim=True)) * weights  # of the softmax
-        grad = (grad * queries.size(-1) ** -0.5).to(queries.dtype)  # of the scores
-        return grad @ keys, grad.transpose(-2, -1) @ queries, grad_values, None, None
+            grad += grad_weights
+        grad *= weights
+        grad.addcmul_(weights, grad.sum(-1, keepdim=True), value=-1)  # of what the softmax is of
+        grad = grad.mul_(queries.size(-1) ** -0.5).to(queries.dtype)  # of the scores
+        return grad @ keys, grad.mT @ queries, grad_values, None, None
+
+
+def _softmax_(x: Tensor) -> Tensor:
+    """Softmax over the last dimension, which may be written over x."""
+    if x.device.type != "cpu" or x.size(-1) >= FAST_SOFTMAX:
+        return x.softmax(-1)
+    x = x.sub_(x.amax(-1, keepdim=True)).exp_()
+    return x.div_(x.sum(-1, keepdim=True))
+
+
+def _fused_is_slow(queries: Tensor, keys: Tensor) -> bool:
+    """Whether torch's fused attention takes longer, with its gradient, than plain products do."""
+    is_short = keys.size(2) <= FAST_FUSED
+    return queries.device.type == "cpu" and (is_short or queries.dtype == torch.bfloat16)
 
 
 def _as_bias(mask: Tensor | None) -> Tensor | None:
@@ -106,11 +123,6 @@ def _as_bias(mask: Tensor | None) -> Tensor | None:
 
 def _causal_mask(queries: int, keys: int, device: torch.device) -> Tensor:
     return torch.ones(queries, keys, dtype=torch.bool, device=device).tril(keys - queries)
-
-
-def _fused_is_slow(queries: Tensor) -> bool:
-    # the backward pass of torch's fused CPU kernel takes several times longer in bfloat16 than plain products
-    return queries.device.type == "cpu" and queries.dtype == torch.bfloat16
 
 
 class SelfAttention(nn.Module):

@@ -1,7 +1,7 @@
 """Where a piece stands: sinusoidal or learned embeddings, or rotations of queries and keys."""
 
 from dataclasses import dataclass
-from typing import Self
+from typing import Any, Self
 
 import torch
 from torch import Tensor, nn
@@ -20,14 +20,15 @@ def sinusoids(places: Tensor, d_model: int) -> Tensor:
 class SplitRotation:
     """By how much places turn each half-pair of queries and keys (RoPE; Su et al., 2021)."""
 
-    cos: Tensor  # (…, 1, K / 2) of places (…), float32
-    sin: Tensor  # (…, 2, K / 2), negative for the first half
+    cos: Tensor  # (…, K) of places (…), the same in both halves, float32
+    sin: Tensor  # (…, K / 2)
 
     @classmethod
     def at(cls, places: Tensor, width: int) -> Self:
         """Of places (…) for heads of a width K."""
-        angles = _angles(places, width // 2)[..., None, :]
-        return cls(angles.cos(), torch.cat([-angles.sin(), angles.sin()], dim=-2))
+        angles = _angles(places, width // 2)
+        cos = angles.cos()
+        return cls(torch.cat([cos, cos], dim=-1), angles.sin())
 
     def to(self, dtype: torch.dtype) -> Self:
         """The same in another type."""
@@ -40,12 +41,34 @@ class SplitRotation:
     def turn(self, x: Tensor) -> Tensor:
         """Queries or keys (…, K), turned: x cos + (-x₂, x₁) sin."""
         turns = self if self.cos.dtype == x.dtype else self.to(x.dtype)
-        halves = x.view(*x.shape[:-1], 2, -1)
-        return torch.addcmul(halves * turns.cos, halves.flip(-2), turns.sin).flatten(-2)
+        turned: Tensor = _Turned.apply(x, turns.cos, turns.sin)  # type: ignore[no-untyped-call]
+        return turned
 
     def turn_(self, x: Tensor) -> None:
         """Turn queries or keys (…, K) in place."""
         x.copy_(self.turn(x))
+
+
+class _Turned(torch.autograd.Function):
+    """x cos + (-x₂, x₁) sin, whose gradient is turned back."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+        ctx.save_for_backward(cos, sin)
+        return _turned(x, cos, sin)
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:
+        cos, sin = ctx.saved_tensors
+        return _turned(grad, cos, -sin), None, None
+
+
+def _turned(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+    out = torch.mul(x, cos, out=x.new_empty(x.shape))  # in the order of its dimensions, as products read it
+    (first, second), (out_first, out_second) = x.chunk(2, dim=-1), out.chunk(2, dim=-1)
+    out_first.addcmul_(second, sin, value=-1)
+    out_second.addcmul_(first, sin)
+    return out
 
 
 @dataclass(frozen=True)

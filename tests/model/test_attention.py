@@ -8,7 +8,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from nmt.model.attention import CrossAttention, SelfAttention, attend, attention_weights
+from nmt.model import attention
+from nmt.model.attention import FAST_SOFTMAX, CrossAttention, SelfAttention, attend, attention_weights
 from nmt.model.dropout import seeded
 
 B, T, S, D = 2, 4, 5, 12
@@ -142,14 +143,20 @@ def test_attention_by_hand() -> None:
 
 
 @pytest.mark.parametrize("kind", ["all", "padding", "causal", "both"])
-def test_fused_and_plain_path_agree_in_values_and_gradients(kind: str) -> None:
-    mask = MASKS["padding"] if kind in ("padding", "both") else None
+@pytest.mark.parametrize("length", [S, FAST_SOFTMAX + 1])
+def test_fused_and_plain_path_agree_in_values_and_gradients(
+    length: int, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mask = torch.arange(length) < torch.tensor(LENGTHS)[:, None, None, None]
+    options = {"mask": mask if kind in ("padding", "both") else None, "causal": kind in ("causal", "both")}
     results = []
-    for return_weights in (False, True):
+    for fast_fused in (0, length):
+        monkeypatch.setattr(attention, "FAST_FUSED", fast_fused)
         torch.manual_seed(3)
-        inputs = [torch.randn(B, 3, S, 8, requires_grad=True) for _ in range(3)]
-        out, _ = attend(*inputs, mask=mask, causal=kind in ("causal", "both"), return_weights=return_weights)
-        (out * torch.randn(B, 3, S, 8)).sum().backward()
+        inputs = [torch.randn(B, 3, length, 8, requires_grad=True) for _ in range(3)]
+        out, _ = attend(*inputs, **options)
+        (out * torch.randn(B, 3, length, 8)).sum().backward()
+        assert ("_WeightedSum" in type(out.grad_fn).__name__) == bool(fast_fused)
         results.append([out, *(tensor.grad for tensor in inputs)])
     for fused, plain in zip(*results, strict=True):
         torch.testing.assert_close(fused, plain, rtol=1e-5, atol=1e-5)
