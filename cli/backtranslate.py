@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from nmt.errors import UsageError
+from nmt.errors import DataError, UsageError
 
 from .console import is_watched, say, write_line
 from .lines import STDIN, counted, refuse_model_folder
@@ -60,7 +60,8 @@ def backtranslate(
     model, which teach more where there are millions of real pairs (Edunov et al., 2018). In DIR are then two
     files for --src and --tgt of nmt train, beside your real pairs; with --tag the new model can tell them
     apart (Caswell et al., 2019). Lines that are blank or too long, and translations with broken characters,
-    are skipped and counted. However it was stopped, the same command goes on.
+    are skipped and counted. However it was stopped, the same command goes on, and translates no more than
+    the last 4,096 lines again.
 
     Example:
         nmt backtranslate -m model-en-de news.en -o made --tag
@@ -133,4 +134,6 @@ def translate_texts(
             f"{counted(made.num_pairs, 'pair')} of {counted(made.num_lines, 'line')}"
             f"{f'; skipped: {skipped}' if skipped else ''}"
         )
+    if not made.num_pairs:
+        raise DataError(f"{', '.join(map(str, texts))}: has no line that a pair could be made of")
     return made

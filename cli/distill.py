@@ -10,6 +10,7 @@ from nmt.config.languages import UNKNOWN
 from nmt.errors import OutputError, UsageError
 
 from .backtranslate import load_translator, translate_texts
+from .console import say
 from .options import (
     BeamOption,
     BudgetOption,
@@ -74,8 +75,8 @@ def distill(
     """Train a student on the translations of a teacher (sequence-level distillation; Kim & Rush, 2016).
 
     The teacher translates the text with a beam, which STUDENT/train/teacher/ keeps; then the student is
-    trained as by nmt train, and --set is for its options. However it was stopped, the same command goes on,
-    and nothing is translated twice.
+    trained as by nmt train, for which --set and --budget are. However it was stopped, the same command goes
+    on, and translates no more than the last 4,096 lines again.
 
     Example:
         nmt distill -m my-model --src train.de --preset tiny --out student
@@ -110,11 +111,16 @@ def distill(
     from_dict(override(nested(flags), set_options or []))  # raises what is wrong with options
     # the translations, which are not there yet, have as many lines as the text itself
     in_place = {"data.src": list(map(str, src)), "data.tgt": tgt or list(map(str, src)), "data.weights": None}
-    _check_inputs(resolve(None, nested(flags | in_place), preset_name=preset, overrides=set_options or []))
+    options = [each for each in set_options or [] if not each.startswith("data.weights=")]
+    checked = resolve(None, nested(flags | in_place), preset_name=preset, overrides=options)
+    _check_inputs(checked)
+    if not (checked.data.dev_src or quiet):
+        against = "partly against" if tgt else "against"
+        say(f"development scores will be {against} the teacher's translations; --dev-src gives real ones")
     translate_texts(teacher, src, pairs, restart=restart, quiet=quiet)
     del teacher  # makes room
-    options = resolve(None, nested(flags), preset_name=preset, overrides=set_options or [])
-    tell(run_training(options, out_dir, quiet=quiet, restart=restart), out_dir, quiet=quiet, as_json=as_json)
+    config = resolve(None, nested(flags), preset_name=preset, overrides=set_options or [])
+    tell(run_training(config, out_dir, quiet=quiet, restart=restart), out_dir, quiet=quiet, as_json=as_json)
 
 
 def _check_inputs(config: "Config") -> None:

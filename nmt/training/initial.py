@@ -1,6 +1,6 @@
 """What a training begins with: fresh weights, or those of a finished model, some of them kept as they are."""
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -29,19 +29,25 @@ PARTS = {
     "decoder": ("decoder", "decoder_norm"),
 }
 """Modules of the network that `training.freeze` names."""
-FREE = CHANGEABLE - {"tokenizer.model"} | {"data.src_lang", "data.tgt_lang", "data.context"}
-"""Options that need not be those of the model that a training begins with."""
+INDEPENDENT = CHANGEABLE - {"tokenizer.model"}
+"""Options of model and tokenizer that go with a training, not with the weights that it begins with."""
+FREE = {"data.src_lang", "data.tgt_lang", "data.context"}
+"""Options of the model that a training begins with that need not be kept."""
 
 
 def inherited(model_dir: Path, asked: Options, *, preset_name: str, data: DataConfig) -> Options:
     """Options that come with the weights of a finished model.
 
-    Raises ConfigError if something else is asked for, by a preset too, ModelError if there is no such model.
+    Raises ConfigError if something else is asked for, by a preset too, or if a model for both directions
+    knows other languages than those of the text; ModelError if there is no such model.
     """
     _manifest(model_dir)
     config = stored_config(model_dir)
     tokenizer = asdict(config.tokenizer) | {"model": ""}
     own: Options = {"model": asdict(config.model), "tokenizer": tokenizer, "data": _own_data(config, data)}
+    for key in INDEPENDENT:
+        section, option = key.split(".")
+        del own[section][option]
     wanted = merge({"model": SIZES.get(preset_name, {})}, asked)
     for section, options in own.items():
         for key, value in options.items():
@@ -52,6 +58,13 @@ def inherited(model_dir: Path, asked: Options, *, preset_name: str, data: DataCo
                     f"{origin}{section}.{key}: {_shown(found)} was asked for, {model_dir} has "
                     f"{_shown(value)}; leave it out, or train without --init-from"
                 )
+    is_bidirectional = config.data.bidirectional and asked.get("data", {}).get("bidirectional", True)
+    found, known = sorted(replace(data, **own["data"]).languages), sorted(config.data.languages)
+    if is_bidirectional and found != known:
+        raise ConfigError(
+            f"{model_dir}: knows {' and '.join(known)}, the text is {' and '.join(found)}; if these are the "
+            "same, give data.src_lang and data.tgt_lang, else train without --init-from"
+        )
     return own
 
 

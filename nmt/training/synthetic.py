@@ -4,7 +4,7 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from itertools import chain, islice
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from nmt.corpus.words import is_blank
 from nmt.decoding import Translator
 from nmt.decoding.windows import full_windows
 from nmt.errors import DataError, OutputError
-from nmt.files import NOT_UTF8, append_at, read_lines, remove_file, rename, sha256_file, write_json
+from nmt.files import NOT_UTF8, append_at, read_lines, remove_file, rename, write_json
 from nmt.training.lock import locked
 
 STATE = "made.json"
@@ -26,14 +26,14 @@ INDIFFERENT = ("window", "batch_rows", "batch_tokens")
 OnProgress = Callable[[int], None]
 
 
-@dataclass
+@dataclass(frozen=True)
 class Made:
     """How far a text has come, and what became of it."""
 
     num_lines: int = 0  # of the text that are done
     num_pairs: int = 0
     skipped: dict[str, int] = field(default_factory=dict)  # reason -> lines
-    num_bytes: list[int] = field(default_factory=lambda: [0, 0])  # of both files
+    num_bytes: tuple[int, int] = (0, 0)  # of both files
     is_finished: bool = False
 
 
@@ -78,17 +78,14 @@ def make_pairs(
     keep documents apart. Before each translation goes the `tag`. What is done is on disk after each window of
     lines; no more of them are in memory. Files appear under their names when they are whole. Raises
     OutputError if others are there, or were begun in another way, unless it is a `restart`; DataError if they
-    are damaged.
+    or the text are damaged.
     """
     made_of = _made_of(translator, texts, tag)
     with locked(files.folder):
         made = _begun(files, made_of, restart=restart)
-        try:
-            if not made.is_finished:
-                _go_on(translator, texts, files, made, made_of, tag=tag, on_progress=on_progress)
-        except BaseException as error:
-            error.add_note(f"{made.num_lines:,} lines are done and kept; the same command goes on")
-            raise
+        if not made.is_finished:
+            again = "the same command, without --restart," if restart else "the same command"
+            made = _go_on(translator, texts, files, made, made_of, again, tag=tag, on_progress=on_progress)
         for path in files.both:
             if _part(path).exists():
                 rename(_part(path), path)
@@ -101,23 +98,28 @@ def _go_on(
     files: PairFiles,
     made: Made,
     made_of: Mapping[str, Any],
+    again: str,
     *,
     tag: str,
     on_progress: OnProgress | None,
-) -> None:
+) -> Made:
+    """Translate what is left; an error says how much is kept, and what goes on `again`."""
     size = translator.context_size
     all_lines = chain.from_iterable(in_context(read_lines(path, on_invalid="skip"), size) for path in texts)
     lines = islice(all_lines, made.num_lines, None)
-    for window in full_windows(lines, translator.config.window):
-        skipped: Counter[str] = Counter()
-        pairs = list(_pairs(translator, window, skipped, on_progress))
-        _append(files, made, pairs, tag)
-        made.num_lines += len(window)
-        made.skipped = dict(Counter(made.skipped) + skipped)
-        _note(files, made, made_of)
-    _append(files, made, [], tag)  # so that there are files, however little was in the text
-    made.is_finished = True
-    _note(files, made, made_of)
+    try:
+        for window in full_windows(lines, translator.config.window):
+            skipped = Counter(made.skipped)
+            pairs = list(_pairs(translator, window, skipped, on_progress))
+            longer = _appended(files, made, pairs, tag)
+            longer = replace(longer, num_lines=made.num_lines + len(window), skipped=dict(skipped))
+            made = _noted(files, longer, made_of)
+        # with nothing more, so that there are files, however little was in the text
+        return _noted(files, replace(_appended(files, made, [], tag), is_finished=True), made_of)
+    except BaseException as error:
+        if made.num_lines:
+            error.add_note(f"{made.num_lines:,} lines are done and kept; {again} goes on")
+        raise
 
 
 def _pairs(
@@ -159,18 +161,22 @@ def _pairs(
         yield from ((translation.source, text) for text in whole)
 
 
-def _append(files: PairFiles, made: Made, pairs: Sequence[tuple[str, str]], tag: str) -> None:
+def _appended(files: PairFiles, made: Made, pairs: Sequence[tuple[str, str]], tag: str) -> Made:
     """Write pairs behind those that are noted, over whatever else is there."""
     sides = [text for text, _ in pairs], [f"{tag} {one}" if tag and one else one for _, one in pairs]
-    for number, (path, lines) in enumerate(zip(files.both, sides, strict=True)):
+    added = []
+    for path, lines, size in zip(files.both, sides, made.num_bytes, strict=True):
         data = "".join(f"{line}\n" for line in lines).encode()
-        append_at(_part(path), made.num_bytes[number], data)
-        made.num_bytes[number] += len(data)
-    made.num_pairs += sum(1 for _, translation in pairs if translation)
+        append_at(_part(path), size, data)
+        added.append(len(data))
+    num_bytes = made.num_bytes[0] + added[0], made.num_bytes[1] + added[1]
+    num_pairs = made.num_pairs + sum(1 for _, translation in pairs if translation)
+    return replace(made, num_bytes=num_bytes, num_pairs=num_pairs)
 
 
-def _note(files: PairFiles, made: Made, made_of: Mapping[str, Any]) -> None:
+def _noted(files: PairFiles, made: Made, made_of: Mapping[str, Any]) -> Made:
     write_json(files.folder / STATE, {"made_of": made_of, "made": asdict(made)})
+    return made
 
 
 def _made_of(translator: Translator, texts: Sequence[Path], tag: str) -> dict[str, Any]:
@@ -178,11 +184,21 @@ def _made_of(translator: Translator, texts: Sequence[Path], tag: str) -> dict[st
     decoding = asdict(translator.config)
     return {
         "model": [model.manifest["files"][WEIGHTS]["sha256"] for model in translator.models],
-        "text": hashlib.sha256("\n".join(map(sha256_file, texts)).encode()).hexdigest(),
+        "text": _hash(texts),
         "direction": str(translator.direction),
         "tag": tag,
         **{f"decoding.{key}": value for key, value in decoding.items() if key not in INDIFFERENT},
     }
+
+
+def _hash(texts: Sequence[Path]) -> str:
+    """SHA-256 of the lines of all files, however they are compressed; DataError if one is damaged."""
+    digest = hashlib.sha256()
+    for path in texts:
+        for line in read_lines(path, on_invalid="skip"):
+            digest.update(f"{line}\n".encode("utf-8", "surrogatepass"))
+        digest.update(b"\0")
+    return digest.hexdigest()
 
 
 def _begun(files: PairFiles, made_of: Mapping[str, Any], *, restart: bool) -> Made:
@@ -199,6 +215,8 @@ def _begun(files: PairFiles, made_of: Mapping[str, Any], *, restart: bool) -> Ma
     try:
         state = json.loads(state_path.read_bytes())
         before, made = state["made_of"], Made(**state["made"])
+        of_text, of_translation = made.num_bytes  # which JSON has as a list
+        made = replace(made, num_bytes=(of_text, of_translation))
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise DataError(f"{state_path}: damaged: {error}; --restart begins anew") from error
     now = json.loads(json.dumps(made_of))
@@ -207,10 +225,20 @@ def _begun(files: PairFiles, made_of: Mapping[str, Any], *, restart: bool) -> Ma
             f"{files.folder}: was made, or begun, in another way (differing: {', '.join(differing)}); "
             "give another folder, or --restart"
         )
-    missing = [path for path in files.both if not path.exists() and not _part(path).exists()]
-    if made.num_lines and missing:
-        raise DataError(f"{missing[0]}: is missing; restore it, or --restart")
+    if made.num_lines:
+        _check_files(files, made)
     return made
+
+
+def _check_files(files: PairFiles, made: Made) -> None:
+    """Raise DataError if a file is missing or has not what is noted."""
+    for path, size in zip(files.both, made.num_bytes, strict=True):
+        place = path if path.exists() else _part(path)
+        if not place.exists():
+            raise DataError(f"{path}: is missing; restore it, or --restart")
+        found = place.stat().st_size
+        if found < size or (found > size and made.is_finished):
+            raise DataError(f"{place}: has {found:,} bytes, {size:,} were written; restore it, or --restart")
 
 
 def _part(path: Path) -> Path:

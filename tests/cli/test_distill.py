@@ -16,10 +16,12 @@ def test_a_student_learns_from_what_the_teacher_translates(
     (tmp_path / "a.de").write_text("".join(f"{line}\n" for line in lines))
     (tmp_path / "a.en").write_text("".join(f"{line.upper()}\n" for line in lines))
     options = [f"--set=model.{each}" for each in STUDENT] + [f"--set=training.{each}" for each in TRAINING]
-    command = ("distill", "-m", tiny_model_dir, "--src", "a.de", "--tgt", "a.en", "--mix", "2", *options)
+    options = [*options, "--set=data.weights=1,2"]
+    command = ("distill", "-m", tiny_model_dir, "--src", "a.de", "--tgt", "a.en", *options)
     command = (*command, "--beam", "1", "--threads", "1", "-o", "student")
     done = run_nmt(*command)
     assert done.exit_status == 0, done.stderr
+    assert "development scores will be partly against the teacher's translations" in done.stderr
     made = tmp_path / "student" / "train" / "teacher"
     translated = run_nmt(
         "translate", "-m", tiny_model_dir, "--beam", "1", "--threads", "1", "-i", "a.de"
@@ -35,7 +37,7 @@ def test_a_student_learns_from_what_the_teacher_translates(
     again = run_nmt(*command)
     assert (again.exit_status, (made / "pairs.tgt").stat().st_mtime_ns) == (0, before)
     assert "finished before at step 2, nothing to do" in again.stderr
-    assert run_nmt(*command, "--mix", "1").exit_status == 73
+    assert run_nmt(*command, "--set", "data.weights=1,1").exit_status == 73
     wrong = run_nmt(*command[:-1], "new", "--set", "training.max_steps=0")
     assert (wrong.exit_status, (tmp_path / "new").exists()) == (2, False)
     refused = run_nmt(*command[:-1], tiny_model_dir)

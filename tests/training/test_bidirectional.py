@@ -2,6 +2,7 @@
 
 import json
 import random
+import re
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -17,6 +18,7 @@ from nmt.errors import ConfigError, Interrupted, ModelError, UsageError
 from nmt.tokenizer import train_tokenizer
 from nmt.training import train
 from nmt.training.data import TrainingData, prepare
+from nmt.training.options import resolve
 from nmt.training.report import EvalReport, as_line
 
 SYLLABLES = "ba ke lo mu ti sa ne ro".split()
@@ -251,6 +253,22 @@ def test_a_tokenizer_without_the_tags_is_refused(data_options, tmp_path) -> None
             prepare(config)
     with pytest.raises(UsageError, match="'DE' is no code of a language"):
         train_tokenizer(text, TokenizerConfig(), vocab_size=300, tags=["DE"])
+
+
+def test_a_model_that_knows_other_languages_is_not_trained_further(learnt, tmp_path) -> None:
+    write_text(tmp_path, num_pairs=20)
+    (tmp_path / "train.aa").rename(tmp_path / "train.cc")
+    asked = {
+        "data": {"src": [str(tmp_path / "train.bb")], "tgt": [str(tmp_path / "train.cc")]},
+        "training": {"init_from": str(learnt[0])},
+    }
+    message = f"{learnt[0]}: knows aa and bb, the text is bb and cc; if these are the same, give data."
+    with pytest.raises(ConfigError, match=re.escape(message)):
+        resolve(None, asked, preset_name="auto")
+    named = ["data.src_lang=bb", "data.tgt_lang=aa"]
+    assert resolve(None, asked, preset_name="auto", overrides=named).data.languages == ("bb", "aa")
+    one_way = ["data.bidirectional=false"]
+    assert resolve(None, asked, preset_name="auto", overrides=one_way).data.languages == ("bb", "cc")
 
 
 def test_models_of_other_directions_are_no_ensemble(model) -> None:

@@ -5,7 +5,7 @@ import re
 import pytest
 import torch
 
-from nmt.checkpoint import WEIGHTS, load_tensors
+from nmt.checkpoint import WEIGHTS, load_tensors, stored_config
 from nmt.config import TrainingConfig
 from nmt.errors import ConfigError, Interrupted, ModelError, OutputError
 from nmt.files import sha256_file
@@ -89,7 +89,8 @@ def test_sizes_tokenizer_and_languages_are_those_of_the_model(further, old) -> N
     corpus, options = further
     asked = {key: values for key, values in corpus.options(*options).items() if key != "model"}
     config = resolve(None, asked, preset_name="auto", overrides=["training.learning_rate=0"])
-    assert (config.model.d_model, config.model.dropout, config.model.encoder_layers) == (16, 0.1, 1)
+    assert (config.model.d_model, config.model.encoder_layers) == (16, 1)
+    assert (stored_config(old.model_dir).model.dropout, config.model.dropout) == (0.1, "auto")
     assert config.tokenizer.vocab_size == old.reports[0].tgt_vocab_size
     assert config.training.learning_rate == pytest.approx(1.5e-3 * 8**1.5, rel=0.05)
     for overrides, preset_name, message in (

@@ -1,5 +1,6 @@
 """Pairs made by a model: aligned, counted, and the same however often the job was stopped."""
 
+import gzip
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -132,6 +133,51 @@ def test_a_job_that_dies_at_any_instant_goes_on_and_loses_nothing(
     assert number > 30
 
 
+@pytest.mark.usefixtures("bytes_are_welcome")
+def test_an_error_says_what_is_kept_and_what_goes_on(translator, tmp_path, monkeypatch) -> None:
+    """Nothing is said of lines that are not noted yet, such as those of the first window."""
+    text = tmp_path / "text.gz"
+    text.write_bytes(gzip.compress(b"Ja!\n" * 7, mtime=1))
+    files = files_in(tmp_path / "made", translator)
+
+    def notes_of(most: int, **options: bool) -> list[str]:
+        """Of a call that is stopped when it has translated more lines than that."""
+        done = 0
+
+        def stop(num_sentences: int) -> None:
+            nonlocal done
+            done += num_sentences
+            if done > most:
+                raise KeyboardInterrupt
+
+        with pytest.raises(KeyboardInterrupt) as stopped:
+            make_pairs(translator, [text], files, on_progress=stop, **options)
+        return getattr(stopped.value, "__notes__", [])
+
+    assert notes_of(0) == []
+    assert notes_of(3) == ["3 lines are done and kept; the same command goes on"]
+    text.write_bytes(gzip.compress(b"Ja!\n" * 7, mtime=2))  # the same text
+    assert notes_of(3) == ["6 lines are done and kept; the same command goes on"]
+    assert notes_of(3, restart=True) == [
+        "3 lines are done and kept; the same command, without --restart, goes on"
+    ]
+    monkeypatch.setenv("NMT_FAULT", "op=write,n=3,errno=ENOSPC,sticky=1")
+    planned_fault.cache_clear()
+    with pytest.raises(StorageError) as full:
+        make_pairs(translator, [text], files)
+    assert full.value.__notes__ == ["3 lines are done and kept; the same command goes on"]
+    monkeypatch.delenv("NMT_FAULT")
+    text.write_bytes(text.read_bytes()[:-9])
+    with pytest.raises(DataError, match=r"text\.gz"):
+        make_pairs(translator, [text], files)
+    part = files.text.with_name(f"{files.text.name}.part")
+    part.write_bytes(b"Ja!")
+    text.write_bytes(gzip.compress(b"Ja!\n" * 7))
+    with pytest.raises(DataError, match="has 3 bytes, 24 were written; restore it, or --restart"):
+        make_pairs(translator, [text], files)
+
+
+@pytest.mark.usefixtures("bytes_are_welcome")
 def test_what_is_there_is_neither_made_again_nor_lost(translator, text, tmp_path) -> None:
     files = files_in(tmp_path / "made", translator)
     text.write_bytes(b"Ja!\n")
@@ -148,6 +194,12 @@ def test_what_is_there_is_neither_made_again_nor_lost(translator, text, tmp_path
     with pytest.raises(OutputError, match="is there already; give another folder, or --restart"):
         make_pairs(translator, [text], files)
     assert make_pairs(translator, [text], files, restart=True) == made
+    whole = files.text.read_bytes()
+    for damaged in (whole[:-1], whole + b"x"):
+        files.text.write_bytes(damaged)
+        message = f"has {len(damaged)} bytes, {len(whole)} were written; restore it, or --restart"
+        with pytest.raises(DataError, match=message):
+            make_pairs(translator, [text], files)
     files.text.unlink()
     with pytest.raises(DataError, match="is missing; restore it, or --restart"):
         make_pairs(translator, [text], files)
