@@ -38,7 +38,8 @@ KEPT_OF_LINKS = (
     "pairs",
     "text",
 )  # of its facts about them, those that outlast its weights
-SHARED = ("data.bidirectional", "data.src_lang", "data.tgt_lang", "tokenizer.joint")  # beside sizes
+SHARED = ("data.bidirectional", "data.src_lang", "data.tgt_lang", "data.context", "tokenizer.joint")
+"""Options that models have in common, beside sizes."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +71,7 @@ def average_checkpoints(run_dir: Path, out_dir: Path, *, last: int = 0) -> Avera
         found = read_manifest(path).get("tokenizer_hash")
         if found != model.tokenizer_hash:
             raise ModelError(f"{path}: is of another run than the model in {run_dir}; restore its files")
-    return _write_mean(model, {path.name: path / "weights.safetensors" for path in checkpoints}, out_dir)
+    return _write_mean(model, [(path.name, path / "weights.safetensors") for path in checkpoints], out_dir)
 
 
 def average_models(model_dirs: Sequence[Path], out_dir: Path) -> Averaged:
@@ -83,8 +84,8 @@ def average_models(model_dirs: Sequence[Path], out_dir: Path) -> Averaged:
     folders = [model_folder(path) for path in model_dirs]
     for folder in folders[1:]:
         _refuse_others(folder, folders[0])
-    names = map(str, model_dirs)
-    return _write_mean(model, dict(zip(names, (each / WEIGHTS for each in folders), strict=True)), out_dir)
+    members = [(str(path), folder / WEIGHTS) for path, folder in zip(model_dirs, folders, strict=True)]
+    return _write_mean(model, members, out_dir)
 
 
 def _refuse_used(out_dir: Path) -> None:
@@ -114,9 +115,9 @@ def _refuse_others(folder: Path, first: Path) -> None:
         )
 
 
-def _write_mean(model: TranslationModel, weight_files: dict[str, Path], out_dir: Path) -> Averaged:
-    load_weights(model.network, _mean(model.network, weight_files.values()), name="the mean")
-    members = [{"name": name, "sha256": sha256_file(path)} for name, path in weight_files.items()]
+def _write_mean(model: TranslationModel, weights: Sequence[tuple[str, Path]], out_dir: Path) -> Averaged:
+    load_weights(model.network, _mean(model.network, [path for _, path in weights]), name="the mean")
+    members = [{"name": name, "sha256": sha256_file(path)} for name, path in weights]
     facts = {key: model.manifest[key] for key in KEPT if key in model.manifest}
     if "signature" in facts:
         facts["signature"] += f"|mean:{len(members)}"
@@ -137,7 +138,7 @@ def _write_mean(model: TranslationModel, weight_files: dict[str, Path], out_dir:
         save_model(mean, folder, hmm=hmm)
 
     publish(out_dir, write)
-    return Averaged(tuple(weight_files), lost_head=ALIGN_HEAD in model.manifest["files"])
+    return Averaged(tuple(name for name, _ in weights), lost_head=ALIGN_HEAD in model.manifest["files"])
 
 
 def _facts_of_links(facts: Mapping[str, Any], asked: LinksFrom, *, has_hmm: bool) -> dict[str, Any]:

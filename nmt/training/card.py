@@ -1,10 +1,10 @@
 """The model card: what a model is, what it was made of, how good it is and how to use it, for its folder."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from nmt.config.languages import ending
+from nmt.config.languages import UNKNOWN
 from nmt.config.schema import Config, OnLong
 
 SOURCE, TARGET = "source", "target"  # of languages without a name
@@ -72,19 +72,14 @@ def model_card(config: Config, manifest: Mapping[str, Any]) -> str:
 
 def languages(config: Config) -> tuple[str, str]:
     """Names of both languages: given, or the endings of the training files (`train.de`, `train.en.gz`)."""
-    data = config.data
-    return data.src_lang or _language(data.src, SOURCE), data.tgt_lang or _language(data.tgt, TARGET)
+    found = config.data.languages
+    return (SOURCE, TARGET) if found == UNKNOWN else found
 
 
 def known_languages(config: Config) -> tuple[str, ...]:
     """The names of both languages, or none where the endings of the files do not tell them apart."""
     src, tgt = languages(config)
     return (src, tgt) if src != tgt and (src, tgt) != (SOURCE, TARGET) else ()
-
-
-def _language(paths: Iterable[str], otherwise: str) -> str:
-    endings = set(map(ending, paths))
-    return endings.pop() if len(endings) == 1 and endings != {""} else otherwise
 
 
 def _summary(config: Config, manifest: Mapping[str, Any]) -> str:

@@ -69,6 +69,8 @@ def _translate(
         model.config.decoding,
         beam_size=model.config.training.dev_beam_size,
         on_long="split",
+        samples=0,
+        mbr=False,
         shortlist=0,  # links are learnt at the end
     )
     translator, hypotheses = Translator(model, decoding, to=to), list[str]()

@@ -50,9 +50,10 @@ def link_best(
 def _check_text(config: Config, data: TrainingData) -> None:
     """DataError if the text has changed since it was opened, which costs reading it only where times have."""
     paths = data.text.changed()
-    if paths and not (all(path.exists() for path in paths) and data_hash(config) == data.hash):
-        found = "has changed" if paths[0].exists() else "is gone"
-        raise DataError(f"{paths[0]}: {found} since training began; restore it, and the same command goes on")
+    gone = [path for path in paths if not path.exists()]
+    if gone or (paths and data_hash(config) != data.hash):
+        found = f"{gone[0]}: is gone" if gone else f"{' or '.join(map(str, paths))}: has changed"
+        raise DataError(f"{found} since training began; restore it, and the same command goes on")
 
 
 def write_finished(

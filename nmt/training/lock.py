@@ -2,6 +2,7 @@
 
 import os
 import socket
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -16,6 +17,7 @@ except ImportError:  # Windows: no such lock, and nothing that speaks against go
     fcntl = None  # type: ignore[assignment]
 
 LOCK = "lock"
+PAUSES = (0.01, 0.03, 0.1)  # seconds
 
 
 @contextmanager
@@ -54,7 +56,7 @@ def _hold(file: TextIO, train_dir: Path) -> bool:
     if fcntl is None:
         return True  # type: ignore[unreachable]
     try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        _take(file)
     except BlockingIOError:
         file.seek(0)
         holder = file.read().strip()
@@ -70,6 +72,15 @@ def _hold(file: TextIO, train_dir: Path) -> bool:
         return os.path.samestat(os.fstat(file.fileno()), (train_dir / LOCK).stat())
     except FileNotFoundError:
         return False
+
+
+def _take(file: TextIO) -> None:
+    """Take the lock; BlockingIOError if another has it for longer than it takes `is_locked` to look."""
+    for pause in PAUSES:
+        with suppress(BlockingIOError):
+            return fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        time.sleep(pause)
+    return fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
 def is_locked(train_dir: Path) -> bool:

@@ -158,7 +158,7 @@ def _refuse_missing(model: TranslationModel) -> None:
 
 
 def _held_out(manifest: Mapping[str, Any], num_pairs: int) -> Tensor | None:
-    """Numbers of the pairs that the development set was made of, if the text has not changed since."""
+    """Numbers of the pairs that the development set was made of, if the text has as many as it had then."""
     data = manifest.get("data", {})
     if data.get("pairs") != num_pairs or not data.get("held_out"):
         return None

@@ -209,7 +209,7 @@ class Run:
 
     def discard(self) -> None:
         """Forget the run and the model it made, the manifest first."""
-        for name in MODEL_FILES:
+        for name in (*MODEL_FILES, HMM, ALIGN_HEAD):
             remove_file(self.model_dir / name)
         for kind in ("step", "best"):
             for folder in newest(self.train_dir, kind):

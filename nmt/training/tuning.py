@@ -8,7 +8,7 @@ from statistics import fmean
 
 from nmt.checkpoint import Direction, TranslationModel
 from nmt.corpus.reading import Contexts, Pair
-from nmt.decoding import Hypothesis, Translator
+from nmt.decoding import Hypothesis, Translation, Translator
 from nmt.evaluation import score
 from nmt.training.data import TrainingData
 from nmt.training.evaluate import PART
@@ -72,16 +72,22 @@ def choose(scores: Mapping[float, float], default: float) -> float:
 
 
 def bleu(
-    hypotheses: Sequence[Sequence[Hypothesis]], references: Sequence[str], penalty: float, default: float
+    translations: Sequence[Translation], references: Sequence[str], penalty: float, default: float
 ) -> float:
     """BLEU of the hypotheses that another length penalty than the default ranks first."""
-    best = [max(each, key=lambda one: rescored(one, penalty, default)).text for each in hypotheses]
+    best = [
+        max(each.hypotheses, key=lambda one: rescored(one, penalty, default, num_parts=each.num_parts)).text
+        for each in translations
+    ]
     return score(best, [references])[0].value
 
 
-def rescored(hypothesis: Hypothesis, penalty: float, default: float) -> float:
-    """The score with another length penalty; what it lost for want of coverage stays lost."""
-    length = len(hypothesis.tokens) + 1
+def rescored(hypothesis: Hypothesis, penalty: float, default: float, *, num_parts: int = 1) -> float:
+    """The score with another length penalty; what it lost for want of coverage stays lost.
+
+    `num_parts` of the line were translated one by one, each to an end of its own.
+    """
+    length = len(hypothesis.tokens) + max(1, num_parts)
     coverage = hypothesis.score - hypothesis.log_prob / math.pow(length, default)
     return hypothesis.log_prob / math.pow(length, penalty) + coverage
 
@@ -92,17 +98,17 @@ def _search(
     pairs: Sequence[Pair],
     contexts: Sequence[Contexts],
     on_progress: Callable[[int], None],
-) -> tuple[list[tuple[Hypothesis, ...]], list[str]]:
-    """All hypotheses of the beams, and the references."""
+) -> tuple[list[Translation], list[str]]:
+    """Translations with all hypotheses of the beams, and the references."""
     side = model.directions.index(direction)  # of the source
     sources, references = [pair[side] for pair in pairs], [pair[1 - side] for pair in pairs]
     before = [each[side] for each in contexts]
     decoding = replace(model.config.decoding, on_long="split", samples=0, mbr=False)
     to = direction.tgt_lang if direction.tag_ids else None
     translator = Translator(model, decoding, nbest=decoding.beam_size, to=to)
-    found: list[tuple[Hypothesis, ...]] = []
+    found: list[Translation] = []
     for start in range(0, len(sources), PART):
         part = slice(start, start + PART)
-        found += [each.hypotheses for each in translator.translate(sources[part], before[part])]
+        found += translator.translate(sources[part], before[part])
         on_progress(0)
     return found, references

@@ -4,6 +4,7 @@ import json
 import shutil
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -21,7 +22,8 @@ from nmt.checkpoint import (
     weights,
     write_manifest,
 )
-from nmt.files import write_bytes
+from nmt.files import sha256_file, write_bytes
+from nmt.tokenizer import train_tokenizer
 
 
 @pytest.fixture
@@ -30,7 +32,8 @@ def run_dir(tiny_model: TranslationModel, tmp_path: Path) -> Path:
     config = tiny_model.config
     sizes = tiny_model.src_tokenizer.vocab_size, tiny_model.tgt_tokenizer.vocab_size
     head = build_align_head(config, layer=2, vocab_sizes=sizes)
-    manifest = {"signature": "s", "alignment": {"layer": 2, "from": "head", "pairs": 9_000}}
+    links = {"layer": 2, "from": "head", "pairs": 9_000, "chosen": True, "text": ["other.de"], "seconds": 3.0}
+    manifest = {"signature": "s", "alignment": links, "data": {"pairs": 7}}
     model = replace(tiny_model, align_head=head, manifest=manifest)
     save_model(model, tmp_path / "run", hmm={"keys": torch.arange(3)})
     for step, scale in ((9, 1), (10, 2), (100, 6)):
@@ -55,6 +58,9 @@ def test_it_is_the_mean_of_the_last_checkpoints(
     torch.testing.assert_close(found, expected)
     mean = load_model(tmp_path / "mean")
     assert mean.align_head is None
+    kept = {"layer": 2, "pairs": 9_000, "chosen": True, "text": ["other.de"], "from": "hmm"}
+    assert mean.manifest["alignment"] == kept
+    assert mean.manifest["data"] == {"pairs": 7}
     assert mean.manifest["signature"] == f"s|mean:{len(mean.manifest['training']['averaged'])}"
     card = (tmp_path / "mean" / "README.md").read_text()
     assert "the mean of those of" in card
@@ -85,14 +91,51 @@ def test_models_are_averaged_if_they_are_alike(tiny_model, tiny_model_dir, run_n
     found = load_tensors(tmp_path / "mean" / "model.safetensors")
     for name, tensor in weights(network).items():
         torch.testing.assert_close(found[name], (tensor + weights(tiny_model.network)[name]) / 2)
+    files = [folder / "model.safetensors" for folder in (tiny_model_dir, tmp_path / "other")]
+    members = json.loads((tmp_path / "mean" / "manifest.json").read_bytes())["training"]["averaged"]
+    assert [each["sha256"] for each in members] == [sha256_file(path) for path in files]
 
-    config = replace(tiny_model.config, model=replace(tiny_model.config.model, norm="rms", dropout=0.3))
+
+@pytest.mark.parametrize(
+    ("section", "options", "message"),
+    [
+        (
+            "model",
+            {"norm": "rms", "dropout": 0.3},
+            "model.norm: layer → rms; expected models of the same sizes",
+        ),
+        ("data", {"context": 1}, "data.context: 0 → 1; "),
+        ("data", {"src_lang": "nl"}, "data.src_lang:  → nl; "),
+        ("data", {"bidirectional": True}, "data.bidirectional: False → True; "),
+    ],
+)
+def test_models_that_mean_something_else_are_refused(
+    section: str, options: dict[str, Any], message: str, tiny_model, tiny_model_dir, run_nmt, tmp_path
+) -> None:
+    part = replace(getattr(tiny_model.config, section), **options)
+    config = replace(tiny_model.config, **{section: part})
     network = build_network(config, tiny_model.src_tokenizer, tiny_model.tgt_tokenizer)
-    publish_model(replace(tiny_model, config=config, network=network), tmp_path / "rms")
-    ended = run_nmt("average", tiny_model_dir, tmp_path / "rms", "-o", tmp_path / "none")
+    publish_model(replace(tiny_model, config=config, network=network), tmp_path / "other")
+    ended = run_nmt("average", tiny_model_dir, tmp_path / "other", "-o", tmp_path / "none")
+    assert (ended.exit_status, message in ended.stderr) == (65, True), ended.stderr
+    assert f"other: can not be averaged with {tiny_model_dir}: " in ended.stderr
+    assert not (tmp_path / "none").exists()
+
+
+def test_another_tokenizer_is_refused(tiny_model, tiny_model_dir, run_dir, run_nmt, tmp_path) -> None:
+    config, num_pieces = tiny_model.config.tokenizer, tiny_model.src_tokenizer.vocab_size
+    text = ["eine andere Katze", "another cat", "Haus und Garten", "house and garden"] * 50
+    tokenizer = train_tokenizer(text, config, vocab_size=num_pieces, exact=False)
+    network = build_network(tiny_model.config, tokenizer, tokenizer)
+    other = replace(tiny_model, src_tokenizer=tokenizer, tgt_tokenizer=tokenizer, network=network)
+    publish_model(other, tmp_path / "other")
+    ended = run_nmt("average", tiny_model_dir, tmp_path / "other", "-o", tmp_path / "none")
+    assert (ended.exit_status, "another tokenizer; expected" in ended.stderr) == (65, True), ended.stderr
+    folder = run_dir / "train" / "step-10"
+    write_manifest(folder, ("weights.safetensors",), {"tokenizer_hash": other.tokenizer_hash})
+    ended = run_nmt("average", run_dir, "-o", tmp_path / "none")
     assert ended.exit_status == 65
-    assert "can not be averaged with" in ended.stderr
-    assert "model.norm: layer → rms; expected models of the same sizes" in ended.stderr
+    assert "step-10: is of another run than the model in" in ended.stderr
     assert not (tmp_path / "none").exists()
 
 

@@ -68,6 +68,8 @@ def test_languages_come_from_the_endings_of_the_files() -> None:
     assert languages(CONFIG) == ("de", "en")
     mixed = Config(data=DataConfig(src=("a.de", "b.nl"), tgt=("plain", "text")))
     assert languages(mixed) == ("source", "target")
+    for src, tgt in (("corpus.en-de.txt", "other.txt"), ("a.de", "b.de"), ("a.src", "a.tgt")):
+        assert languages(Config(data=DataConfig(src=(src,), tgt=(tgt,)))) == ("source", "target")
 
 
 def test_durations_read_as_people_say_them() -> None:

@@ -1,9 +1,11 @@
 """The length penalty is the one that ranks hypotheses best on the development set, and else stays."""
 
+from dataclasses import replace
+
 import pytest
 
 from nmt.config.schema import DecodingConfig
-from nmt.decoding import Hypothesis, Translator
+from nmt.decoding import Hypothesis, Translation, Translator
 from nmt.evaluation import score
 from nmt.training import tuning
 from nmt.training.report import NoteReport
@@ -22,8 +24,23 @@ def test_another_penalty_ranks_as_worked_by_hand() -> None:
     beam = (hypothesis("a", -2.0), hypothesis("a b c d", -3.0, coverage=-0.1))
     assert [rescored(each, 0.0, 1.0) for each in beam] == pytest.approx([-2.0, -3.1])
     assert [rescored(each, 1.0, 1.0) for each in beam] == pytest.approx([-1.0, -0.7])
-    assert bleu([beam], ["a b c d"], 1.0, 1.0) == pytest.approx(100)
-    assert bleu([beam], ["a b c d"], 0.0, 1.0) == score(["a"], [["a b c d"]])[0].value
+    found = [Translation("x", beam, num_parts=1)]
+    assert bleu(found, ["a b c d"], 1.0, 1.0) == pytest.approx(100)
+    assert bleu(found, ["a b c d"], 0.0, 1.0) == score(["a"], [["a b c d"]])[0].value
+
+
+def test_every_part_of_a_line_has_an_end(tiny_model) -> None:
+    data = replace(tiny_model.config.data, max_length=20)
+    short = replace(tiny_model, config=replace(tiny_model.config, data=data))
+    line = " ".join(TINY_TEXT)
+    one, other = (
+        Translator(short, DecodingConfig(beam_size=1, length_penalty=penalty)).translate([line, ""])
+        for penalty in (0.5, 2.0)
+    )
+    assert one[0].num_parts > 1
+    for before, after in zip(one, other, strict=True):
+        (hypothesis,), (expected,) = before.hypotheses, after.hypotheses
+        assert rescored(hypothesis, 2.0, 0.5, num_parts=before.num_parts) == pytest.approx(expected.score)
 
 
 def test_what_was_chosen_is_the_models_from_then_on(corpus, tmp_path, monkeypatch) -> None:
