@@ -158,11 +158,6 @@ class Tokenizer:
         ids = [id for word in normal.split(SPACE) if word for id in draw(word, alpha, generator)]
         return self._with_space_symbol(ids, line)
 
-    def sample_batch(self, lines: Sequence[str], *, alpha: float, seed: int) -> list[list[int]]:
-        """A random segmentation of each line, the same for the same seed."""
-        generator = random.Random(seed)
-        return [self.sample(line, alpha=alpha, generator=generator) for line in lines]
-
     def encode_with_spans(self, line: str) -> Pieces:
         """The pieces of a line with their characters in it as it was given, even where it was normalised."""
         prepared = _without_space_symbol(line)

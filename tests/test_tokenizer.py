@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 from collections import Counter
+from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
 from random import Random
@@ -197,24 +198,30 @@ def test_spans_under_nfkc_point_into_the_line_as_it_was_given() -> None:
 # Sampling
 
 
+def samples(tokenizer: Tokenizer, lines: Sequence[str], *, alpha: float, seed: int) -> list[list[int]]:
+    generator = Random(seed)
+    return [tokenizer.sample(line, alpha=alpha, generator=generator) for line in lines]
+
+
 @each_exact
 def test_sampling_is_a_function_of_the_seed(tokenizer: Tokenizer) -> None:
-    first = tokenizer.sample_batch(LINES, alpha=0.2, seed=7)
-    assert tokenizer.sample_batch(LINES, alpha=0.2, seed=7) == first
-    assert tokenizer.sample_batch(LINES, alpha=0.2, seed=8) != first
-    assert len({tuple(ids) for ids in tokenizer.sample_batch(LINES[:1] * 20, alpha=0.2, seed=1)}) > 1
+    first = samples(tokenizer, LINES, alpha=0.2, seed=7)
+    assert samples(tokenizer, LINES, alpha=0.2, seed=7) == first
+    assert samples(tokenizer, LINES, alpha=0.2, seed=8) != first
+    assert len({tuple(ids) for ids in samples(tokenizer, LINES[:1] * 20, alpha=0.2, seed=1)}) > 1
 
 
 @each_exact
 def test_another_process_samples_the_same(tokenizer: Tokenizer, tmp_path: Path) -> None:
     (tmp_path / "tokenizer.model").write_bytes(tokenizer.data)
     code = (
-        "from pathlib import Path; from nmt.tokenizer import Tokenizer; "
+        "from pathlib import Path; from random import Random; from nmt.tokenizer import Tokenizer; "
         f"tokenizer = Tokenizer.load(Path({str(tmp_path / 'tokenizer.model')!r})); "
-        f"print(tokenizer.sample_batch({LINES[:2]!r}, alpha=0.2, seed=7))"
+        f"generator = Random(7); "
+        f"print([tokenizer.sample(line, alpha=0.2, generator=generator) for line in {LINES[:2]!r}])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, text=True)
-    assert done.stdout.strip() == str(tokenizer.sample_batch(LINES[:2], alpha=0.2, seed=7))
+    assert done.stdout.strip() == str(samples(tokenizer, LINES[:2], alpha=0.2, seed=7))
 
 
 @each_of_all
@@ -226,13 +233,34 @@ def test_without_chance_a_sample_is_the_usual_segmentation(tokenizer: Tokenizer)
 
 def test_a_unigram_segmentation_is_as_frequent_as_its_smoothed_probability() -> None:
     num_samples, alpha = 4000, 0.5
-    drawn = Counter(map(tuple, UNIGRAM.sample_batch(["kleine"] * num_samples, alpha=alpha, seed=1)))
+    drawn = Counter(map(tuple, samples(UNIGRAM, ["kleine"] * num_samples, alpha=alpha, seed=1)))
     processor = sentencepiece.SentencePieceProcessor()
     processor.LoadFromSerializedProto(UNIGRAM.data)
     rows = [tuple(row) for row in processor.nbest_encode("kleine", nbest_size=500)]
     weights = [math.exp(alpha * sum(processor.get_score(id) for id in row)) for row in rows]
     for row, weight in zip(rows[:5], weights, strict=False):
         assert drawn[row] / num_samples == pytest.approx(weight / sum(weights), abs=0.03)
+
+
+def test_a_merge_is_overlooked_as_often_as_its_chance_says() -> None:
+    """Of `▁ a b`, which becomes `▁ab` in two merges, each of which is seen with 1 - p."""
+    tokenizer = train_tokenizer(["ab"] * 20, TokenizerConfig(type="bpe"), vocab_size=300, exact=False)
+    pieces = {tokenizer.piece(id): id for id in range(tokenizer.vocab_size)}
+    first = min(("\u2581a", "ab"), key=lambda piece: pieces.get(piece, tokenizer.vocab_size))
+    other = {"ab": "\u2581a", "\u2581a": "ab"}[first]
+    num_samples, rate = 4000, 0.3
+    drawn = Counter(
+        tuple(tokenizer.piece(id) for id in ids)
+        for ids in samples(tokenizer, ["ab"] * num_samples, alpha=rate, seed=1)
+    )
+    cut = {"\u2581a": ("\u2581a", "b"), "ab": ("\u2581", "ab")}
+    begins = {first: 1 - rate, other: 0.0 if other not in pieces else rate * (1 - rate)}
+    expected = {("\u2581ab",): sum(each * (1 - rate) for each in begins.values())}
+    expected |= {cut[piece]: chance * rate for piece, chance in begins.items() if chance}
+    expected[("\u2581", "a", "b")] = 1 - sum(begins.values())
+    assert set(drawn) == set(expected)
+    for row, chance in expected.items():
+        assert drawn[row] / num_samples == pytest.approx(chance, abs=0.03)
 
 
 # Training
@@ -347,7 +375,7 @@ def test_no_text_is_cut_into_a_tag(type_, byte_fallback: bool) -> None:
     assert tokenizer.tags == {"de": 4, "en": 5}
     assert [tokenizer.piece(id) for id in (4, 5)] == ["<2de>", "<2en>"]
     for line in ("<2de>", " <2en> ", "<2de><2en>", "ein <2de>Hund<2en>", "\u2581<2de>\u2581"):
-        drawn = tokenizer.sample_batch([line] * 20, alpha=0.5, seed=1)
+        drawn = samples(tokenizer, [line] * 20, alpha=0.5, seed=1)
         for ids in (tokenizer.encode(line), tokenizer.encode_with_spans(line).ids, *drawn):
             assert not {4, 5} & {*ids}
         if byte_fallback and SPACE not in line:

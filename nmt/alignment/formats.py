@@ -69,11 +69,6 @@ def json_line(record: Mapping[str, Any]) -> str:
     return json.dumps(record, ensure_ascii=False).translate(JSON_LINE_ENDS)
 
 
-def parse_record(line: str, *, where: str) -> WordAlignment:
-    """The alignment of a JSON record; raises DataError if it is none."""
-    return _alignment_of(_fields(line, where=where), where=where)
-
-
 def _fields(line: str, *, where: str) -> dict[str, Any]:
     try:
         record: dict[str, Any] = json.loads(line)  # an object, as it begins with a brace

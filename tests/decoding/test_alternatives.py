@@ -103,6 +103,9 @@ def test_after_a_space_a_new_word_begins(tiny_model: TranslationModel) -> None:
     assert [each.piece for each in new] == begin
     assert 10 < len(new) < len(every)
     assert one.alternatives(LINE, " ") == one.alternatives(LINE)
+    same = {each.piece: each.translation for each in every}
+    for each in new:  # only the next piece has to begin a word; there is room for one more behind a space
+        assert each.translation.text.startswith(same[each.piece].text)
 
 
 def test_what_is_forbidden_and_required_holds_for_them_too(tiny_model: TranslationModel) -> None:

@@ -74,16 +74,16 @@ def test_a_translation_has_the_score_it_was_found_with(
 def test_a_line_has_the_score_of_the_translation_it_was_if_it_is_cut_the_same(
     tiny_model: TranslationModel,
 ) -> None:
-    searching = translator(tiny_model, beam_size=2, max_length_ratio=0.01)
-    tokenizer = tiny_model.tgt_tokenizer
-    for one in searching.translate(["Ja!", "Der Hund schläft."]):
-        [scored] = searching.score([(one.source, one.text)])
-        assert scored.hypothesis is not None
-        text, hypothesis = one.text, one.hypotheses[0]
-        expected = log_probs_one_by_one(tiny_model, one.source, tokenizer.encode(text))
-        assert scored.hypothesis.log_prob == pytest.approx(sum(expected), abs=1e-4)
-        if tokenizer.encode(text) == hypothesis.tokens:
-            assert scored.hypothesis.score == pytest.approx(hypothesis.score, abs=1e-4)
+    searching = translator(tiny_model, beam_size=2, length_penalty=0.7)
+    source, text = "Der Hund schläft.", "The dog is sleeping."
+    every = searching.alternatives(source, text, count=tiny_model.tgt_tokenizer.vocab_size)
+    [found] = [each.translation for each in every if each.piece == "</s>"]
+    assert found.tokens == tiny_model.tgt_tokenizer.encode(text)
+    [scored] = searching.score([(source, text)])
+    assert scored.hypothesis is not None
+    assert scored.hypothesis.score == pytest.approx(found.score, abs=1e-4)
+    expected = log_probs_one_by_one(tiny_model, source, found.tokens)
+    assert scored.hypothesis.log_prob == pytest.approx(sum(expected), abs=1e-4)
 
 
 def test_every_token_has_the_log_prob_that_it_has_after_those_before_it(tiny_model: TranslationModel) -> None:
@@ -136,8 +136,14 @@ def test_as_long_as_learned_positions_reach(tiny_model: TranslationModel) -> Non
     )
     network = build_network(config, tiny_model.src_tokenizer, tiny_model.tgt_tokenizer).eval()
     learned = replace(tiny_model, config=config, network=network)
-    found = list(translator(learned).score([("a" * 10, "b" * 11), ("a" * 20, "b"), ("a", "b" * 20)]))
-    assert [one.unscored for one in found][1:] == ["too long", "too long"]
+    src, tgt = ("".join(["ab", "x"][i % 2] for i in range(40)) for _ in "12")
+    src, tgt = (
+        next(text[:end] for end in range(len(text)) if len(tokenizer.encode(text[:end])) == 11)
+        for text, tokenizer in ((src, learned.src_tokenizer), (tgt, learned.tgt_tokenizer))
+    )
+    pairs = [(src, tgt), (f"{src}x", "b"), ("a", f"{tgt}x"), ("a" * 20, "b"), ("a", "b" * 20)]
+    found = list(translator(learned).score(pairs))
+    assert [one.unscored for one in found] == [None, *["too long"] * 4]
     assert next(translator(tiny_model, learned).score([("a" * 20, "b")])).unscored == "too long"
 
 
