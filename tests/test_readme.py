@@ -40,6 +40,22 @@ def test_every_command_of_the_readme_is_one(command: str, parse_nmt) -> None:
     parse_nmt(command)
 
 
+SHELL = {"$how": "--shortlist", "${row%-*}": "tiny", "${row#*-}": "2048"}
+"""Values of variables in commands of recipes that do not stand for any word."""
+
+
+@pytest.mark.parametrize(
+    "page", sorted((ROOT / "recipes").glob("*/README.md")), ids=lambda page: page.parent.name
+)
+def test_every_command_of_a_recipe_is_one(page: Path, parse_nmt) -> None:
+    blocks = re.findall(r"^```\n(.*?)^```$", page.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
+    text = "".join(blocks).replace("\\\n", " ")
+    for variable, value in SHELL.items():
+        text = text.replace(variable, value)
+    for command in re.findall(r"^ *(nmt .*)$", text, re.MULTILINE):
+        parse_nmt(command)
+
+
 def test_every_link_to_a_file_leads_to_one() -> None:
     for target in re.findall(r"\]\(([^)#:]+)\)", README):
         assert (ROOT / target).exists(), target

@@ -5,7 +5,8 @@
 The file says how many of the first pairs are trained on, with which options, and for how long; or an option
 says for how many steps, and other work beside changes nothing. Every training has one core, the size and all
 else on `auto`, and no align head; two run side by side. Run again, it goes on with what is missing, and shows
-what is there, in a folder for this file alone; --show only shows. Scores are those of test2016, beam 5: mean
+what is there, in a folder for this file alone; --show only shows. Of a trial in the table `average` the mean
+of so many last checkpoints translates. Scores are those of test2016, beam 5: mean
 and standard deviation over the seeds, and how often chance alone would make the difference in BLEU from the
 first trial (or --against another), by a paired bootstrap over the lines of all seeds that both have.
 """
@@ -17,7 +18,7 @@ import sys
 import tomllib
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
 from itertools import chain
 from pathlib import Path
 from statistics import mean, stdev
@@ -25,6 +26,8 @@ from typing import Any
 
 from paper_score import paper_score
 
+from nmt.checkpoint import stored_config
+from nmt.config import from_dict, override
 from nmt.evaluation import Scoring, compare, score
 from nmt.files import make_dir, read_lines, write_text
 
@@ -40,11 +43,16 @@ class Plan:
     options: list[str]
     trials: dict[str, list[str]]
     budget: str = ""
+    average: dict[str, int] = field(default_factory=dict)
 
     @classmethod
     def read(cls, path: Path) -> "Plan":
         """The plan in a TOML file."""
         return cls(**tomllib.loads(path.read_text(encoding="utf-8")))
+
+    def options_of(self, name: str) -> list[str]:
+        """What a trial is trained with."""
+        return ["alignment.head=false", *self.options, *self.trials[name]]
 
 
 @dataclass(frozen=True)
@@ -52,6 +60,7 @@ class Trial:
     """One training and its translation of the test set."""
 
     folder: Path
+    name: str
 
     @property
     def output(self) -> Path:
@@ -69,20 +78,33 @@ class Trial:
         found: dict[str, Any] = json.loads((self.folder / "manifest.json").read_text(encoding="utf-8"))
         return found
 
-    def run(self, data: Path, text: Path, plan: Plan, options: list[str], seed: int) -> None:
+    def check(self, plan: Plan) -> None:
+        """End the program if the model was trained with other options than those of the plan."""
+        stored = asdict(stored_config(self.folder))
+        if from_dict(override(stored, plan.options_of(self.name))) != from_dict(stored):
+            raise SystemExit(
+                f"error: {self.folder}: was trained with other options; remove it, or give another --out"
+            )
+
+    def run(self, data: Path, text: Path, plan: Plan, seed: int) -> None:
         """Train, unless that is done, and translate."""
         if self.output.exists():
             return
         paths = {"src": text / "train.en", "tgt": text / "train.de"}
         paths |= {"dev-src": data / "val.en", "dev-tgt": data / "val.de", "out": self.folder}
         arguments = [str(part) for name, path in paths.items() for part in (f"--{name}", path)]
-        for option in ("alignment.head=false", *plan.options, *options):
+        for option in plan.options_of(self.name):
             arguments += ["--set", option]
         if plan.budget:
             arguments += ["--budget", plan.budget]
         nmt("train", *arguments, "--seed", str(seed), "--threads", "1")
+        model = self.folder
+        if number := plan.average.get(self.name):
+            model = self.folder.with_name(f"{self.folder.name}.mean")
+            if not model.exists():
+                nmt("average", str(self.folder), "--last", str(number), "-o", str(model))
         source = ("-i", str(data / f"{TEST}.en"), "--threads", "1")
-        nmt("translate", "-q", "-m", str(self.folder), *source, "-o", str(self.output))
+        nmt("translate", "-q", "-m", str(model), *source, "-o", str(self.output))
         print(
             f"{self.folder}: {score(self.lines, [list(read_lines(data / f'{TEST}.de'))])[0].value:.2f} BLEU"
         )
@@ -167,7 +189,9 @@ def main() -> None:
     against = given.against or next(iter(plan.trials))
     if unknown := [name for name in (*names, against) if name not in plan.trials]:
         raise SystemExit(f"error: {', '.join(unknown)}: no such trial; expected of {', '.join(plan.trials)}")
-    trials = {name: {seed: Trial(given.out / f"{name}-{seed}") for seed in seeds} for name in plan.trials}
+    trials = {
+        name: {seed: Trial(given.out / f"{name}-{seed}", name) for seed in seeds} for name in plan.trials
+    }
     if not given.show:
         make_dir(given.out)
         for lang in ("en", "de"):
@@ -175,7 +199,7 @@ def main() -> None:
             write_text(given.out / f"train.{lang}", "".join(f"{line}\n" for line in lines))
         with ThreadPoolExecutor(given.at_once) as pool:
             jobs = [
-                pool.submit(trials[name][seed].run, data, given.out, plan, plan.trials[name], seed)
+                pool.submit(trials[name][seed].run, data, given.out, plan, seed)
                 for seed in seeds
                 for name in names
             ]
@@ -188,6 +212,8 @@ def main() -> None:
         name: {seed: trial for seed, trial in by_seed.items() if trial.output.exists()}
         for name, by_seed in trials.items()
     }
+    for trial in chain.from_iterable(by_seed.values() for by_seed in done.values()):
+        trial.check(plan)
     reference = list(read_lines(data / f"{TEST}.de"))
     print("\n".join(table(done, reference, against=against)))
 

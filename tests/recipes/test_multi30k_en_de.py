@@ -9,7 +9,7 @@ from types import ModuleType
 
 import pytest
 
-from nmt.config import Config, from_dict, override
+from nmt.config import Config, from_dict, override, to_toml
 from nmt.evaluation import score
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -94,9 +94,10 @@ def test_line_counts_that_differ_are_refused(
 @pytest.mark.parametrize("path", sorted(RECIPE.glob("*s.toml")), ids=lambda path: path.stem)
 def test_every_option_of_a_trial_is_one(trials: ModuleType, path: Path) -> None:
     plan = trials.Plan.read(path)
-    for options in plan.trials.values():
-        config = from_dict(override({}, [*plan.options, *options]))
+    for name in plan.trials:
+        config = from_dict(override({}, plan.options_of(name)))
         assert isinstance(config, Config)
+    assert plan.average.keys() <= plan.trials.keys()
 
 
 @pytest.mark.parametrize("budget", ["", "20m"])
@@ -112,10 +113,11 @@ def test_a_trial_is_trained_by_the_clock_or_by_steps_and_translated_once(
             Path(arguments[-1]).write_text("Ein Hund.\n", encoding="utf-8")
 
     monkeypatch.setattr(trials, "nmt", nmt)
-    plan = trials.Plan(pairs=1, options=["model.dropout=0.1"], trials={}, budget=budget)
-    trial = trials.Trial(tmp_path / "plain-3")
+    rows = {"plain": ["model.norm=rms"], "mean": []}
+    plan = trials.Plan(1, ["model.dropout=0.1"], rows, budget=budget, average={"mean": 5})
+    trial = trials.Trial(tmp_path / "plain-3", "plain")
     for _ in range(2):
-        trial.run(tmp_path, tmp_path, plan, ["model.norm=rms"], 3)
+        trial.run(tmp_path, tmp_path, plan, 3)
     train, translate = called
     assert ("--budget" in train) == bool(budget)
     assert [train[i + 1] for i, each in enumerate(train) if each == "--set"][1:] == [
@@ -123,7 +125,27 @@ def test_a_trial_is_trained_by_the_clock_or_by_steps_and_translated_once(
         "model.norm=rms",
     ]
     assert train[train.index("--seed") + 1] == "3"
-    assert translate[-1] == str(trial.output)
+    assert (translate[translate.index("-m") + 1], translate[-1]) == (str(trial.folder), str(trial.output))
+
+    trials.Trial(tmp_path / "mean-3", "mean").run(tmp_path, tmp_path, plan, 3)
+    _, average, translate = called[2:]
+    mean = str(tmp_path / "mean-3.mean")
+    assert average == ("average", str(tmp_path / "mean-3"), "--last", "5", "-o", mean)
+    assert translate[translate.index("-m") + 1] == mean
+
+
+def test_a_model_of_other_options_is_not_taken_for_that_of_a_trial(
+    trials: ModuleType, tmp_path: Path
+) -> None:
+    stored = from_dict(override({}, ["alignment.head=false", "model.norm=rms", "training.max_steps=7"]))
+    (tmp_path / "rms-1").mkdir()
+    (tmp_path / "rms-1" / "config.toml").write_text(to_toml(stored), encoding="utf-8")
+    trial = trials.Trial(tmp_path / "rms-1", "rms")
+    trial.check(trials.Plan(1, ["training.max_steps=7"], {"rms": ["model.norm=rms"]}))
+    for steps, norm in ((8, "rms"), (7, "layer")):
+        plan = trials.Plan(1, [f"training.max_steps={steps}"], {"rms": [f"model.norm={norm}"]})
+        with pytest.raises(SystemExit, match="rms-1: was trained with other options; remove it, or give"):
+            trial.check(plan)
 
 
 def test_the_table_has_means_and_deviations_and_the_chance_of_a_difference(
@@ -138,7 +160,7 @@ def test_the_table_has_means_and_deviations_and_the_chance_of_a_difference(
         ("other", 1, reference, 90),
         ("other", 2, worse[:25] + reference[25:], 90),
     ):
-        trial = trials.Trial(tmp_path / f"{name}-{seed}")
+        trial = trials.Trial(tmp_path / f"{name}-{seed}", name)
         trial.folder.mkdir()
         trial.output.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
         facts = {"training": {"step": steps}, "dev": {"loss": 1.5}}
