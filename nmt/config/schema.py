@@ -113,8 +113,9 @@ class TokenizerConfig:
     byte_fallback: bool = True
     """Spell unknown characters as UTF-8 bytes instead of `<unk>`."""
     sampling_alpha: float = 0.0
-    """Subword regularisation in training: unigram smoothing (Kudo, 2018) or BPE-dropout probability
-    (Provilkov et al., 2020); 0 switches it off. Batches have as many pairs as without, and more pieces."""
+    """Subword regularisation in training: unigram smoothing (Kudo, 2018), of which less is more noise, or
+    BPE-dropout probability (Provilkov et al., 2020); 0 switches both off. Batches have as many pairs as
+    without, and more pieces."""
 
     def __post_init__(self) -> None:
         _require(self.vocab_size >= 0, "tokenizer.vocab_size", self.vocab_size, "0 or more")
@@ -160,8 +161,8 @@ class ModelConfig:
     tied_embeddings: Literal["all", "target", "none"] = "all"
     """Share embeddings (Press & Wolf, 2017): source, target and output; target and output; or none."""
     dropout: float | Literal["auto"] = "auto"
-    """Dropout on embeddings and on the output of every sub-layer; `auto`: by the number of pairs, and how
-    often they will be seen."""
+    """Dropout (Srivastava et al., 2014) on embeddings and on the output of every sub-layer; `auto`: by the
+    number of pairs, and how often they will be seen."""
     attention_dropout: float = 0.0
     """Dropout on attention weights."""
     activation_dropout: float = 0.0
@@ -231,11 +232,12 @@ class TrainingConfig:
     learning_rate: float = 0.0
     """Peak learning rate; 0 chooses it by d_model."""
     schedule: Literal["inverse-sqrt", "cosine", "linear", "constant"] = "inverse-sqrt"
-    """Shape of the decay after warm-up; with a budget `inverse-sqrt` gives way to `cosine` to zero."""
+    """Shape of the decay after warm-up (Vaswani et al., 2017; of cosine: Loshchilov & Hutter, 2017); with a
+    budget `inverse-sqrt` gives way to `cosine` to zero."""
     warmup_steps: int = 2000
     """Steps of linear warm-up; never more than a tenth of the planned steps."""
     adam_beta1: float = 0.9
-    """Decay of the first moment."""
+    """Decay of AdamW's first moment (Kingma & Ba, 2015)."""
     adam_beta2: float = 0.98
     """Decay of the second moment."""
     adam_epsilon: float = 1e-9
@@ -243,7 +245,7 @@ class TrainingConfig:
     weight_decay: float = 0.01
     """Decoupled weight decay on matrices; norms and biases have none."""
     clip_norm: float = 1.0
-    """Largest norm of the gradient of the per-token loss; 0 switches clipping off."""
+    """Largest norm of the gradient of the per-token loss (Pascanu et al., 2013); 0 switches clipping off."""
     label_smoothing: float = 0.1
     """Probability mass spread over the whole vocabulary (Szegedy et al., 2016)."""
     reconstruction: float = 0.1
@@ -257,7 +259,8 @@ class TrainingConfig:
     cutoff: float = 0.05
     """Share of the tokens whose embeddings `simcut` sets to zero, in source and decoder input."""
     ema_decay: float = 0.999
-    """Decay of the exponential moving average of the weights, which is what is evaluated and kept; 0: off."""
+    """Decay of the exponential moving average of the weights (Polyak & Juditsky, 1992), which is what is
+    evaluated and kept; 0: off."""
     eval_steps: int = 0
     """Steps between evaluations on the development set; 0: once an epoch, at least 500 steps apart, or with a
     budget at most ten times, in a tenth of its time."""
@@ -343,7 +346,8 @@ class DecodingConfig:
     beam_size: int = 5
     """Hypotheses kept in the beam; 1 is greedy search."""
     length_penalty: float = 1.0
-    """Hypotheses are ranked by log-probability / length ** length_penalty; 0: by log-probability alone."""
+    """Hypotheses are ranked by log-probability / length ** length_penalty (see Murray & Chiang, 2018); 0: by
+    log-probability alone."""
     max_length_ratio: float = 3.0
     """A hypothesis has at most max_length_ratio * source pieces + 20 pieces."""
     min_length_ratio: float = 0.0

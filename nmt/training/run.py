@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass, replace
@@ -269,10 +270,15 @@ def differences(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
     """What differs, as in `model.d_model: 128 → 256`; what an older version did not know was its default."""
     before = flat(Config()) | before
     return [
-        f"{key}: {before.get(key)} → {now.get(key)}"
+        f"{key}: {_short(before.get(key))} → {_short(now.get(key))}"
         for key in sorted({*before, *now})
         if before.get(key) != now.get(key)
     ]
+
+
+def _short(value: object) -> object:
+    """A value as it is told: of a SHA-256 its beginning."""
+    return f"{value[:12]}…" if isinstance(value, str) and re.fullmatch("[0-9a-f]{64}", value) else value
 
 
 def with_flags(differing: list[str], before: dict[str, Any], now: dict[str, Any]) -> list[str]:
