@@ -37,22 +37,11 @@ def attend(
     if causal and queries.size(2) > 1:  # a single query at the end sees everything
         before = _causal_mask(queries.size(2), keys.size(2), queries.device)
         mask = before if mask is None else mask & before
-    if dropout_rate > 0 or (queries.requires_grad and (return_weights or _fused_is_slow(queries, keys))):
+    if dropout_rate > 0 or return_weights or _fused_is_slow(queries, keys):
         inputs = queries, keys, values, _as_bias(mask), dropout_rate
         attended, weights = _WeightedSum.apply(*inputs)  # type: ignore[no-untyped-call]
         return attended, weights if return_weights else None
-    if return_weights:
-        weights = attention_weights(queries, keys, mask=mask)
-        return weights.to(values.dtype) @ values, weights
     return functional.scaled_dot_product_attention(queries, keys, values, attn_mask=mask), None
-
-
-def attention_weights(queries: Tensor, keys: Tensor, *, mask: Tensor | None = None) -> Tensor:
-    """softmax(QKᵀ/√K) over the keys that `mask` allows, (B, H, T, S) in float32."""
-    scores: Tensor = (queries * queries.size(-1) ** -0.5) @ keys.transpose(-2, -1)  # (B, H, T, S)
-    if mask is not None:
-        scores = scores.masked_fill(~mask, -math.inf)
-    return scores.softmax(-1, dtype=torch.float32)
 
 
 class _WeightedSum(torch.autograd.Function):
@@ -109,7 +98,7 @@ def _softmax_(x: Tensor) -> Tensor:
 
 
 def _fused_is_slow(queries: Tensor, keys: Tensor) -> bool:
-    """Whether torch's fused attention takes longer, with its gradient, than plain products do."""
+    """Whether torch's fused attention takes longer than plain products do."""
     is_short = keys.size(2) <= FAST_FUSED
     return queries.device.type == "cpu" and (is_short or queries.dtype == torch.bfloat16)
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from nmt.model import attention
-from nmt.model.attention import FAST_SOFTMAX, CrossAttention, SelfAttention, attend, attention_weights
+from nmt.model.attention import FAST_SOFTMAX, CrossAttention, SelfAttention, attend
 from nmt.model.dropout import seeded
 
 B, T, S, D = 2, 4, 5, 12
@@ -219,7 +219,8 @@ def test_gradients_go_through_the_weights_too_and_through_what_is_kept(
 
 
 def test_weights_sum_to_one_over_allowed_keys_and_are_zero_elsewhere() -> None:
-    weights = attention_weights(torch.randn(B, 3, T, 8), torch.randn(B, 3, S, 8), mask=MASKS["padding"])
+    keys, values = torch.randn(2, B, 3, S, 8)
+    _, weights = attend(torch.randn(B, 3, T, 8), keys, values, mask=MASKS["padding"], return_weights=True)
     torch.testing.assert_close(weights.sum(-1), torch.ones(B, 3, T))
     assert not weights.masked_select(~PADDING[:, None, None, :]).any()
     assert weights.dtype == torch.float32
