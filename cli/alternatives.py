@@ -1,5 +1,6 @@
 """`nmt translate --alternatives`: what could come next after the beginning of a translation."""
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +11,7 @@ from nmt.errors import DataError
 from .console import is_terminal, out
 from .line_source import LineSource
 from .lines import line_output
-from .requests import Documents, Request
+from .requests import Documents, Request, without_outcomes
 from .translating import Asked
 
 if TYPE_CHECKING:
@@ -43,6 +44,8 @@ def show_alternatives(
                 write("")
             else:
                 write(json_line(_record(request, found, error)))
+            if source.is_waited_for:
+                sys.stdout.flush()
     source.odd.explain()
 
 
@@ -76,7 +79,7 @@ def _record(request: Request, found: "tuple[Alternative, ...]", error: str) -> d
     if error:
         return record | {"error": error}
     told = {"src": request.text, "prefix": request.prefix}
-    return record | told | {"alternatives": [_alternative(each) for each in found]}
+    return without_outcomes(record) | told | {"alternatives": [_alternative(each) for each in found]}
 
 
 def _alternative(each: "Alternative") -> dict[str, object]:

@@ -6,11 +6,12 @@ import stat
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from itertools import zip_longest
 from pathlib import Path
 from typing import BinaryIO
 
+from nmt.config.languages import COMPRESSED
 from nmt.errors import OutputError, UsageError
 from nmt.files import atomic_file, check_counts, decode_lines, read_lines
 
@@ -139,12 +140,35 @@ def write_all(stream: BinaryIO, line: str) -> None:
 
 
 def check_output(path: Path, *, inputs: Sequence[Path] = ()) -> None:
-    """Raise OutputError if a file to write is an input too, or lies in a model folder or in none at all."""
-    if any(path.exists() and other.exists() and path.samefile(other) for other in inputs):
-        raise OutputError(f"{path}: is an input as well; give another file to write")
+    """Raise OutputError if a file to write can not be written.
+
+    It is an input too, or becomes one while it grows; or it lies in a model folder or in none at all, or has
+    the ending of a compressed one.
+    """
+    for place in (path, path.with_name(f"{path.name}.part")):
+        if place.exists() and (_is_stdin(place) or any(map(place.samefile, filter(Path.exists, inputs)))):
+            raise OutputError(f"{place}: is an input as well; give another file to write")
+    if path.suffix in COMPRESSED:
+        raise OutputError(f"{path}: would hold plain text; give it another ending, or compress it afterwards")
     refuse_model_folder(path)
     if not path.parent.is_dir():
         raise OutputError(f"{path}: there is no folder {path.parent}")
+
+
+def check_stdout(inputs: Sequence[Path]) -> None:
+    """Raise OutputError if stdout is a file that is read, too, which would never end."""
+    with suppress(OSError, ValueError):
+        found = os.fstat(sys.stdout.fileno())
+        if stat.S_ISREG(found.st_mode) and any(os.path.samestat(found, each.stat()) for each in inputs):
+            raise OutputError(f"{inputs[0]}: is written to as standard output, too; give --output FILE")
+
+
+def _is_stdin(path: Path) -> bool:
+    """Whether this file is what stdin is read from."""
+    with suppress(OSError, ValueError):
+        found = os.fstat(sys.stdin.fileno())
+        return stat.S_ISREG(found.st_mode) and os.path.samestat(found, path.stat())
+    return False
 
 
 def refuse_model_folder(path: Path) -> None:

@@ -96,7 +96,7 @@ SureOption = Annotated[
 ]
 SetOption = Annotated[
     list[str] | None,
-    typer.Option("--set", metavar="KEY=VALUE", help="Set any option of the config, as section.key=value."),
+    typer.Option("--set", metavar="KEY=VALUE", help="Set an option of the config, as section.key=value."),
 ]
 
 DevSrcOption = Annotated[

@@ -3,7 +3,7 @@
 import json
 import math
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -14,6 +14,8 @@ InputFormat = Literal["text", "jsonl"]
 
 TEXT_FIELDS = ("src", "text")
 """The first of them that an object has is translated."""
+OUTCOMES = ("error", "unscored")
+"""Fields that say why there is nothing; they say nothing of a text that they came with."""
 MOST_NESTED = 100
 """Values inside of values; more could be read, but not be written again."""
 
@@ -103,14 +105,20 @@ def _parse(line: str, number: int, needed: str) -> Request:
         return Request(number, "", fields, error="has neither src nor text; expected a text in src")
     if not isinstance(fields[key], str):
         return Request(number, "", fields, error=f"{key} is not a text; expected one")
-    prefix = fields.get("prefix", "")
+    asked = {name: fields[name] for name in ("prefix", "require", "forbid") if fields.get(name) is not None}
+    prefix = asked.get("prefix", "")
     if not isinstance(prefix, str):
         return Request(number, "", fields, error="prefix is not a text; expected one")
     for name in ("require", "forbid"):
-        if not _is_list_of_texts(fields.get(name, [])):
+        if not _is_list_of_texts(asked.get(name, [])):
             return Request(number, "", fields, error=f"{name} is not a list of texts; expected one")
-    require, forbid = (tuple(fields.get(name, ())) for name in ("require", "forbid"))
+    require, forbid = (tuple(asked.get(name, ())) for name in ("require", "forbid"))
     return Request(number, fields[key], fields, prefix=prefix, require=require, forbid=forbid)
+
+
+def without_outcomes(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields of an object without those in which an earlier run said that it failed."""
+    return {name: value for name, value in fields.items() if name not in OUTCOMES}
 
 
 def with_context(request: Request) -> Request:

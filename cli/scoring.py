@@ -17,7 +17,7 @@ from .console import say, warn
 from .line_source import LineSource
 from .lines import STDIN, counted, line_output
 from .pair_source import SourcePair, object_pairs, pairs_with_context
-from .requests import Documents
+from .requests import Documents, without_outcomes
 from .translation_view import hypothesis_record
 
 if TYPE_CHECKING:
@@ -117,7 +117,7 @@ def _json(pair: SourcePair, scored: "Scored", number: int, words: UnitMode | Non
     record: dict[str, Any] = {**pair.fields, "id": pair.fields.get("id", number)}
     if pair.error:
         return json_line(record | {"error": pair.error})
-    record |= {"src": scored.source}
+    record = without_outcomes(record) | {"src": scored.source}
     if scored.hypothesis:
         return json_line(record | hypothesis_record(scored.hypothesis, words))
     nothing = {"tgt": scored.target, "score": None, "log_prob": None, "unscored": scored.unscored}

@@ -1,6 +1,5 @@
 """`nmt translate`: lines of text in, their translations out, with word alignments if wanted."""
 
-import json
 import time
 from collections import Counter
 from dataclasses import replace
@@ -14,8 +13,8 @@ from nmt.errors import DataError, OutputError, UsageError
 
 from .alternatives import show_alternatives
 from .console import is_terminal, is_watched, say, warn
-from .line_source import LineSource, open_source
-from .lines import STDIN, check_output, warn_of_unlinked
+from .line_source import LineSource, mended, open_source
+from .lines import STDIN, check_output, check_stdout, warn_of_unlinked
 from .options import (
     SHORTLIST,
     UNITS,
@@ -156,7 +155,9 @@ def translate(
         raise UsageError("--align-out - would mix links into the translations; give a file, or use --align")
     input_format = input_format or format_of(input_path)
     samples = sample or (MBR_SAMPLES if mbr else None)
-    if any(not phrase.strip() for phrase in require or []):
+    prefix = mended(prefix)
+    require, forbid = ([mended(phrase) for phrase in phrases or []] for phrases in (require, forbid))
+    if any(not phrase.strip() for phrase in require):
         raise UsageError("--require is blank; expected words")
     several = nbest if samples is None else None if mbr else samples
     layout = _layout(format_ or ("jsonl" if input_format == "jsonl" else None), several)
@@ -165,6 +166,11 @@ def translate(
     _check_paths(texts, input_path, [path for path in (output_path, align_path) if path])
     if score_path and (align or align_path or nbest or samples or layout == "nbest"):
         raise UsageError("--score tells what is thought of given lines; leave out --align, --nbest, --sample")
+    if score_path and any((beam, precision, shortlist, prefix, require, forbid, on_long)):
+        raise UsageError(
+            "--score searches for nothing; leave out --beam, --precision, --shortlist, --prefix, --require, "
+            "--forbid, --on-long"
+        )
     if score_path and score_path != STDIN and input_format == "jsonl":
         raise UsageError("JSON lines hold both sides, in src and tgt; give --score -, not a file")
     if alternatives and (align or align_path or nbest or samples or score_path or word_scores or format_):
@@ -200,9 +206,10 @@ def translate(
             "temperature": temperature,
             "seed": seed,
             "mbr": "true" if mbr else None,
-            "forbid": json.dumps(forbid) if forbid else None,
         }
         config = with_decoding(loaded.config, flags, set_ or [])
+        decoding = replace(config.decoding, forbid=(*config.decoding.forbid, *forbid))
+        config = replace(config, decoding=decoding)
         is_drawn = config.decoding.samples > 0
         if not is_drawn and (temperature, seed) != (None, None):
             raise UsageError(
@@ -243,7 +250,7 @@ def translate(
         if alternatives:
             if source is None:
                 raise UsageError("--alternatives needs lines to translate; give TEXT, --input or a pipe")
-            asked = Asked(prefix, tuple(require or ()))
+            asked = Asked(prefix, tuple(require))
             show_alternatives(translator, source, asked, count=alternatives, output_path=output_path)
             return
         view = View(
@@ -255,7 +262,7 @@ def translate(
             has_several=has_several,
             scores=word_scores,
         )
-        asked = Asked(prefix, tuple(require or ()))
+        asked = Asked(prefix, tuple(require))
         with Sinks(output_path, align_path) as sinks:
             if source is None:
                 if not quiet:
@@ -280,8 +287,10 @@ def _check_paths(texts: list[str] | None, input_path: Path | None, outputs: list
         raise UsageError("give either TEXT or --input, not both")
     if len(outputs) == 2 and outputs[0].resolve() == outputs[1].resolve():
         raise OutputError(f"{outputs[0]}: is the file of --output and of --align-out")
+    inputs = [input_path] if input_path and input_path != STDIN else []
     for path in outputs:
-        check_output(path, inputs=[input_path] if input_path else [])
+        check_output(path, inputs=inputs)
+    check_stdout(inputs)
 
 
 def _run(lines: LineTranslator, view: View, source: LineSource, sinks: Sinks, *, quiet: bool) -> None:

@@ -13,7 +13,7 @@ from nmt.files import atomic_file
 
 from .console import is_terminal, out
 from .lines import STDIN, counted, write_all, write_whole
-from .requests import Request
+from .requests import Request, without_outcomes
 from .signals import whole_lines
 from .tables import draw_legend, draw_table, visible
 
@@ -51,6 +51,8 @@ class View:
             from nmt.alignment.formats import json_line
 
             return [""] if request.is_gap else [json_line(self._record(translation, request))]
+        if self.layout == "nbest" and request.error:
+            return []
         if self.layout == "nbest":
             return [self._ranked(translation, rank, request) for rank in range(len(translation.hypotheses))]
         if not self.links or not translation.num_parts:  # a blank line stays blank
@@ -91,6 +93,7 @@ class View:
         record = {**request.fields, "id": request.fields.get("id", request.number)}
         if request.error:
             return record | {"error": request.error}
+        record = without_outcomes(record)
         record |= {"src": translation.source, **self._scores(translation.hypotheses[0])}
         if self.has_several:
             record["hypotheses"] = [

@@ -173,11 +173,11 @@ def atomic_file(path: Path) -> Iterator[BinaryIO]:
     It grows as `path` + `.part`. After a failure `path` is as it was, and `.part` keeps whole lines.
     A device or a pipe is written to directly.
     """
-    path = path.resolve() if path.is_symlink() else path
     if path.exists() and not path.is_file() and not path.is_dir():
         with _create(path) as stream:
             yield stream
         return
+    path = path.resolve() if path.is_symlink() else path
     if path.is_dir():
         raise OutputError(f"{path}: is a folder, expected a file to write")
     part = path.with_name(path.name + ".part")

@@ -12,14 +12,17 @@ import torch
 
 from nmt.errors import UsageError
 
+MOST_THREADS = 4096
 OUT_OF_MEMORY = ("can't allocate memory", "MPS backend out of memory", "CUBLAS_STATUS_ALLOC_FAILED")
 
 
 def use_device(name: str, *, threads: int = 0) -> torch.device:
     """The device that `auto`, `cpu`, `cuda` or `mps` means here; sets torch's CPU threads, 0 for all cores.
 
-    Raises UsageError if the device is not there.
+    Raises UsageError if the device is not there, or if there can not be so many threads.
     """
+    if not 0 <= threads <= MOST_THREADS:
+        raise UsageError(f"--threads {threads}: expected 0 to {MOST_THREADS:,}, 0 for all cores")
     torch.set_num_threads(threads or num_usable_cores())
     keep_freed_memory()
     has = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}

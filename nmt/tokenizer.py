@@ -29,6 +29,7 @@ Span = tuple[int, int]
 SPACE = "▁"  # U+2581, how SentencePiece writes a space
 STAND_IN = "\uf581"  # private use; takes the place of a U+2581 in the text, which is no space
 REPLACEMENT = "\ufffd"
+SURROGATE = re.compile("[\ud800-\udfff]")  # half a character, or a byte that was not UTF-8
 UNKNOWN = "⁇"
 TAG = re.compile("<2(.+)>")  # of a language that is to be translated into; a control symbol, never text
 MAX_LINES = 2_000_000  # a tokenizer learns nothing more from more lines, but needs the memory for them
@@ -353,7 +354,8 @@ def _parts(line: str) -> Iterator[str]:
 
 
 def _without_space_symbol(line: str) -> str:
-    return line.replace(SPACE, STAND_IN)
+    """The line as it can be cut: a space symbol is another character, what UTF-8 can not write U+FFFD."""
+    return SURROGATE.sub(REPLACEMENT, line.replace(SPACE, STAND_IN))
 
 
 def _raw_span(normal: str, starts: list[int], first: int, last: int) -> Span:

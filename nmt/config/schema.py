@@ -401,7 +401,12 @@ class DecodingConfig:
         _require(0 <= self.prune < math.inf, "decoding.prune", self.prune, "0 or more")
         _require(self.batch_rows >= 0, "decoding.batch_rows", self.batch_rows, "0 or more")
         _require(0 <= self.length_penalty <= 10, "decoding.length_penalty", self.length_penalty, "0 to 10")
-        _require(self.max_length_ratio > 0, "decoding.max_length_ratio", self.max_length_ratio, "above 0")
+        _require(
+            0 < self.max_length_ratio <= 1000,
+            "decoding.max_length_ratio",
+            self.max_length_ratio,
+            "above 0, to 1,000",
+        )
         _require(
             0 <= self.min_length_ratio <= self.max_length_ratio,
             "decoding.min_length_ratio",
@@ -418,7 +423,7 @@ class DecodingConfig:
         _require(all(map(str.strip, self.forbid)), "decoding.forbid", list(self.forbid), "no blank phrase")
         for name in ("shortlist", "shortlist_common", "samples", "top_k", "seed"):
             _require(getattr(self, name) >= 0, f"decoding.{name}", getattr(self, name), "0 or more")
-        _require(0 < self.temperature < math.inf, "decoding.temperature", self.temperature, "above 0")
+        _require(1e-6 <= self.temperature <= 1e6, "decoding.temperature", self.temperature, "1e-6 to 1e6")
         _require(0 < self.top_p <= 1, "decoding.top_p", self.top_p, "above 0, to 1")
         _require(0 <= self.min_p <= 1, "decoding.min_p", self.min_p, "0 to 1")
         if self.mbr and self.samples < 2:

@@ -39,11 +39,11 @@ class Progress:
 
     @cached_property
     def num_left(self) -> int:
-        """Tokens that are left of the required phrases."""
+        """Tokens that are left of the required phrases; of several that are begun, one goes on."""
         lengths = self._unmet_lengths()
-        for number, place in self.begun:
-            lengths[number] = min(lengths[number], len(self.required[number].tokens) - place)
-        return sum(lengths.values())
+        complete = {number for number, place in self.begun if place == lengths[number]}
+        most = max((place for number, place in self.begun if number not in complete), default=0)
+        return sum(lengths[number] for number in lengths if number not in complete) - most
 
     @cached_property
     def is_within(self) -> bool:

@@ -3,7 +3,6 @@
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from itertools import islice
 from typing import Literal
 
 import torch
@@ -15,6 +14,7 @@ from nmt.corpus.words import Span, is_blank
 from nmt.decoding.ensemble import log_mean
 from nmt.decoding.hypothesis import Hypothesis
 from nmt.decoding.rules import Rules
+from nmt.decoding.windows import full_windows
 from nmt.model.forced import PiecePair, in_batches, longest_side, token_log_probs
 from nmt.model.transformer import Transformer
 
@@ -60,7 +60,7 @@ def score_pairs(
     rows = _in_context(pairs, context_size) if contexts is None else zip(pairs, contexts, strict=True)
     compute = partial(_log_probs, [model.network for model in models])
     encode = models[0].src_tokenizer.encode_batch
-    while some := list(islice(rows, window)):
+    for some in full_windows(rows, window):
         cut = cut_contexts((context for _, context in some), encode, size=context_size)
         encoded = [
             _encode(models, direction, *pair, context) for (pair, _), context in zip(some, cut, strict=True)

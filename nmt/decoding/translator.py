@@ -68,6 +68,8 @@ class Translator:
         Linux. Raises ConfigError if tokenizers, directions or contexts of the models differ, or if `nbest` is
         more than the beam holds; UsageError if there is no such language, or nothing to make links with.
         """
+        if nbest < 1:
+            raise ConfigError(f"{nbest} hypotheses: expected 1 or more")
         if not config.samples and nbest > config.beam_size:
             raise ConfigError(
                 f"{nbest} hypotheses do not fit into a beam of {config.beam_size}; give --beam {nbest}"
@@ -214,8 +216,11 @@ class Translator:
         thread finished them. Raises RequestError if what is asked of a line can not be written or contradicts
         itself, or if a line is too long and that is to be an error, before anything is translated, and if no
         translation of a line was found that is as asked. With `on_refused` that is no error: it hears of the
-        line, whose translation is then blank.
+        line, whose translation is then blank. Raises TypeError where a text stands for a list of them.
         """
+        texts = (lines, prefixes, *(contexts or ()), *(forbid or ()), *(require or ()))
+        if any(isinstance(each, str) for each in texts):
+            raise TypeError("found a text where a list of texts is expected")
         given = [each for each in (contexts, prefixes, forbid, require) if each is not None]
         if any(len(each) != len(lines) for each in given):
             raise ValueError("contexts, prefixes, forbid and require go with the lines, one for each")

@@ -105,8 +105,8 @@ REFUSED: list[tuple[Section, dict[str, Any], str]] = [
         (DecodingConfig, {name: -1}, f"decoding.{name} is -1; expected 0 or more")
         for name in ("samples", "top_k", "seed")
     ),
-    (DecodingConfig, {"temperature": 0.0}, "decoding.temperature is 0.0; expected above 0"),
-    (DecodingConfig, {"temperature": math.inf}, "decoding.temperature is inf; expected above 0"),
+    (DecodingConfig, {"temperature": 0.0}, "decoding.temperature is 0.0; expected 1e-6 to 1e6"),
+    (DecodingConfig, {"temperature": math.inf}, "decoding.temperature is inf; expected 1e-6 to 1e6"),
     (DecodingConfig, {"top_p": 0.0}, "decoding.top_p is 0.0; expected above 0, to 1"),
     (DecodingConfig, {"top_p": 1.1}, "decoding.top_p is 1.1; expected above 0, to 1"),
     (DecodingConfig, {"min_p": -0.1}, "decoding.min_p is -0.1; expected 0 to 1"),

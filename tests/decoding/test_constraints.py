@@ -13,7 +13,7 @@ from nmt.config import DecodingConfig
 from nmt.corpus.words import is_in_word
 from nmt.decoding import Found, Room, Rules, Sentence, Translator, search
 from nmt.decoding.constraints import bank_choice
-from nmt.decoding.demands import Demands, Required
+from nmt.decoding.demands import Demands, Progress, Required
 from nmt.decoding.phrases import Forbidden, PieceTexts, as_phrase
 from nmt.decoding.translation import RequestError
 
@@ -106,6 +106,7 @@ NARROW = {  # near the limit room is kept for all of each phrase, and for someth
     **DEMANDS,
     "one within another": Demands((A_B, Required((3,)))),
     "the same pieces": Demands((Required((2, 2, 5)), Required((2,)))),
+    "three that begin alike": Demands((Required((2, 3)), Required((2, 4)), Required((2, 5)))),
     "some and not others": Demands((DOT, AB), Forbidden(["a", ". ab"], PIECES)),
 }
 
@@ -278,3 +279,19 @@ def test_a_word_that_a_prefix_begins_with_may_go_on(tiny_model: TranslationModel
     found = translator(tiny_model).translate(LINES[:1], prefixes=["The do"], forbid=[["do"]])[0]
     assert found.text.startswith("The do")
     assert not contains(found.text, "do")
+
+
+def test_only_one_of_the_phrases_that_begin_alike_goes_on() -> None:
+    begun = Progress((Required((2, 3)), Required((2, 4)), Required((2, 5)))).after(2)
+    assert begun.num_left == 5
+    assert begun.wanted == {2: 5, 3: 4, 4: 4, 5: 4}
+    assert begun.after(4).num_left == 4
+
+
+@pytest.mark.parametrize("beam_size", [1, 5])
+def test_words_that_begin_alike_all_come(tiny_model: TranslationModel, beam_size: int) -> None:
+    words = ["house", "houses", "garden", "gardens", "\u6771\u4eac", "\u5927\u962a", "\u4eac\u90fd"]
+    translator = Translator(tiny_model, replace(tiny_model.config.decoding, beam_size=beam_size))
+    for some in itertools.combinations(words, 3):
+        [found] = translator.translate(["Ja!"], require=[some])
+        assert all(contains(found.text, word) for word in some), (some, found.text)

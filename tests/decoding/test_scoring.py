@@ -1,7 +1,7 @@
 """Scores of translations that are there: those of the search that found them, and of pairs from elsewhere."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 import pytest
@@ -10,6 +10,7 @@ import torch
 from nmt.checkpoint import TranslationModel, build_network
 from nmt.config import DecodingConfig
 from nmt.decoding import Hypothesis, Translator
+from nmt.errors import DataError
 from nmt.model import Transformer, encoded
 from nmt.model.forced import MAX_PIECES
 from nmt.tokenizer import BOS_ID, EOS_ID
@@ -187,3 +188,14 @@ def test_logits_in_blocks_are_those_of_the_whole(
         assert one.hypothesis is not None
         assert other is not None
         assert one.hypothesis.token_log_probs == pytest.approx(other.token_log_probs, abs=1e-5)
+
+
+def test_what_came_before_pairs_that_can_not_be_read_is_scored(tiny_model: TranslationModel) -> None:
+    def pairs() -> Iterator[tuple[str, str]]:
+        yield from PAIRS[:2]
+        raise DataError("no pair")
+
+    found = translator(tiny_model).score(pairs())
+    assert [next(found).source for _ in range(2)] == [source for source, _ in PAIRS[:2]]
+    with pytest.raises(DataError, match="no pair"):
+        next(found)

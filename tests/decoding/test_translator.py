@@ -270,3 +270,19 @@ def test_hypotheses_come_best_first(model: TranslationModel) -> None:
         assert scores == sorted(scores, reverse=True)
         assert len(scores) == (4 if translation.num_parts else 1)
         assert translation.text == translation.hypotheses[0].text
+
+
+def test_a_text_is_no_list_of_texts(model: TranslationModel) -> None:
+    one = translator(model)
+    for lines, options in (("Ja!", {}), (["Ja!"], {"require": ["Hund"]}), (["Ja!"], {"contexts": ["Nein!"]})):
+        with pytest.raises(TypeError, match="found a text where a list of texts is expected"):
+            one.translate(lines, **options)  # type: ignore[arg-type]
+    with pytest.raises(ConfigError, match="0 hypotheses: expected 1 or more"):
+        translator(model, nbest=0)
+
+
+def test_what_utf8_can_not_write_is_read_as_a_replacement_character(model: TranslationModel) -> None:
+    mended, whole = translator(model, align=True).translate(["Ja \udcff!", "Ja \ufffd!"])
+    assert mended.text == whole.text
+    [scored] = translator(model).score([("Ja!", "\udcff")])
+    assert scored.hypothesis is not None
