@@ -180,3 +180,37 @@ def test_a_model_with_itself_is_the_model(translate: Run, tiny_model_dir: Path) 
 @pytest.mark.parametrize("precision", ["float32", "bfloat16", pytest.param("int8", marks=needs_int8)])
 def test_every_precision_gives_a_line(translate: Run, precision: str) -> None:
     assert len(translate("--precision", precision, LINE, "Ja!").lines) == 2
+
+
+def test_null_asks_for_nothing(translate: Run) -> None:
+    line = json.dumps({"src": LINE, "prefix": None, "require": None, "forbid": None})
+    record = json.loads(translate("--input-format", "jsonl", stdin=line).lines[0])
+    assert record["tgt"] == translate(LINE).lines[0]
+
+
+def test_words_are_forbidden_beside_those_that_always_are(translate: Run) -> None:
+    for phrases in (("--forbid", "e"), ("--set", 'decoding.forbid=["e"]'), ("--forbid", "\U0001f600")):
+        assert translate(*phrases, LINE).exit_status == 0
+    done = translate("--set", 'decoding.forbid=["Katze"]', "--forbid", "Hund", "--require", "Katze", LINE)
+    assert (done.exit_status, "has a forbidden one in it" in done.stderr) == (65, True)
+    done = translate("--set", 'decoding.forbid=["Katze"]', "--forbid", "Hund", "--require", "Hund", LINE)
+    assert (done.exit_status, "has a forbidden one in it" in done.stderr) == (65, True)
+
+
+def test_bytes_that_are_no_text_are_mended_in_phrases_too(translate: Run) -> None:
+    for option in ("--prefix", "--require", "--forbid"):
+        assert translate(option, "\udcff", LINE).exit_status in (0, 65)
+
+
+def test_what_a_score_does_not_ask_for_is_refused(translate: Run) -> None:
+    for option in (("--beam", "2"), ("--prefix", "The"), ("--require", "x"), ("--precision", "int8")):
+        done = translate("--score", "-", *option, stdin="Ja!\tYes!\n")
+        assert (done.exit_status, "--score searches for nothing; leave" in done.stderr) == (
+            2,
+            True,
+        )
+
+
+def test_as_many_threads_as_there_can_be(translate: Run) -> None:
+    done = translate("--threads", "99999999999", LINE)
+    assert (done.exit_status, "--threads 99999999999: expected 0 to 4,096" in done.stderr) == (2, True)

@@ -487,3 +487,50 @@ def test_an_interruption_keeps_whole_lines_and_says_how_many(
     assert process.wait(WAIT) == 128 + number
     assert process.stderr.read() == b"stopped; out.part keeps 2 whole lines\n"
     assert not output.exists()
+
+
+def test_a_file_that_grows_into_an_input_is_refused(translate: Run, tmp_path: Path) -> None:
+    for name in ("out", "out.part"):
+        (tmp_path / name).write_text("Ja!\n", encoding="utf-8")
+        done = translate("-i", tmp_path / name, "-o", tmp_path / "out")
+        assert (done.exit_status, f"{name}: is an input as well" in done.stderr) == (73, True)
+        assert (tmp_path / name).read_text(encoding="utf-8") == "Ja!\n"
+
+
+def test_what_is_read_is_not_written_to_as_stdout_or_in_place_of_stdin(
+    start_nmt: Start, tiny_model_dir: Path, tmp_path: Path
+) -> None:
+    path = tmp_path / "text"
+    path.write_text("Ja!\n", encoding="utf-8")
+    command = ("translate", "-m", tiny_model_dir, *GREEDY)
+    with path.open("a") as out:
+        process = start_nmt(*command, "-i", path, stdout=out)
+        assert process.wait(WAIT) == 73
+    assert "is written to as standard output, too; give --output FILE" in process.stderr.read().decode()
+    with path.open() as text:
+        process = start_nmt(*command, "-o", path, stdin=text)
+        assert process.wait(WAIT) == 73
+    assert path.read_text(encoding="utf-8") == "Ja!\n"
+
+
+def test_a_device_behind_a_link_is_written_to(start_nmt: Start, translate: Run, tiny_model_dir: Path) -> None:
+    process = start_nmt("translate", "-m", tiny_model_dir, *GREEDY, "-o", "/dev/stdout", "Ja!")
+    assert process.wait(WAIT) == 0
+    assert process.stdout.read().decode().splitlines() == translate("Ja!").lines
+
+
+def test_a_file_with_the_ending_of_a_compressed_one_is_refused(translate: Run, tmp_path: Path) -> None:
+    done = translate("-o", tmp_path / "out.gz", "Ja!")
+    assert (done.exit_status, "out.gz: would hold plain text" in done.stderr) == (73, True)
+
+
+def test_what_an_earlier_run_says_of_a_failure_goes_and_a_refused_line_has_no_hypotheses(
+    translate: Run,
+) -> None:
+    lines = [{"src": "Ja!", "error": "old", "unscored": "old", "mark": 7}, {"src": 3, "error": "old"}]
+    text = "".join(json.dumps(line) + "\n" for line in lines)
+    first, second = map(json.loads, translate("--input-format", "jsonl", stdin=text).lines)
+    assert not {"error", "unscored"} & first.keys()
+    assert (first["mark"], second["error"]) == (7, "src is not a text; expected one")
+    ranked = translate("--input-format", "jsonl", "--format", "nbest", "--nbest", "1", stdin=text).lines
+    assert [line.split(" ||| ")[0] for line in ranked] == ["0"]
