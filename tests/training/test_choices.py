@@ -62,9 +62,7 @@ def test_a_corpus_larger_than_all_sizes_but_one_are_meant_for_takes_that_one() -
 def test_a_model_to_begin_with_brings_its_size_and_learns_more_slowly() -> None:
     begun = {"training": {"init_from": "parent", "learning_rate": 0.0015}}
     size, _, schedule = told(begun, replace(DATA, tgt_vocab_size=16_000), is_vocab_open=False)
-    assert size == (
-        "size: tiny, 4+4 layers of width 128, 16,000 pieces, as the model has that it begins with"
-    )
+    assert size == "size: tiny, 4+4 layers of width 128, 16,000 pieces, as the model has that it begins with"
     assert "; learning rate 0.0015, three tenths of what suits fresh weights of width 128; " in schedule
     *_, schedule = told({"training": {"init_from": "parent", "learning_rate": 0.005}})
     assert "; learning rate 0.005, as asked for; " in schedule
