@@ -224,6 +224,64 @@ def test_a_link_keeps_pointing_at_the_file_that_is_replaced(tmp_path: Path) -> N
     assert (tmp_path / "file").read_text() == "new\n"
 
 
+# What is on disk before it has its name
+
+
+@pytest.fixture
+def done(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What the system is told to sync and to rename, in this order; files with their sizes at that time."""
+    if os.name == "nt":
+        pytest.skip("Windows keeps the entries of folders by itself")
+    done: list[str] = []
+    replace = os.replace
+
+    def sync(descriptor: int) -> None:
+        number = os.fstat(descriptor).st_ino
+        path = next(path for path in (tmp_path, *tmp_path.rglob("*")) if path.stat().st_ino == number)
+        size = f", {path.stat().st_size} bytes" if path.is_file() else ""
+        done.append(f"fsync {path.relative_to(tmp_path)}{size}")
+
+    def rename(old: Path, new: Path) -> None:
+        replace(old, new)
+        done.append(f"rename {old.relative_to(tmp_path)} {new.relative_to(tmp_path)}")
+
+    monkeypatch.setattr(os, "fsync", sync)
+    monkeypatch.setattr(os, "replace", rename)
+    return done
+
+
+def test_a_file_is_on_disk_before_it_has_its_name_and_the_name_afterwards(
+    tmp_path: Path, done: list[str]
+) -> None:
+    with files.atomic_file(tmp_path / "out.txt") as stream:
+        stream.write(b"whole\n")
+    assert done == ["fsync out.txt.part, 6 bytes", "rename out.txt.part out.txt", "fsync ."]
+
+
+def test_everything_in_a_folder_is_on_disk_before_it_has_its_name(tmp_path: Path, done: list[str]) -> None:
+    new = tmp_path / "run" / "step-2.tmp"
+    (new / "inner").mkdir(parents=True)
+    for path, data in ((new / "weights", b"1234"), (new / "inner" / "text", b"1")):
+        with files.plain_file(path) as stream:
+            stream.write(data)
+    assert done == []
+    files.publish_dir(new, tmp_path / "run" / "step-2")
+    assert sorted(done[:-2]) == [
+        "fsync run/step-2.tmp",
+        "fsync run/step-2.tmp/inner",
+        "fsync run/step-2.tmp/inner/text, 1 bytes",
+        "fsync run/step-2.tmp/weights, 4 bytes",
+    ]
+    assert done[-2:] == ["rename run/step-2.tmp run/step-2", "fsync run"]
+
+
+def test_what_is_added_at_a_place_is_on_disk(tmp_path: Path, done: list[str]) -> None:
+    (tmp_path / "text").write_bytes(b"12345")
+    files.append_at(tmp_path / "text", 3, b"abc\n")
+    assert (tmp_path / "text").read_bytes() == b"123abc\n"
+    assert done == ["fsync text, 7 bytes"]
+
+
 # Failing at every operation (SQLite's scheme: n = 1, 2, ... until the fault is not reached)
 
 

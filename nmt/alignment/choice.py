@@ -4,12 +4,15 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import torch
+
 from nmt.alignment.linking import align_layers, align_pairs, link_by_text
 from nmt.alignment.scoring import LinkCounts, count_links
 from nmt.alignment.text_aligner import TextAligner
 from nmt.checkpoint import TranslationModel
 from nmt.corpus.context import LinePair
 from nmt.corpus.links import GoldLinks, Link
+from nmt.corpus.reading import spread
 
 PROBE_PAIRS = 500
 """At most this many pairs are linked in order to choose."""
@@ -25,8 +28,8 @@ class Probe:
 
     @classmethod
     def of(cls, model: TranslationModel, pairs: Sequence[LinePair], aligner: TextAligner) -> "Probe":
-        """Some of the pairs that the aligners were trained on."""
-        some = pairs[:: max(1, len(pairs) // PROBE_PAIRS)][:PROBE_PAIRS]
+        """Some of the pairs that the aligners were trained on, from all over the text."""
+        some = [pairs[number] for number in spread(torch.arange(len(pairs)), PROBE_PAIRS).tolist()]
         return cls(some, [frozenset(one.words().links) for one in link_by_text(model, some, aligner)])
 
 

@@ -6,6 +6,7 @@ from itertools import compress
 from pathlib import Path
 from typing import NamedTuple
 
+import torch
 from torch import Tensor
 
 from nmt.corpus.context import Context, in_context
@@ -143,6 +144,12 @@ def count_lines(path: Path, *, on_invalid: InvalidUtf8 = "skip", on_line: OnLine
         if on_line:
             on_line(line)
     return LineCounts(num_lines, len(invalid))
+
+
+def spread(numbers: Tensor, most: int) -> Tensor:
+    """At most so many of the numbers of pairs, spread evenly over them."""
+    count = min(most, len(numbers))
+    return numbers[torch.arange(count) * len(numbers) // max(1, count)]
 
 
 def _flags(keep: Tensor) -> Iterator[bool]:

@@ -18,14 +18,14 @@ from nmt.config.schema import Config, DataConfig, TrainingConfig
 from nmt.corpus.batching import Batch, collate, deal_batches, mix_seeds, plan_batches
 from nmt.corpus.context import LinePair
 from nmt.corpus.encoded import EncodedCorpus
-from nmt.corpus.reading import Contexts, Pair, ParallelText, Stamp, read_pairs
+from nmt.corpus.reading import Contexts, Pair, ParallelText, Stamp, read_pairs, spread
 from nmt.corpus.sampling import GROUP, Cutter, SamplingWorkers
 from nmt.corpus.store import StoredCorpus, open_store
 from nmt.corpus.weighting import rows_of_epoch
 from nmt.errors import NmtError
 from nmt.files import remove_dir, sha256_file
 from nmt.tokenizer import Tokenizer
-from nmt.training.preparation import Tokenizers, encode_dev, flags, make_corpus, paths, spread
+from nmt.training.preparation import Tokenizers, encode_dev, flags, make_corpus, paths
 from nmt.training.report import DataReport
 
 SAMPLE_PAIRS = 200_000

@@ -228,12 +228,6 @@ def _with_contexts(text: ParallelText, keep: Tensor, data: DataConfig) -> tuple[
     return [pair for pair, _ in found], [contexts for _, contexts in found]
 
 
-def spread(numbers: Tensor, most: int) -> Tensor:
-    """At most so many of the numbers, spread evenly over them."""
-    count = min(most, len(numbers))
-    return numbers[torch.arange(count) * len(numbers) // max(1, count)]
-
-
 def flags(numbers: Tensor, size: int) -> Tensor:
     """A bool for each of `size` pairs, true for those with these numbers."""
     flags = torch.zeros(size, dtype=torch.bool)

@@ -15,7 +15,7 @@ from nmt.config.schema import Config
 from nmt.config.toml import from_dict
 from nmt.corpus.cleaning import Selection, clean_pairs, select_pairs, survey
 from nmt.corpus.context import LinePair
-from nmt.corpus.reading import NO_CONTEXTS
+from nmt.corpus.reading import NO_CONTEXTS, spread
 from nmt.errors import ConfigError, Interrupted, UsageError
 from nmt.files import write_text
 from nmt.hardware import num_usable_cores
@@ -25,7 +25,7 @@ from nmt.training.journal import OnReport
 from nmt.training.links import LinkModels, learn_links
 from nmt.training.lock import locked
 from nmt.training.manifest import facts_of_links
-from nmt.training.preparation import Tokenizers, flags, paths, spread
+from nmt.training.preparation import Tokenizers, flags, paths
 from nmt.training.report import LinkingReport, LinksReport, NoteReport
 from nmt.training.run import CARD
 

@@ -6,8 +6,9 @@ from dataclasses import replace
 import pytest
 import torch
 
+from nmt.alignment import choice
 from nmt.alignment.choice import Probe, choose_layer, choose_threshold
-from nmt.alignment.linking import align_pairs, cut_pair, encode_pair
+from nmt.alignment.linking import align_pairs, cut_pair, encode_pair, link_by_text
 from nmt.alignment.text_aligner import TextAligner, train_text_aligner
 from nmt.checkpoint import TranslationModel, build_align_head
 from nmt.corpus.links import Link
@@ -32,6 +33,21 @@ def aligner_of(model: TranslationModel, pairs: list[tuple[str, str]]) -> TextAli
     return train_text_aligner(cut, vocab_sizes=sizes, is_joint=True)
 
 
+@pytest.mark.parametrize(
+    ("num_pairs", "numbers"), [(2, [0, 1]), (4, [0, 1, 2, 3]), (7, [0, 1, 3, 5]), (12, [0, 3, 6, 9])]
+)
+def test_a_probe_is_of_pairs_from_all_over_the_text(
+    num_pairs: int, numbers: list[int], toy_model: TranslationModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(choice, "PROBE_PAIRS", 4)
+    pairs = copied_pairs(num_pairs)
+    aligner = aligner_of(toy_model, pairs)
+    probe = Probe.of(toy_model, pairs, aligner)
+    assert probe.pairs == [pairs[number] for number in numbers]
+    linked = link_by_text(toy_model, probe.pairs, aligner)
+    assert probe.links == [frozenset(one.words().links) for one in linked]
+
+
 @pytest.mark.parametrize("good_layer", [1, 2])
 def test_the_layer_that_looks_words_up_is_chosen(toy_model: TranslationModel, good_layer: int) -> None:
     with torch.no_grad():
@@ -45,11 +61,11 @@ def test_the_layer_that_looks_words_up_is_chosen(toy_model: TranslationModel, go
     pairs = copied_pairs(100)
     aligner = aligner_of(toy_model, pairs)
     probe = Probe.of(toy_model, pairs, aligner)
-    choice = choose_layer(toy_model, probe)
-    assert choice.layer == good_layer
-    assert choice.error_rates[good_layer - 1] < 0.2
-    assert choice.error_rates[2 - good_layer] > 0.5
-    assert choose_layer(toy_model, probe) == choice
+    chosen = choose_layer(toy_model, probe)
+    assert chosen.layer == good_layer
+    assert chosen.error_rates[good_layer - 1] < 0.2
+    assert chosen.error_rates[2 - good_layer] > 0.5
+    assert choose_layer(toy_model, probe) == chosen
 
 
 def test_the_threshold_that_finds_the_links_of_the_aligners_is_chosen(toy_model: TranslationModel) -> None:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from nmt.alignment import hmm, markov
-from nmt.alignment.hmm import PRIOR, HmmAligner, IdPair, train_hmm
+from nmt.alignment.hmm import KEPT_PROBABILITY, MAX_LENGTH, PRIOR, HmmAligner, IdPair, train_hmm
 from nmt.alignment.markov import NULL_SHARE, REACH, Direction
 
 NUM_WORDS = 30
@@ -129,6 +129,55 @@ def test_an_aligner_comes_back_from_its_state_and_batches_change_nothing() -> No
     together = aligner.posteriors_batch(pairs)
     for pair, (forward, backward) in zip(pairs, together, strict=True):
         torch.testing.assert_close(again.posteriors(*pair), (forward, backward))
+
+
+@pytest.mark.parametrize(("batch_cells", "batches_sorted"), [(100, 1), (100, 3), (100, 1000), (1, 2)])
+def test_a_text_in_many_batches_and_groups_of_them_is_learnt_as_in_one(
+    batch_cells: int, batches_sorted: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pairs = shuffled_pairs(60)
+    together = train_hmm(pairs, vocab_size=VOCAB_SIZE).state()
+    monkeypatch.setattr(hmm, "BATCH_CELLS", batch_cells)
+    monkeypatch.setattr(hmm, "BATCHES_SORTED", batches_sorted)
+    apart = train_hmm(pairs, vocab_size=VOCAB_SIZE).state()
+    for name in together:
+        torch.testing.assert_close(apart[name], together[name], rtol=1e-3, atol=1e-6)
+
+
+def test_pairs_with_a_line_that_is_too_long_are_not_learnt_from() -> None:
+    pairs = [
+        ([0] * MAX_LENGTH, [1]),
+        ([2] * (MAX_LENGTH + 1), [3]),
+        ([4], [5] * (MAX_LENGTH + 1)),
+        ([6], [7]),
+    ]
+    assert train_hmm(pairs, vocab_size=8).keys.tolist() == [0 * 8 + 1, 6 * 8 + 7]
+
+
+def test_of_a_text_with_too_many_positions_a_sample_is_learnt_from(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hmm, "MAX_CELLS", 40)  # source times target positions, of which each pair has two
+    pairs: list[IdPair] = [([word], [100 + word] * 2) for word in range(100)]
+    learnt = [key // 200 for key in train_hmm(pairs, vocab_size=200).keys.tolist()]
+    assert len(learnt) == 20
+    assert learnt[0] < 20
+    assert learnt[-1] >= 80
+    assert len(train_hmm(pairs[:20], vocab_size=200).keys) == 20  # all, if there are no more
+
+
+def test_translations_that_are_improbable_in_both_directions_are_forgotten() -> None:
+    pairs = shuffled_pairs(100)
+    aligner = train_hmm(pairs, vocab_size=VOCAB_SIZE)
+    met = {s * VOCAB_SIZE + t for src, tgt in pairs for s in src for t in tgt}
+    right = {s * VOCAB_SIZE + s + NUM_WORDS for src, _ in pairs for s in src}
+    assert right <= set(aligner.keys.tolist()) < met
+    forward, backward = aligner.forward.lexicon, aligner.backward.lexicon
+    assert torch.maximum(forward, backward).min() >= KEPT_PROBABILITY
+    pruned = aligner.pruned(least=0.8)
+    is_kept = [max(both) >= 0.8 for both in zip(forward.tolist(), backward.tolist(), strict=True)]
+    assert pruned.keys.tolist() == aligner.keys[is_kept].tolist()
+    assert pruned.forward.lexicon.tolist() == forward[is_kept].tolist()
+    assert pruned.backward.lexicon.tolist() == backward[is_kept].tolist()
+    assert pruned.forward.lexicon.min() < 0.8 < pruned.backward.lexicon.min()
 
 
 def test_lines_of_one_word_have_no_steps_to_learn() -> None:

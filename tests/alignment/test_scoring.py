@@ -2,6 +2,7 @@
 
 import pytest
 
+from nmt.alignment import scoring
 from nmt.alignment.scoring import bootstrap_interval, paired_bootstrap, score_links, scores_by_length
 from nmt.corpus.links import GoldLinks, parse_pharaoh, parse_talp
 from nmt.errors import DataError
@@ -73,6 +74,20 @@ def test_a_difference_that_hangs_on_the_sentences_is_not() -> None:
     assert found.low < 0 < found.difference < found.high
     assert found.p_value > 0.5
     assert paired_bootstrap(one, one, [gold("0-0")] * 21).p_value == 1
+
+
+@pytest.mark.parametrize("drawn_at_once", [1, 64, 21 * 64])
+def test_the_draws_are_the_same_ones_if_they_are_drawn_in_parts(
+    drawn_at_once: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = [links("0-0" if i % 3 else "0-1") for i in range(21)]
+    other = [links("0-1" if i % 2 else "0-0") for i in range(21)]
+    golds = [gold("0-0")] * 21
+    interval, difference = bootstrap_interval(one, golds), paired_bootstrap(one, other, golds)
+    assert 0 < difference.p_value < 1
+    monkeypatch.setattr(scoring, "DRAWN_AT_ONCE", drawn_at_once)  # sentences: corpora of 21 of them
+    assert bootstrap_interval(one, golds) == interval
+    assert paired_bootstrap(one, other, golds) == difference
 
 
 def test_scores_by_length_have_the_sentences_of_each_length() -> None:

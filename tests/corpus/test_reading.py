@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from nmt.corpus.reading import count_lines, read_pairs
+from nmt.corpus.reading import count_lines, read_pairs, spread
 from nmt.errors import DataError, UsageError
 from nmt.files import NOT_UTF8
 
@@ -81,3 +81,23 @@ def test_bytes_that_are_no_text_are_named_with_their_place(tmp_path: Path) -> No
     skipped = read_pairs([path], [path], on_invalid="skip")
     assert list(skipped) == [("gut", "gut"), (NOT_UTF8, NOT_UTF8)]
     assert (len(skipped), skipped.num_invalid) == (2, 2)
+
+
+@pytest.mark.parametrize(
+    ("size", "most", "expected"),
+    [
+        (10, 2, [0, 5]),
+        (10, 3, [0, 3, 6]),
+        (7, 4, [0, 1, 3, 5]),
+        (7, 6, [0, 1, 2, 3, 4, 5]),
+        (3, 5, [0, 1, 2]),
+    ],
+)
+def test_pairs_are_chosen_all_over_the_text(size: int, most: int, expected: list[int]) -> None:
+    assert spread(torch.arange(size), most).tolist() == expected
+    assert spread(100 + torch.arange(size), most).tolist() == [100 + number for number in expected]
+
+
+@pytest.mark.parametrize(("size", "most"), [(0, 5), (5, 0)])
+def test_of_nothing_and_for_nothing_no_pair_is_chosen(size: int, most: int) -> None:
+    assert spread(torch.arange(size), most).tolist() == []

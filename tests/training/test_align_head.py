@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from nmt.alignment.choice import LOWEST_THRESHOLD, Probe, choose_threshold
 from nmt.alignment.linking import align_pairs, cut_pair, encode_pair
 from nmt.alignment.scoring import LinkCounts, count_links
 from nmt.alignment.text_aligner import CutPair, TextAligner, train_text_aligner
@@ -162,6 +163,14 @@ def test_it_may_be_stopped(model: TranslationModel, cut: list[CutPair], aligner:
         train(model, cut[:5], aligner, on_progress=stop)
     with pytest.raises(_Stopped):
         learn_links(model, [lines for lines, _ in sentences(5, seed=3)], on_progress=stop)
+
+
+def test_a_head_comes_with_the_threshold_at_which_its_links_agree_best(model: TranslationModel) -> None:
+    pairs = [lines for lines, _ in sentences(20, seed=3)]
+    links = learn_links(model, pairs)
+    probe = Probe.of(model, pairs, TextAligner.from_state(links.hmm))
+    expected = choose_threshold(replace(model, align_head=links.head), probe)
+    assert links.head.threshold == expected >= LOWEST_THRESHOLD > 0
 
 
 def test_of_a_text_all_is_learnt_that_links_are_made_with(model: TranslationModel) -> None:

@@ -51,6 +51,32 @@ def test_why_another_size_was_taken_than_the_pairs_suggest_is_told() -> None:
     assert schedule.startswith("schedule: batches of 2,048 target tokens; learning rate 0.005, as suits")
 
 
+def test_a_corpus_larger_than_all_sizes_but_one_are_meant_for_takes_that_one() -> None:
+    size, *_ = told({}, replace(DATA, num_pairs=6_000_000, num_kept=5_800_000, tgt_vocab_size=32_000))
+    assert size == (
+        "size: big, 6+6 layers of width 1024, for 6,000,000 pairs, as it is meant for more pairs than any "
+        "other; 32,000 pieces, as suits 5,800,000 pairs"
+    )
+
+
+def test_a_model_to_begin_with_brings_its_size_and_learns_more_slowly() -> None:
+    begun = {"training": {"init_from": "parent", "learning_rate": 0.0015}}
+    size, _, schedule = told(begun, replace(DATA, tgt_vocab_size=16_000), is_vocab_open=False)
+    assert size == "size: tiny, 4+4 layers of width 128, 16,000 pieces, as the model has that it begins with"
+    assert "; learning rate 0.0015, three tenths of what suits fresh weights of width 128; " in schedule
+    *_, schedule = told({"training": {"init_from": "parent", "learning_rate": 0.005}})
+    assert "; learning rate 0.005, as asked for; " in schedule
+    *_, schedule = told({"training": {"learning_rate": 0.0015}})
+    assert "; learning rate 0.0015, as asked for; " in schedule
+
+
+def test_the_vocabulary_of_a_given_tokenizer_was_asked_for() -> None:
+    given = {"tokenizer": {"model": "other.model"}}
+    for num_pieces in (310, 4000, 9000):  # whatever would suit
+        size, *_ = told(given, replace(DATA, tgt_vocab_size=num_pieces))
+        assert size.endswith(f"; {num_pieces:,} pieces, as asked for")
+
+
 def test_few_passes_need_little_dropout() -> None:
     for num_passes, passes in ((9.6, "10 passes"), (0.2, "1 pass")):
         _, regularisation, _ = told({}, num_passes=num_passes)

@@ -125,6 +125,38 @@ def test_without_a_budget_or_a_size_of_a_name_nothing_is_fitted(others, machine,
     assert not frozen.config.training.fit_budget
 
 
+@pytest.mark.parametrize(
+    ("weight", "max_steps", "expected"),
+    [
+        (1, 100_000, freezing.MIN_EVAL_STEPS),
+        (8, 100_000, freezing.MIN_EVAL_STEPS),
+        (9, 100_000, 540),
+        (80, 100_000, 4800),
+        (90, 100_000, freezing.MAX_EVAL_STEPS),
+        (1, 400, 400),
+        (80, 1000, 1000),
+    ],
+)
+def test_an_evaluation_comes_with_every_epoch_unless_that_is_short_or_long(
+    weight, max_steps, expected, corpus
+) -> None:
+    """An epoch has 60 pairs that many times, and each is a batch."""
+    steps = f"training.max_steps={max_steps}", "training.eval_steps=0"
+    config = corpus.config(f"data.weights={weight}", "training.batch_tokens=1", *steps)
+    prepared = prepare(config)
+    assert prepared.num_batches(config.training) == 60 * weight
+    frozen = freezing.freeze(config, prepared, torch.device("cpu"), elapsed=0.0)
+    assert frozen.config.training.eval_steps == expected
+
+
+def test_a_budget_has_room_for_ten_evaluations(machine, corpus) -> None:
+    machine.seconds = {16: 1.0}
+    config = corpus.config("training.budget=2000", "training.max_steps=100000", "training.eval_steps=0")
+    training = freezing.freeze(config, prepare(config), torch.device("cpu"), elapsed=0.0).config.training
+    assert 1600 < training.max_steps <= 1700
+    assert training.eval_steps == training.max_steps // 10
+
+
 def test_a_model_to_begin_with_has_its_size(corpus) -> None:
     with pytest.raises(ConfigError, match="fit_budget: the size is that of --init-from"):
         corpus.config("training.fit_budget=true", "training.init_from=model")

@@ -7,6 +7,7 @@ import re
 import shutil
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -31,6 +32,7 @@ from nmt.tokenizer import Tokenizer
 from nmt.training import data, freezing, gradient, loop, opening, run, train
 from nmt.training.best import Look, look
 from nmt.training.data import prepare
+from nmt.training.finish import ended_before
 from nmt.training.gradient import make_workers
 from nmt.training.lock import is_locked, locked
 from nmt.training.loss import BatchLoss, batch_loss
@@ -448,8 +450,18 @@ def test_a_finished_model_is_not_read_for_again_nor_overwritten(corpus, whole, t
     model_dir = shutil.copytree(whole.model_dir, tmp_path / "model")
     monkeypatch.setattr(opening, "prepare", None)
     (end,) = corpus.train(model_dir, *SHAKY).reports
-    assert end.stopped == "finished before at step 12, nothing to do"
-    assert (end.bleu, end.best_step) == (whole.reports[-1].bleu, whole.reports[-1].best_step)
+    first = whole.reports[-1]
+    assert end == replace(
+        first,
+        stopped="finished before at step 12, nothing to do",
+        seconds=round(first.seconds, 1),
+        tokens_per_second=round(first.tokens_per_second, 1),
+        peak_memory=whole.manifest["training"]["peak_memory"],
+        agreement={layer: round(rate, 4) for layer, rate in first.agreement.items()},
+        link_seconds=round(first.link_seconds, 1),
+    )
+    assert min(end.loss, end.epochs) > 0
+    assert (end.links_from, end.link_pairs) == ("hmm", 60)
     for allowed in ([], ["training.max_steps"]):
         with pytest.raises(
             OutputError,
@@ -458,6 +470,26 @@ def test_a_finished_model_is_not_read_for_again_nor_overwritten(corpus, whole, t
         ):
             corpus.train(model_dir, *SHAKY, "training.max_steps=90", allowed_changes=allowed)
     assert (model_dir / "model.safetensors").read_bytes() == whole.weights
+
+
+def test_of_a_model_that_was_finished_before_all_is_told_that_its_manifest_tells(whole) -> None:
+    manifest = whole.manifest
+    manifest["training"] |= {"step": 12, "best_step": 8}
+    manifest["dev"] |= {
+        "bleu": {"score": 2.0, "signature": "a|b"},
+        "bleu_by_direction": {"de-en": 1.5, "en-de": 2.5},
+        "tuning": {"length_penalty": 0.6},
+    }
+    links = {"layer": 5, "from": "head", "pairs": 7, "seconds": 8.9, "agreement": {"1": 0.25, "5": 0.75}}
+    end = ended_before({**manifest, "alignment": links})
+    assert (end.step, end.best_step) == (12, 8)
+    assert (end.bleu, end.signature, end.bleu_by_direction) == (2.0, "a|b", {"de-en": 1.5, "en-de": 2.5})
+    assert end.tuning == {"length_penalty": 0.6}
+    assert (end.alignment_layer, end.links_from, end.link_pairs, end.link_seconds) == (5, "head", 7, 8.9)
+    assert end.agreement == {1: 0.25, 5: 0.75}
+    del manifest["training"]["peak_memory"], links["pairs"], links["seconds"]  # of an older version
+    end = ended_before({**manifest, "alignment": links})
+    assert (end.peak_memory, end.link_pairs, end.link_seconds) == (0, 0, 0)
 
 
 def test_of_many_differences_the_text_and_a_few_options_are_named(

@@ -2,8 +2,9 @@
 
 import pytest
 
-from nmt.config import TrainingConfig
-from nmt.training.plan import affords_look, plan_links, replan
+from nmt.config import AlignmentConfig, Config, TrainingConfig
+from nmt.training.plan import Timetable, affords_look, plan_links, replan
+from nmt.training.report import DataReport
 from nmt.training.state import Progress
 
 TRAINING = TrainingConfig(budget=1000, eval_steps=100)
@@ -93,3 +94,36 @@ def test_a_budget_has_room_for_links() -> None:
     left = 1000 * 0.96 - 130 - 10 - 90
     found = replan(progress, TRAINING, most=10_000, end_seconds=90)
     assert found == 200 + int(left / (0.5 + 10 / 100))
+
+
+def timetable(progress: Progress, *, tunes: bool) -> Timetable:
+    """Of a run with a budget of 1,000 s, whose links are learnt from 20,000 pairs in 70 s."""
+    training = TrainingConfig(budget=1000, eval_steps=100, max_steps=10_000, tune_length_penalty=tunes)
+    return Timetable(
+        Config(training=training, alignment=AlignmentConfig(head=False)),
+        progress,
+        DataReport(20_000, 20_000, 500, 0, 0, {}, 0, "given", 4000, 4000),
+        num_batches=400,
+        requested={"training.max_steps": 10_000, "training.eval_steps": 100},
+    )
+
+
+@pytest.mark.parametrize(("tunes", "at_the_end"), [(False, 70), (True, 70 + 5 * 10)])
+def test_a_run_stops_while_there_is_time_for_what_comes_after_it(tunes: bool, at_the_end: int) -> None:
+    progress = Progress(step=400, epoch=2, max_steps=10_000, other_seconds=40, num_evaluations=4)
+    run = timetable(progress, tunes=tunes)
+    progress.train_seconds = 1000 * 0.96 - 40 - at_the_end
+    assert run.plan_links().seconds == pytest.approx(70)
+    assert run.reason_to_stop() == ""
+    progress.train_seconds += 1
+    assert run.reason_to_stop() == "the time was used up"
+
+
+@pytest.mark.parametrize(("tunes", "at_the_end"), [(False, 70), (True, 70 + 5 * 10)])
+def test_steps_are_planned_with_what_comes_after_them(tunes: bool, at_the_end: int) -> None:
+    progress = Progress(
+        step=400, epoch=2, max_steps=10_000, train_seconds=200, other_seconds=40, num_evaluations=4
+    )
+    timetable(progress, tunes=tunes).plan()
+    left = 1000 * 0.96 - 240 - 10 - at_the_end  # one more evaluation at the end
+    assert progress.max_steps == 400 + int(left / (0.5 + 10 / 100))
