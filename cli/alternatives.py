@@ -44,8 +44,7 @@ def show_alternatives(
                 write("")
             else:
                 write(json_line(_record(request, found, error)))
-            if source.is_waited_for:
-                sys.stdout.flush()
+            sys.stdout.flush()
     source.odd.explain()
 
 

@@ -1,9 +1,10 @@
 """`nmt translate --score`: what a model thinks of translations that are already there."""
 
+import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
-from itertools import tee, zip_longest
+from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -49,23 +50,26 @@ def score_lines(
     `targets` is a file, or `-`: then each line of the source has both, with a tab between or in an object.
     A pair without a score gives an empty line, or a record that says why.
     """
+    from nmt.decoding.windows import arrived_windows, full_windows
+
     start, number, unscored = time.monotonic(), 0, Counter[str]()
     pairs = _pairs(source, targets)
     if translator.context_size:
         pairs = pairs_with_context(pairs, source.name, strict=source.strict)
-    pairs, others, requested = tee(pairs, 3)
     documents = Documents(translator.context_size)
-    found = translator.score(
-        ((pair.source, pair.target) for pair in others),
-        (documents.context(pair.request) for pair in requested),
-    )
+    windows = arrived_windows if source.is_waited_for else full_windows
     with line_output(output_path, inputs=[] if targets == STDIN else [targets]) as write:
-        for number, (pair, scored) in enumerate(zip(pairs, found, strict=True), start=1):
-            write(_json(pair, scored, number - 1, words) if as_json else _text(pair, scored))
-            if scored.unscored:
-                unscored[scored.unscored] += 1
-            if pair.error:
-                source.odd.refuse(number - 1, pair.error)
+        for window in windows(pairs, translator.config.window):
+            contexts = [documents.context(pair.request) for pair in window]
+            found = translator.score([(pair.source, pair.target) for pair in window], contexts)
+            for pair, scored in zip(window, found, strict=True):
+                write(_json(pair, scored, number, words) if as_json else _text(pair, scored))
+                if scored.unscored:
+                    unscored[scored.unscored] += 1
+                if pair.error:
+                    source.odd.refuse(number, pair.error)
+                number += 1
+            sys.stdout.flush()
     for reason, count in unscored.items():
         warn(f"{reason}, without a score: {counted(count, 'line')}")
     if not quiet:

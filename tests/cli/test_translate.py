@@ -363,6 +363,23 @@ def answer(stream: IO[bytes]) -> bytes:
     return stream.readline()
 
 
+@pytest.mark.parametrize(
+    ("options", "line"), [(("--score", "-"), "Ja!\tYes!\n"), (("--alternatives", "2"), "Ja!\n")]
+)
+def test_so_is_who_waits_for_a_score_or_for_alternatives(
+    start_nmt: Start, tiny_model_dir: Path, options: tuple[str, ...], line: str
+) -> None:
+    process = start_nmt("translate", "-m", tiny_model_dir, *GREEDY[:2], *options)
+    answers = []
+    for _ in range(2):
+        process.stdin.write(line.encode())
+        process.stdin.flush()
+        answers.append(answer(process.stdout))
+    process.stdin.close()
+    assert (process.stdout.read(), process.wait(WAIT)) == (b"", 0)
+    assert answers[0].strip()
+
+
 def test_who_writes_a_line_and_waits_is_answered_at_once(
     start_nmt: Start, tiny_model_dir: Path, translate: Run
 ) -> None:
