@@ -145,7 +145,7 @@ def check_output(path: Path, *, inputs: Sequence[Path] = ()) -> None:
     It is an input too, or becomes one while it grows; or it lies in a model folder or in none at all, or has
     the ending of a compressed one.
     """
-    for place in (path, path.with_name(f"{path.name}.part")):
+    for place in (path, path.parent / f"{path.name}.part"):
         if place.exists() and (_is_stdin(place) or any(map(place.samefile, filter(Path.exists, inputs)))):
             raise OutputError(f"{place}: is an input as well; give another file to write")
     if path.suffix in COMPRESSED:
@@ -155,12 +155,14 @@ def check_output(path: Path, *, inputs: Sequence[Path] = ()) -> None:
         raise OutputError(f"{path}: there is no folder {path.parent}")
 
 
-def check_stdout(inputs: Sequence[Path]) -> None:
-    """Raise OutputError if stdout is a file that is read, too, which would never end."""
+def check_stdout(input_path: Path | None) -> None:
+    """Raise OutputError if stdout is the file that is read, or stdin, too, which would never end."""
     with suppress(OSError, ValueError):
         found = os.fstat(sys.stdout.fileno())
-        if stat.S_ISREG(found.st_mode) and any(os.path.samestat(found, each.stat()) for each in inputs):
-            raise OutputError(f"{inputs[0]}: is written to as standard output, too; give --output FILE")
+        read = input_path.stat() if input_path else os.fstat(sys.stdin.fileno())
+        if stat.S_ISREG(found.st_mode) and os.path.samestat(found, read):
+            name = input_path or "stdin"
+            raise OutputError(f"{name}: is written to as standard output, too; give --output FILE")
 
 
 def _is_stdin(path: Path) -> bool:

@@ -163,7 +163,7 @@ def translate(
     layout = _layout(format_ or ("jsonl" if input_format == "jsonl" else None), several)
     if word_scores and layout != "jsonl":
         raise UsageError("--word-scores has no place in plain lines; give --format jsonl")
-    _check_paths(texts, input_path, [path for path in (output_path, align_path) if path])
+    _check_paths(texts, input_path, output_path, align_path)
     if score_path and (align or align_path or nbest or samples or layout == "nbest"):
         raise UsageError("--score tells what is thought of given lines; leave out --align, --nbest, --sample")
     if score_path and any((beam, precision, shortlist, prefix, require, forbid, on_long)):
@@ -282,7 +282,10 @@ def _layout(wanted: Format | None, nbest: int | None) -> Format:
     return layout
 
 
-def _check_paths(texts: list[str] | None, input_path: Path | None, outputs: list[Path]) -> None:
+def _check_paths(
+    texts: list[str] | None, input_path: Path | None, output_path: Path | None, align_path: Path | None
+) -> None:
+    outputs = [path for path in (output_path, align_path) if path]
     if texts and input_path:
         raise UsageError("give either TEXT or --input, not both")
     if len(outputs) == 2 and outputs[0].resolve() == outputs[1].resolve():
@@ -290,7 +293,8 @@ def _check_paths(texts: list[str] | None, input_path: Path | None, outputs: list
     inputs = [input_path] if input_path and input_path != STDIN else []
     for path in outputs:
         check_output(path, inputs=inputs)
-    check_stdout(inputs)
+    if not (texts or (output_path and output_path != STDIN)):
+        check_stdout(inputs[0] if inputs else None)
 
 
 def _run(lines: LineTranslator, view: View, source: LineSource, sinks: Sinks, *, quiet: bool) -> None:

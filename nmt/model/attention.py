@@ -16,7 +16,7 @@ from nmt.model.positions import InterleavedRotation, Rotation, SplitRotation, in
 AnyModule = TypeVar("AnyModule", bound=nn.Module)
 
 FAST_SOFTMAX = 16  # numbers; of fewer torch's takes several times as long on a CPU
-FAST_FUSED = 256  # keys; of fewer torch's fused attention takes longer on a CPU, up to twice as long
+FAST_FUSED = 256  # keys; up to so many torch's fused attention takes longer on a CPU, with its gradient
 
 
 def attend(
@@ -98,9 +98,13 @@ def _softmax_(x: Tensor) -> Tensor:
 
 
 def _fused_is_slow(queries: Tensor, keys: Tensor) -> bool:
-    """Whether torch's fused attention takes longer than plain products do."""
+    """Whether torch's fused attention takes longer, with its gradient, than plain products do."""
     is_short = keys.size(2) <= FAST_FUSED
-    return queries.device.type == "cpu" and (is_short or queries.dtype == torch.bfloat16)
+    return (
+        queries.requires_grad
+        and queries.device.type == "cpu"
+        and (is_short or queries.dtype == torch.bfloat16)
+    )
 
 
 def _as_bias(mask: Tensor | None) -> Tensor | None:

@@ -16,7 +16,7 @@ from nmt.corpus.words import is_blank
 from nmt.decoding import Translator
 from nmt.decoding.windows import full_windows
 from nmt.errors import DataError, OutputError
-from nmt.files import NOT_UTF8, append_at, read_lines, remove_file, rename, write_json
+from nmt.files import NOT_UTF8, append_at, read_lines, remove_file, rename, sha256_file, write_json
 from nmt.training.lock import locked
 
 STATE = "made.json"
@@ -82,7 +82,7 @@ def make_pairs(
     """
     made_of = _made_of(translator, texts, tag)
     with locked(files.folder):
-        made = _begun(files, made_of, restart=restart)
+        made = _begun(files, made_of, texts, restart=restart)
         if not made.is_finished:
             again = "the same command, without --restart," if restart else "the same command"
             made = _go_on(translator, texts, files, made, made_of, again, tag=tag, on_progress=on_progress)
@@ -201,7 +201,7 @@ def _hash(texts: Sequence[Path]) -> str:
     return digest.hexdigest()
 
 
-def _begun(files: PairFiles, made_of: Mapping[str, Any], *, restart: bool) -> Made:
+def _begun(files: PairFiles, made_of: Mapping[str, Any], texts: Sequence[Path], *, restart: bool) -> Made:
     """How far an earlier call has come; nothing if there was none, or if it is to be forgotten."""
     state_path, all_paths = files.folder / STATE, (*files.both, *map(_part, files.both))
     if restart:
@@ -220,6 +220,8 @@ def _begun(files: PairFiles, made_of: Mapping[str, Any], *, restart: bool) -> Ma
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise DataError(f"{state_path}: damaged: {error}; --restart begins anew") from error
     now = json.loads(json.dumps(made_of))
+    if before.get("text") == hashlib.sha256("\n".join(map(sha256_file, texts)).encode()).hexdigest():
+        before["text"] = now["text"]  # as jobs of older versions name the same text
     if differing := [key for key in now if before.get(key) != now[key]]:
         raise OutputError(
             f"{files.folder}: was made, or begun, in another way (differing: {', '.join(differing)}); "

@@ -524,6 +524,10 @@ def test_what_is_read_is_not_written_to_as_stdout_or_in_place_of_stdin(
         process = start_nmt(*command, "-i", path, stdout=out)
         assert process.wait(WAIT) == 73
     assert "is written to as standard output, too; give --output FILE" in process.stderr.read().decode()
+    with path.open() as text, path.open("a") as out:
+        assert start_nmt(*command, stdin=text, stdout=out).wait(WAIT) == 73
+    with path.open("a") as out:
+        assert start_nmt(*command, "-i", path, "-o", tmp_path / "out", stdout=out).wait(WAIT) == 0
     with path.open() as text:
         process = start_nmt(*command, "-o", path, stdin=text)
         assert process.wait(WAIT) == 73
@@ -534,6 +538,11 @@ def test_a_device_behind_a_link_is_written_to(start_nmt: Start, translate: Run, 
     process = start_nmt("translate", "-m", tiny_model_dir, *GREEDY, "-o", "/dev/stdout", "Ja!")
     assert process.wait(WAIT) == 0
     assert process.stdout.read().decode().splitlines() == translate("Ja!").lines
+
+
+def test_a_folder_is_no_file_to_write(translate: Run) -> None:
+    done = translate("-o", ".", "Ja!")
+    assert (done.exit_status, "is a folder, expected a file to write" in done.stderr) == (73, True)
 
 
 def test_a_file_with_the_ending_of_a_compressed_one_is_refused(translate: Run, tmp_path: Path) -> None:

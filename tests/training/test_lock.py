@@ -1,13 +1,12 @@
 """One process at a time in a folder; who only looks whether one is there keeps nobody out."""
 
-import fcntl
-import threading
-import time
-
 import pytest
 
 from nmt.errors import OutputError
+from nmt.training import lock
 from nmt.training.lock import LOCK, is_locked, locked
+
+fcntl = pytest.importorskip("fcntl")
 
 
 def test_a_folder_is_one_process_alone(tmp_path) -> None:
@@ -19,11 +18,11 @@ def test_a_folder_is_one_process_alone(tmp_path) -> None:
     assert not is_locked(tmp_path)
 
 
-def test_a_look_keeps_nobody_out(tmp_path) -> None:
+def test_a_look_keeps_nobody_out(tmp_path, monkeypatch) -> None:
     """`is_locked` holds the lock for an instant, here for a longer one."""
     with (tmp_path / LOCK).open("w") as looking:
         fcntl.flock(looking, fcntl.LOCK_SH)
-        threading.Thread(target=lambda: (time.sleep(0.02), fcntl.flock(looking, fcntl.LOCK_UN))).start()
+        monkeypatch.setattr(lock.time, "sleep", lambda _: fcntl.flock(looking, fcntl.LOCK_UN))
         with locked(tmp_path):
             assert is_locked(tmp_path)
 
