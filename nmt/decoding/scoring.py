@@ -60,7 +60,7 @@ def score_pairs(
     rows = _in_context(pairs, context_size) if contexts is None else zip(pairs, contexts, strict=True)
     compute = partial(_log_probs, [model.network for model in models])
     encode = models[0].src_tokenizer.encode_batch
-    for some in full_windows(rows, window):
+    for some in full_windows(rows, window):  # which has what came before an error, too
         cut = cut_contexts((context for _, context in some), encode, size=context_size)
         encoded = [
             _encode(models, direction, *pair, context) for (pair, _), context in zip(some, cut, strict=True)

@@ -17,7 +17,7 @@ except ImportError:  # Windows: no such lock, and nothing that speaks against go
     fcntl = None  # type: ignore[assignment]
 
 LOCK = "lock"
-PAUSES = (0.01, 0.03, 0.1)  # seconds
+PAUSES = (0.01, 0.03, 0.1)  # seconds, before the lock is tried again
 
 
 @contextmanager

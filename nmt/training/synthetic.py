@@ -201,6 +201,11 @@ def _hash(texts: Sequence[Path]) -> str:
     return digest.hexdigest()
 
 
+def _hash_of_files(texts: Sequence[Path]) -> str:
+    """What jobs of older versions name the text by."""
+    return hashlib.sha256("\n".join(map(sha256_file, texts)).encode()).hexdigest()
+
+
 def _begun(files: PairFiles, made_of: Mapping[str, Any], texts: Sequence[Path], *, restart: bool) -> Made:
     """How far an earlier call has come; nothing if there was none, or if it is to be forgotten."""
     state_path, all_paths = files.folder / STATE, (*files.both, *map(_part, files.both))
@@ -220,8 +225,8 @@ def _begun(files: PairFiles, made_of: Mapping[str, Any], texts: Sequence[Path], 
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise DataError(f"{state_path}: damaged: {error}; --restart begins anew") from error
     now = json.loads(json.dumps(made_of))
-    if before.get("text") == hashlib.sha256("\n".join(map(sha256_file, texts)).encode()).hexdigest():
-        before["text"] = now["text"]  # as jobs of older versions name the same text
+    if before.get("text") != now["text"] and before.get("text") == _hash_of_files(texts):
+        before["text"] = now["text"]
     if differing := [key for key in now if before.get(key) != now[key]]:
         raise OutputError(
             f"{files.folder}: was made, or begun, in another way (differing: {', '.join(differing)}); "

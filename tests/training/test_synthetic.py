@@ -1,7 +1,9 @@
 """Pairs made by a model: aligned, counted, and the same however often the job was stopped."""
 
 import gzip
+import json
 from dataclasses import replace
+from hashlib import sha256
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -183,6 +185,10 @@ def test_what_is_there_is_neither_made_again_nor_lost(translator, text, tmp_path
     text.write_bytes(b"Ja!\n")
     made = make_pairs(translator, [text], files)
     before = files.translation.stat().st_mtime_ns
+    assert make_pairs(translator, [text], files) == made
+    state = json.loads((files.folder / STATE).read_bytes())
+    state["made_of"]["text"] = sha256(sha256(b"Ja!\n").hexdigest().encode()).hexdigest()  # of older versions
+    (files.folder / STATE).write_text(json.dumps(state))
     assert make_pairs(translator, [text], files) == made
     assert files.translation.stat().st_mtime_ns == before
     other = Translator(translator.model, replace(translator.config, samples=1))
